@@ -1,0 +1,1 @@
+//! Scoring of data sets with MSN-net, evaluation protocols and reports

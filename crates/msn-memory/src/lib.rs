@@ -1,0 +1,1 @@
+//! One memory pool of prototypes: address, read, write, losses and health, on any Burn backend

@@ -1,0 +1,1 @@
+//! Training of MSN-net: loop, schedule, optimiser, logs
