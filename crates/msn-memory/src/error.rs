@@ -1,0 +1,32 @@
+//! What can be wrong with a pool's settings or items.
+
+/// A setting out of its range, or items that do not fit the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// A setting is out of its range.
+    #[error("{setting} = {value} is out of range: give {range}")]
+    Setting {
+        /// The setting's name.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// Items of another shape than the settings say.
+    #[error("items of shape {found:?} do not fit a pool of shape {expected:?}: give the items of a pool with the same settings")]
+    Shape {
+        /// Shape [M, D] of the items given.
+        found: [usize; 2],
+        /// Shape [M, D] that the settings ask for.
+        expected: [usize; 2],
+    },
+    /// Too few usable queries to start a pool from.
+    #[error("{found} non-zero queries can't start {items} items: give at least as many queries as items")]
+    TooFewQueries {
+        /// Usable queries.
+        found: usize,
+        /// Items to start.
+        items: usize,
+    },
+}
