@@ -1,0 +1,189 @@
+//! Files of golden cases: scores or boxes and the figures that belong to them.
+//!
+//! Two forms of JSON are known, told apart by their keys:
+//! `{"videos": [{"name", "labels": [0|1], "scores": [..]}]}` for figures of frames, and
+//! `{"frames", "tracks": [{"track", "frame", "x1", "y1", "x2", "y2"}],
+//! "detections": [{"frame", "x1", "y1", "x2", "y2", "score"}]}` for RBDC and TBDC. Either may hold
+//! `expect`, the figures by name. Scores that JSON cannot hold (`NaN`, `Infinity`, as Python
+//! writes them, or null) are read and then refused by frame.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    MetricsError, ScoredVideo, average_precision, equal_error_rate, macro_auc_pad, macro_auc_skip,
+    micro_auc,
+};
+
+/// What a fixture holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fixture {
+    /// Labels and scores of frames.
+    Frames(Vec<ScoredVideo>),
+}
+
+/// A fixture and the figures it asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// Scores or boxes.
+    pub fixture: Fixture,
+    /// Its `expect`, empty if it has none: figures by name, null where undefined.
+    pub expect: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct FramesFile {
+    videos: Vec<VideoEntry>,
+    #[serde(default)]
+    expect: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct VideoEntry {
+    name: String,
+    labels: Vec<Label>,
+    scores: Vec<Score>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Label {
+    Flag(bool),
+    Number(u8),
+}
+
+/// A number, or what stands for one that is not finite.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Score {
+    Number(f64),
+    Word(String),
+    Null(()),
+}
+
+impl Score {
+    fn value(&self) -> f64 {
+        match self {
+            Self::Number(value) => *value,
+            Self::Word(word) => word.parse().unwrap_or(f64::NAN),
+            Self::Null(()) => f64::NAN,
+        }
+    }
+}
+
+/// Reads a fixture.
+///
+/// # Errors
+/// [`MetricsError::Read`], [`MetricsError::Fixture`].
+pub fn read(path: &Path) -> Result<Case, MetricsError> {
+    let text = std::fs::read_to_string(path).map_err(|source| MetricsError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    parse(&text).map_err(|what| MetricsError::Fixture {
+        path: path.to_path_buf(),
+        what,
+    })
+}
+
+/// The figures of a fixture by the keys of its `expect`, null where one is undefined.
+///
+/// # Errors
+/// Those of [`read`] and of the figures: a score that is NaN or infinite is refused with its
+/// video and frame.
+pub fn figures(path: &Path) -> Result<Value, MetricsError> {
+    read(path)?.fixture.figures()
+}
+
+impl Fixture {
+    /// The figures by name, null where one is undefined.
+    ///
+    /// # Errors
+    /// Those of the figures.
+    pub fn figures(&self) -> Result<Value, MetricsError> {
+        match self {
+            Self::Frames(videos) => Ok(serde_json::json!({
+                "micro_auc": micro_auc(videos)?,
+                "macro_auc_skip": macro_auc_skip(videos)?.value,
+                "macro_auc_pad": macro_auc_pad(videos)?,
+                "average_precision": average_precision(videos)?,
+                "equal_error_rate": equal_error_rate(videos)?,
+            })),
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Case, String> {
+    let text = quote_non_finite(text);
+    let json =
+        |error: serde_json::Error| format!("{error}; see msn_metrics::fixture for the two forms");
+    let value: Value = serde_json::from_str(&text).map_err(json)?;
+    if value.get("videos").is_some() {
+        let file: FramesFile = serde_json::from_value(value).map_err(json)?;
+        let videos = file
+            .videos
+            .into_iter()
+            .map(video)
+            .collect::<Result<_, _>>()?;
+        return Ok(Case {
+            fixture: Fixture::Frames(videos),
+            expect: file.expect,
+        });
+    }
+    Err("has neither `videos` nor `frames`, `tracks` and `detections`".to_owned())
+}
+
+fn video(entry: VideoEntry) -> Result<ScoredVideo, String> {
+    let labels = entry
+        .labels
+        .iter()
+        .enumerate()
+        .map(|(frame, label)| match label {
+            Label::Flag(flag) => Ok(*flag),
+            Label::Number(0) => Ok(false),
+            Label::Number(1) => Ok(true),
+            Label::Number(other) => Err(format!(
+                "video {}: the label of frame {frame} is {other}; labels are 0 or 1",
+                entry.name
+            )),
+        });
+    Ok(ScoredVideo {
+        labels: labels.collect::<Result<_, _>>()?,
+        scores: entry.scores.iter().map(Score::value).collect(),
+        name: entry.name,
+    })
+}
+
+/// Puts quotes around `NaN`, `Infinity` and `-Infinity` that stand outside of strings.
+fn quote_non_finite(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut quoted = false;
+    while let Some(c) = rest.chars().next() {
+        let word = ["NaN", "-Infinity", "Infinity"]
+            .into_iter()
+            .find(|w| !quoted && rest.starts_with(w));
+        let step = match word {
+            Some(word) => {
+                out.push('"');
+                out.push_str(word);
+                out.push('"');
+                word.len()
+            }
+            None => {
+                // An escaped character ends no string.
+                let step = match (quoted && c == '\\', rest.chars().nth(1)) {
+                    (true, Some(next)) => c.len_utf8() + next.len_utf8(),
+                    _ => c.len_utf8(),
+                };
+                quoted ^= c == '"';
+                out.push_str(&rest[..step]);
+                step
+            }
+        };
+        rest = &rest[step..];
+    }
+    out
+}

@@ -1,0 +1,160 @@
+//! Frames in falling order of score, sorted once and read with any weights per video.
+//!
+//! A bootstrap resample of videos is a vector of multiplicities, so a figure of a resample is one
+//! pass over the sorted frames and nothing is sorted again.
+
+/// One frame in falling order of score.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    video: usize,
+    anomalous: bool,
+    /// Last of the frames that share its score.
+    closes: bool,
+}
+
+/// All frames of some videos in falling order of score.
+#[derive(Debug)]
+pub(crate) struct Ranking {
+    entries: Vec<Entry>,
+    scores: Vec<f64>,
+    anomalous: Vec<u64>,
+    normal: Vec<u64>,
+}
+
+/// Anomalous and normal frames with at least some score, and that score.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
+    pub(crate) anomalous: u64,
+    pub(crate) normal: u64,
+    pub(crate) score: f64,
+}
+
+/// Figures of one pass; `None` where a class is missing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct RankFigures {
+    pub(crate) auc: Option<f64>,
+    pub(crate) average_precision: Option<f64>,
+    pub(crate) equal_error_rate: Option<f64>,
+}
+
+impl Ranking {
+    /// Ranks finite scores; each item is one video's labels and scores, of one length.
+    pub(crate) fn new<'a>(videos: impl IntoIterator<Item = (&'a [bool], &'a [f64])>) -> Self {
+        let mut frames = Vec::new();
+        let mut anomalous = Vec::new();
+        let mut normal = Vec::new();
+        for (video, (labels, scores)) in videos.into_iter().enumerate() {
+            debug_assert_eq!(labels.len(), scores.len());
+            // Adding 0.0 turns -0.0 into 0.0: the two are one score.
+            frames.extend(
+                labels
+                    .iter()
+                    .zip(scores)
+                    .map(|(&l, &s)| (s + 0.0, video, l)),
+            );
+            let count = labels.iter().filter(|&&label| label).count();
+            anomalous.push(count as u64);
+            normal.push((labels.len() - count) as u64);
+        }
+        frames.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        let entries = frames
+            .iter()
+            .enumerate()
+            .map(|(i, &(score, video, anomalous))| Entry {
+                video,
+                anomalous,
+                closes: frames.get(i + 1).is_none_or(|next| next.0 != score),
+            })
+            .collect();
+        let scores = frames.iter().map(|frame| frame.0).collect();
+        Self {
+            entries,
+            scores,
+            anomalous,
+            normal,
+        }
+    }
+
+    pub(crate) fn videos(&self) -> usize {
+        self.anomalous.len()
+    }
+
+    /// Anomalous and normal frames with each video counted `weights[video]` times.
+    pub(crate) fn totals(&self, weights: &[u64]) -> (u64, u64) {
+        let dot = |counts: &[u64]| counts.iter().zip(weights).map(|(&c, &w)| c * w).sum();
+        (dot(&self.anomalous), dot(&self.normal))
+    }
+
+    /// Counts at each distinct score, highest first.
+    pub(crate) fn cuts(&self) -> Vec<Cut> {
+        let (mut anomalous, mut normal) = (0, 0);
+        let mut cuts = Vec::new();
+        for (entry, &score) in self.entries.iter().zip(&self.scores) {
+            if entry.anomalous {
+                anomalous += 1;
+            } else {
+                normal += 1;
+            }
+            if entry.closes {
+                cuts.push(Cut {
+                    anomalous,
+                    normal,
+                    score,
+                });
+            }
+        }
+        cuts
+    }
+
+    /// AUC, AP and EER with each video counted `weights[video]` times.
+    pub(crate) fn figures(&self, weights: &[u64]) -> RankFigures {
+        let (all_anomalous, all_normal) = self.totals(weights);
+        let (p, n) = (all_anomalous as f64, all_normal as f64);
+        let (mut hits, mut alarms) = (0_u64, 0_u64);
+        let (mut last_hits, mut last_alarms) = (0_u64, 0_u64);
+        // Twice the Mann-Whitney statistic, an integer.
+        let mut pairs = 0.0;
+        let mut precision_sum = 0.0;
+        let mut equal_error = None;
+        for entry in &self.entries {
+            let weight = weights[entry.video];
+            if entry.anomalous {
+                hits += weight;
+            } else {
+                alarms += weight;
+            }
+            let (new_hits, new_alarms) = (hits - last_hits, alarms - last_alarms);
+            if !entry.closes || (new_hits == 0 && new_alarms == 0) {
+                continue;
+            }
+            pairs += new_alarms as f64 * (last_hits + hits) as f64;
+            if new_hits > 0 {
+                precision_sum += new_hits as f64 * (hits as f64 / (hits + alarms) as f64);
+            }
+            // False positives overtake false negatives: fp / n >= (p - tp) / p.
+            if equal_error.is_none() && alarms as f64 * p >= (all_anomalous - hits) as f64 * n {
+                equal_error = Some(crossing((last_hits, last_alarms), (hits, alarms), p, n));
+            }
+            (last_hits, last_alarms) = (hits, alarms);
+        }
+        let both = all_anomalous > 0 && all_normal > 0;
+        RankFigures {
+            auc: both.then(|| pairs / 2.0 / (p * n)),
+            average_precision: (all_anomalous > 0).then(|| precision_sum / p),
+            equal_error_rate: equal_error.filter(|_| both),
+        }
+    }
+}
+
+/// False positive rate where the straight line between two ROC points meets fpr = 1 - tpr.
+fn crossing(before: (u64, u64), after: (u64, u64), p: f64, n: f64) -> f64 {
+    let rates = |(hits, alarms): (u64, u64)| (hits as f64 / p, alarms as f64 / n);
+    let ((tpr0, fpr0), (tpr1, fpr1)) = (rates(before), rates(after));
+    let (gap0, gap1) = (fpr0 + tpr0 - 1.0, fpr1 + tpr1 - 1.0);
+    let t = if gap1 > gap0 {
+        (-gap0 / (gap1 - gap0)).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    fpr0 + t * (fpr1 - fpr0)
+}
