@@ -1,0 +1,513 @@
+//! Who crosses the plaza when: one plan per clip, drawn from the seed before anything is rendered.
+
+use std::f32::consts::TAU;
+use std::ops::Range;
+
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::actor::{Actor, Look, Luggage};
+use super::camera::Camera;
+use super::path::{CROSSING, FAR, MIDDLE, Motion, NEAR, PATHS, Pace, Path, paths};
+use super::wardrobe;
+use super::{Kind, SynthOptions};
+use crate::Size;
+
+/// How long an anomaly is in view, seconds. A little inside the promised 3 to 8, because a body's
+/// outline is not its box.
+const ODD_SECONDS: Range<f32> = 3.3..7.7;
+/// The least time before a test clip's first anomaly, seconds.
+const LEAD: f32 = 2.0;
+/// Room between two actors, metres.
+const GAP: f32 = 0.25;
+
+/// One clip: who is in it, when and where. Rendered by [`Renderer`](super::Renderer).
+#[derive(Clone, Debug)]
+pub struct ClipPlan {
+    pub(super) seed: u64,
+    pub(super) frames: usize,
+    pub(super) rate_hz: u32,
+    pub(super) actors: Vec<Actor>,
+}
+
+impl ClipPlan {
+    /// Frames of the clip.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Frames per second.
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+
+    /// The anomalies of the clip in order of their planned beginning.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut odd: Vec<_> = self
+            .actors
+            .iter()
+            .filter_map(|actor| actor.anomaly.as_ref())
+            .collect();
+        odd.sort_by(|a, b| a.1.start.total_cmp(&b.1.start));
+        odd.iter().map(|(kind, _)| *kind).collect()
+    }
+
+    /// The time of a frame, seconds.
+    pub(super) fn seconds(&self, index: usize) -> f32 {
+        (index as f64 / f64::from(self.rate_hz)) as f32
+    }
+}
+
+/// The clips of a data set.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Training clips, without anomalies.
+    pub train: Vec<ClipPlan>,
+    /// Test clips.
+    pub test: Vec<ClipPlan>,
+}
+
+impl Plan {
+    /// Plans every clip. Clips do not depend on how many others there are, but which anomalies a
+    /// test clip holds depends on the number of test clips.
+    pub fn new(options: &SynthOptions) -> Self {
+        let clip = |stream: u64, kinds: &[Kind]| Planner::new(options, stream).plan(kinds);
+        let mut rng = rng(options.seed, 1);
+        let dealt = deal(options.test_clips, &mut rng);
+        Self {
+            train: (0..options.train_clips)
+                .map(|i| clip(2 * i as u64 + 100, &[]))
+                .collect(),
+            test: dealt
+                .iter()
+                .enumerate()
+                .map(|(i, kinds)| clip(2 * i as u64 + 101, kinds))
+                .collect(),
+        }
+    }
+}
+
+fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(stream);
+    rng
+}
+
+/// The kinds of every test clip: one, two or none each, every kind once before any comes again.
+fn deal(clips: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<Kind>> {
+    let counts: &[usize] = match clips {
+        0..=2 => &[2, 2],
+        3 => &[2, 2, 2],
+        4 => &[2, 1, 2, 1],
+        _ => &[1, 2, 1, 0, 2, 1],
+    };
+    let mut deck: Vec<Kind> = Vec::new();
+    let mut draw = |held: &[Kind]| loop {
+        if deck.is_empty() {
+            deck = Kind::ALL.to_vec();
+            deck.shuffle(rng);
+        }
+        // A new deck may begin with what the clip already holds.
+        match deck.iter().rposition(|kind| !held.contains(kind)) {
+            Some(position) => return deck.remove(position),
+            None => deck.clear(),
+        }
+    };
+    (0..clips)
+        .map(|clip| {
+            let mut kinds = Vec::new();
+            for _ in 0..counts[clip % counts.len()] {
+                let kind = draw(&kinds);
+                kinds.push(kind);
+            }
+            kinds
+        })
+        .collect()
+}
+
+/// The stretch of a walkway that is in view, metres from its start in the direction of travel.
+#[derive(Clone, Copy)]
+struct View {
+    enter: f32,
+    leave: f32,
+}
+
+struct Planner {
+    rng: ChaCha8Rng,
+    camera: Camera,
+    paths: [Path; PATHS],
+    size: Size,
+    seconds: f32,
+    rate_hz: u32,
+    actors: Vec<Actor>,
+}
+
+impl Planner {
+    fn new(options: &SynthOptions, stream: u64) -> Self {
+        Self {
+            rng: rng(options.seed, stream),
+            camera: Camera::new(options.size),
+            paths: paths(),
+            size: options.size,
+            seconds: options.seconds as f32,
+            rate_hz: options.rate_hz,
+            actors: Vec::new(),
+        }
+    }
+
+    fn plan(mut self, kinds: &[Kind]) -> ClipPlan {
+        let share = (self.seconds - LEAD) / kinds.len().max(1) as f32;
+        let mut from = LEAD;
+        for kind in kinds {
+            self.add_anomaly(*kind, from..from + share);
+            from += share;
+        }
+        self.add_walkers();
+        ClipPlan {
+            seed: self.rng.random(),
+            frames: super::frames(f64::from(self.seconds), self.rate_hz),
+            rate_hz: self.rate_hz,
+            actors: self.actors,
+        }
+    }
+
+    /// Adds an anomaly that is seen within a slot of time, where it fits into it.
+    fn add_anomaly(&mut self, kind: Kind, slot: Range<f32>) {
+        let mut fallback = None;
+        for _ in 0..400 {
+            let group = self.anomaly(kind, &slot);
+            let Some((_, odd)) = group.iter().find_map(|actor| actor.anomaly.as_ref()) else {
+                continue;
+            };
+            if !ODD_SECONDS.contains(&(odd.end - odd.start)) {
+                continue;
+            }
+            if odd.end <= slot.end && group.iter().all(|actor| self.is_clear(actor)) {
+                fallback = Some(group);
+                break;
+            }
+            // Short clips and crowded moments: better cut off or crowded than missing.
+            if fallback.is_none() {
+                fallback = Some(group);
+            }
+        }
+        self.actors.extend(fallback.into_iter().flatten());
+    }
+
+    fn anomaly(&mut self, kind: Kind, slot: &Range<f32>) -> Vec<Actor> {
+        // Leave room for the anomaly itself where the slot has it.
+        let slack = (slot.end - slot.start - 5.5).max(0.5);
+        let begin = slot.start + self.rng.random_range(0.0..slack);
+        match kind {
+            Kind::Cyclist => {
+                let body = wardrobe::sporty(&mut self.rng);
+                let frame = wardrobe::case(&mut self.rng);
+                let path = self.one_of(&[MIDDLE, FAR, CROSSING]);
+                let speed = self.rng.random_range(3.8..5.2);
+                self.passing(kind, Look::Bicycle { body, frame }, path, speed, begin)
+            }
+            Kind::Cart => {
+                let body = wardrobe::body(&mut self.rng);
+                let paint = wardrobe::paint(&mut self.rng);
+                let path = self.one_of(&[NEAR, MIDDLE, FAR]);
+                let speed = self.rng.random_range(2.3..3.6);
+                self.passing(kind, Look::Cart { body, paint }, path, speed, begin)
+            }
+            Kind::Runner => {
+                let body = wardrobe::sporty(&mut self.rng);
+                let speed = self.rng.random_range(3.0..3.8);
+                let gait = wardrobe::run(&mut self.rng, speed);
+                let path = self.one_of(&[NEAR, MIDDLE, FAR]);
+                let look = Look::OnFoot {
+                    body,
+                    gait,
+                    luggage: None,
+                    stoops_at: None,
+                };
+                self.passing(kind, look, path, speed, begin)
+            }
+            Kind::WrongWay => {
+                let speed = self.rng.random_range(1.4..1.85);
+                let look = self.walker(speed);
+                let path = self.one_of(&[NEAR, MIDDLE]);
+                self.passing(kind, look, path, speed, begin)
+            }
+            Kind::LeftObject => self.left_object(begin),
+            Kind::Loiterer => self.loiterer(begin),
+        }
+    }
+
+    /// An actor that is an anomaly all the way, seen from `begin` on.
+    fn passing(
+        &mut self,
+        kind: Kind,
+        look: Look,
+        path: usize,
+        speed: f32,
+        begin: f32,
+    ) -> Vec<Actor> {
+        let room = if kind == Kind::Cart { 0.1 } else { 0.6 };
+        let mut motion =
+            Motion::steady(path, self.rng.random_range(-room..room), begin, 0.0, speed);
+        motion.reversed = kind == Kind::WrongWay;
+        motion.drift = self.rng.random_range(0.0..TAU);
+        let view = self.view(&look, &motion);
+        motion.start = view.enter;
+        let end = begin + (view.leave - view.enter) / speed;
+        // Outlines may reach a little further than boxes.
+        let odd = begin - 1.0..end + 1.0;
+        vec![Actor {
+            look,
+            motion,
+            present: odd.clone(),
+            anomaly: Some((kind, begin..end)),
+        }]
+    }
+
+    /// Somebody sets a suitcase down and walks on; somebody else takes it away.
+    fn left_object(&mut self, drop: f32) -> Vec<Actor> {
+        let path = self.one_of(&[NEAR, MIDDLE]);
+        let take = drop
+            + self
+                .rng
+                .random_range(ODD_SECONDS.start + 0.2..ODD_SECONDS.end - 0.2);
+        let color = wardrobe::case(&mut self.rng);
+        let offset = self.rng.random_range(0.1..0.6);
+        let drift = self.rng.random_range(0.0..TAU);
+        let mut group = Vec::new();
+        let mut spot = None;
+        for (at, held) in [(drop, -100.0..drop), (take, take..self.seconds + 100.0)] {
+            let speed = self.rng.random_range(1.15..1.5);
+            let Look::OnFoot { mut body, gait, .. } = self.walker(speed) else {
+                return Vec::new();
+            };
+            body.long = false;
+            let luggage = Some(Luggage { color, held });
+            let look = Look::OnFoot {
+                body,
+                gait,
+                luggage,
+                stoops_at: Some(at),
+            };
+            let pace = |seconds, speed| Pace { seconds, speed };
+            let mut motion = Motion {
+                drift,
+                paces: vec![
+                    pace(at - 0.9, speed),
+                    pace(at - 0.3, 0.1),
+                    pace(at + 0.3, 0.1),
+                    pace(at + 0.9, speed),
+                ],
+                ..Motion::steady(path, offset, 0.0, 0.0, speed)
+            };
+            let view = self.view(&look, &motion);
+            let place = *spot.get_or_insert_with(|| {
+                view.enter + (view.leave - view.enter) * self.rng.random_range(0.3..0.7)
+            });
+            motion.start = place - motion.distance(at);
+            group.push(self.ordinary(look, motion, view));
+        }
+        let place = spot.unwrap_or_default();
+        group.push(Actor {
+            look: Look::Suitcase { color },
+            // The hand hangs beside the body.
+            motion: Motion {
+                drift,
+                ..Motion::steady(path, offset + 0.25, 0.0, place, 0.0)
+            },
+            present: drop..take,
+            anomaly: Some((Kind::LeftObject, drop..take)),
+        });
+        group
+    }
+
+    /// Somebody stops, hangs about and walks on.
+    fn loiterer(&mut self, stop: f32) -> Vec<Actor> {
+        let path = self.one_of(&[NEAR, MIDDLE]);
+        let speed = self.rng.random_range(1.1..1.4);
+        let look = self.walker(speed);
+        let go = stop
+            + self
+                .rng
+                .random_range(ODD_SECONDS.start + 0.8..ODD_SECONDS.end - 0.2);
+        let pace = |seconds, speed| Pace { seconds, speed };
+        let offset = self.rng.random_range(0.2..0.7);
+        let mut motion = Motion {
+            drift: self.rng.random_range(0.0..TAU),
+            paces: vec![
+                pace(stop - 0.5, speed),
+                pace(stop + 0.3, 0.0),
+                pace(go - 0.3, 0.0),
+                pace(go + 0.5, speed),
+            ],
+            ..Motion::steady(path, offset, 0.0, 0.0, speed)
+        };
+        let view = self.view(&look, &motion);
+        let place = view.enter + (view.leave - view.enter) * self.rng.random_range(0.25..0.75);
+        motion.start = place - motion.distance(stop + 0.3);
+        let mut actor = self.ordinary(look, motion, view);
+        actor.anomaly = Some((Kind::Loiterer, stop..go));
+        vec![actor]
+    }
+
+    /// Fills the clip with people who walk as everybody does, two to six in view at once.
+    fn add_walkers(&mut self) {
+        let mut now = -16.0;
+        let (mut wanted, mut until) = (4, 0.0);
+        while now < self.seconds {
+            if now >= until {
+                wanted = self.rng.random_range(3..=6);
+                until = now + self.rng.random_range(4.0..9.0);
+            }
+            let in_view = self
+                .actors
+                .iter()
+                .filter(|actor| matches!(actor.look, Look::OnFoot { .. }))
+                .filter(|actor| actor.present.start < now + 0.9 && actor.present.end > now)
+                .count();
+            if in_view < wanted {
+                self.add_walker(now, wanted - in_view > 1);
+            }
+            now += 0.4;
+        }
+    }
+
+    fn add_walker(&mut self, now: f32, with_company: bool) {
+        for _ in 0..25 {
+            let path = self.one_of(&[NEAR, NEAR, MIDDLE, MIDDLE, FAR, CROSSING]);
+            let speed = self.rng.random_range(1.0..1.6);
+            let look = self.walker(speed);
+            let offset = self.rng.random_range(-0.85..0.85);
+            let enter = now + self.rng.random_range(0.0..0.8);
+            let drift = self.rng.random_range(0.0..TAU);
+            let mut motion = Motion {
+                drift,
+                ..Motion::steady(path, offset, enter, 0.0, speed)
+            };
+            let view = self.view(&look, &motion);
+            motion.start = view.enter;
+            let actor = self.ordinary(look, motion.clone(), view);
+            if !self.is_clear(&actor) {
+                continue;
+            }
+            self.actors.push(actor);
+            if with_company && self.rng.random_bool(0.25) {
+                let look = self.walker(speed);
+                let side = if offset > 0.0 { -0.62 } else { 0.62 };
+                let motion = Motion {
+                    offset: offset + side,
+                    ..motion
+                };
+                let companion = self.ordinary(look, motion, view);
+                if self.is_clear(&companion) {
+                    self.actors.push(companion);
+                }
+            }
+            return;
+        }
+    }
+
+    /// An actor that is there for as long as it is in view.
+    fn ordinary(&self, look: Look, motion: Motion, view: View) -> Actor {
+        let when = |distance: f32| {
+            // Every motion gets everywhere, so that bisection finds the time.
+            let (mut early, mut late) = (-200.0f32, self.seconds + 200.0);
+            for _ in 0..40 {
+                let middle = 0.5 * (early + late);
+                if motion.distance(middle) < distance {
+                    early = middle
+                } else {
+                    late = middle
+                }
+            }
+            early
+        };
+        // Shadows are seen a little longer than those who cast them.
+        let present = when(view.enter) - 1.5..when(view.leave) + 1.5;
+        Actor {
+            look,
+            motion,
+            present,
+            anomaly: None,
+        }
+    }
+
+    fn walker(&mut self, speed: f32) -> Look {
+        let body = wardrobe::body(&mut self.rng);
+        let gait = wardrobe::walk(&mut self.rng, &body, speed);
+        let luggage = self.rng.random_bool(0.1).then(|| Luggage {
+            color: wardrobe::case(&mut self.rng),
+            held: -100.0..self.seconds + 100.0,
+        });
+        Look::OnFoot {
+            body,
+            gait,
+            luggage,
+            stoops_at: None,
+        }
+    }
+
+    fn one_of(&mut self, paths: &[usize]) -> usize {
+        paths[self.rng.random_range(0..paths.len())]
+    }
+
+    /// Where on its way an actor is in view.
+    fn view(&self, look: &Look, motion: &Motion) -> View {
+        let path = &self.paths[motion.path];
+        let bulk = look.bulk();
+        let (width, height) = (self.size.width as f32, self.size.height as f32);
+        let steps = ((path.length() + 8.0) * 10.0) as u16;
+        let seen = |step: &u16| {
+            // At one metre per second, time is distance.
+            let walk = Motion {
+                paces: vec![Pace {
+                    seconds: 0.0,
+                    speed: 1.0,
+                }],
+                start: -4.0,
+                ..motion.clone()
+            };
+            let place = walk.place(&self.paths, f32::from(*step) * 0.1);
+            bulk.is_in_view(&self.camera, place, width, height)
+        };
+        let enter = (0..steps).find(seen).unwrap_or(0);
+        let leave = (0..steps).rev().find(seen).unwrap_or(steps);
+        View {
+            enter: f32::from(enter) * 0.1 - 4.1,
+            leave: f32::from(leave) * 0.1 - 3.9,
+        }
+    }
+
+    /// Whether an actor keeps its distance from all others.
+    fn is_clear(&self, actor: &Actor) -> bool {
+        let reach = |actor: &Actor| {
+            let bulk = actor.look.bulk();
+            bulk.half_length.max(bulk.half_width)
+        };
+        self.actors.iter().all(|other| {
+            let apart = reach(actor)
+                + reach(other)
+                + if reach(actor).max(reach(other)) > 0.5 {
+                    GAP
+                } else {
+                    -0.05
+                };
+            let mut now = actor.present.start.max(other.present.start).max(-1.0);
+            let end = actor
+                .present
+                .end
+                .min(other.present.end)
+                .min(self.seconds + 1.0);
+            while now < end {
+                let gap = actor.motion.place(&self.paths, now).point
+                    - other.motion.place(&self.paths, now).point;
+                if gap.length() < apart {
+                    return false;
+                }
+                now += 0.2;
+            }
+            true
+        })
+    }
+}

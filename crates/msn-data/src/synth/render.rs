@@ -1,0 +1,193 @@
+//! Frames: the background, what moves before it, light, and the camera's noise.
+
+use std::f32::consts::TAU;
+
+use msn_video::{Color, Picture};
+
+use super::Kind;
+use super::angle::sin;
+use super::background::{Background, SHADE};
+use super::camera::Camera;
+use super::canvas::Canvas;
+use super::noise::{mix, unit};
+use super::path::{PATHS, Path, paths};
+use super::plan::ClipPlan;
+use crate::Size;
+
+/// The empty plaza and the camera before it, shared by all clips of a data set.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    size: Size,
+    camera: Camera,
+    paths: [Path; PATHS],
+    background: Background,
+}
+
+impl Scene {
+    /// Lays out the plaza of a seed as a camera of this picture size sees it.
+    pub fn new(seed: u64, size: Size) -> Self {
+        let camera = Camera::new(size);
+        let paths = paths();
+        let background = Background::new(seed, size, &camera, &paths);
+        Self {
+            size,
+            camera,
+            paths,
+            background,
+        }
+    }
+
+    /// The size of its pictures.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+}
+
+/// One rendered frame with what is odd in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shot {
+    /// The frame, in colour.
+    pub picture: Picture,
+    /// The anomalies of which at least a quarter of some pixel is seen, in the order of the plan.
+    /// An anomaly's shadow does not count.
+    pub anomalies: Vec<Kind>,
+}
+
+/// Renders the frames of one clip, in any order: a frame depends on nothing but scene, plan and
+/// index.
+#[derive(Clone, Copy, Debug)]
+pub struct Renderer<'a> {
+    scene: &'a Scene,
+    plan: &'a ClipPlan,
+}
+
+/// What to leave out of a frame; for tests of the labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Without {
+    anomalies: bool,
+    shadows: bool,
+}
+
+impl<'a> Renderer<'a> {
+    /// A renderer of a clip in a scene of the same size as the plan was made for.
+    pub fn new(scene: &'a Scene, plan: &'a ClipPlan) -> Self {
+        Self { scene, plan }
+    }
+
+    /// Frame `index`, 0-based, with what is odd in it.
+    pub fn shot(&self, index: usize) -> Shot {
+        self.shot_without(index, Without::default())
+    }
+
+    /// Frame `index`, 0-based.
+    pub fn frame(&self, index: usize) -> Picture {
+        self.shot(index).picture
+    }
+
+    fn shot_without(&self, index: usize, without: Without) -> Shot {
+        let Scene {
+            size,
+            camera,
+            paths,
+            background,
+        } = self.scene;
+        let seconds = self.plan.seconds(index);
+        let mut cast: Vec<(f32, Option<usize>, &_)> = Vec::new();
+        for (number, actor) in self.plan.actors.iter().enumerate() {
+            let odd = actor
+                .anomaly
+                .as_ref()
+                .is_some_and(|(_, odd)| odd.contains(&seconds));
+            if actor.present.contains(&seconds) && !(odd && without.anomalies) {
+                let depth = actor.depth(camera, paths, seconds);
+                cast.push((depth, odd.then_some(number), actor));
+            }
+        }
+        cast.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let owners: Vec<usize> = cast.iter().filter_map(|(_, owner, _)| *owner).collect();
+        let mut canvas = Canvas::new(*size, background.colors.clone(), &owners);
+        let models: Vec<_> = cast
+            .iter()
+            .map(|(depth, owner, actor)| (*depth, *owner, actor.parts(camera, paths, seconds)))
+            .collect();
+        if !without.shadows {
+            for part in models.iter().flat_map(|(_, _, parts)| parts) {
+                canvas.cast(camera, part);
+            }
+        }
+        let props = background
+            .props
+            .iter()
+            .map(|prop| (prop.depth, None, &prop.parts));
+        let mut figures: Vec<_> = models
+            .iter()
+            .map(|(depth, owner, parts)| (*depth, *owner, parts))
+            .chain(props)
+            .collect();
+        figures.sort_by(|a, b| b.0.total_cmp(&a.0));
+        for (_, owner, parts) in figures {
+            for part in parts {
+                canvas.draw(camera, part, owner);
+            }
+        }
+        let mut visible = canvas.visible();
+        visible.sort_unstable();
+        Shot {
+            picture: Picture {
+                size: *size,
+                color: Color::Rgb,
+                pixels: self.expose(&canvas, index),
+            },
+            anomalies: visible
+                .iter()
+                .filter_map(|number| self.plan.actors[*number].anomaly.as_ref())
+                .map(|(kind, _)| *kind)
+                .collect(),
+        }
+    }
+
+    /// Lights the canvas and adds the noise of the sensor.
+    fn expose(&self, canvas: &Canvas, index: usize) -> Vec<u8> {
+        let background = &self.scene.background;
+        let seconds = self.plan.seconds(index);
+        let lamps: Vec<f32> = (0..background.lamps.len() as u64)
+            .map(|lamp| self.flicker(lamp, index, seconds))
+            .collect();
+        let phase = TAU * unit(self.plan.seed ^ 71);
+        let clouds =
+            1.0 + 0.02 * sin(0.21 * seconds + phase) + 0.012 * sin(0.53 * seconds + 2.0 * phase);
+        let stream = mix(self.plan.seed ^ mix(index as u64));
+        let mut pixels = Vec::with_capacity(canvas.colors.len() * 3);
+        for (i, color) in canvas.colors.iter().enumerate() {
+            let sun = background.daylight[i] * clouds * (1.0 - SHADE * canvas.shade[i]) * 0.93;
+            let light = lamps
+                .iter()
+                .zip(&background.lamps)
+                .fold(sun, |light, (strength, map)| light + strength * map[i]);
+            let bits = mix(stream.wrapping_add(i as u64)).to_le_bytes();
+            // Four bytes together are close to a normal number with a deviation of 148.
+            let common =
+                (f32::from(bits[0]) + f32::from(bits[1]) + f32::from(bits[2]) + f32::from(bits[3])
+                    - 510.0)
+                    * (1.0 / 148.0);
+            for (channel, value) in color.iter().enumerate() {
+                let own = (f32::from(bits[4 + channel]) - 127.5) * (1.0 / 74.0);
+                let lit = value * light;
+                // Sensors are noisier where there is more light.
+                let noise = (1.1 + 0.006 * lit) * common + 0.8 * own;
+                pixels.push((lit + noise + 0.5).clamp(0.0, 255.0) as u8);
+            }
+        }
+        pixels
+    }
+
+    /// The strength of a lamp, about 1: a slow beat, jitter from frame to frame, rare dropouts.
+    fn flicker(&self, lamp: u64, index: usize, seconds: f32) -> f32 {
+        let key = self.plan.seed ^ mix(lamp + 1);
+        let beat = sin(seconds * (2.6 + 0.7 * lamp as f32) + TAU * unit(key));
+        let jitter = unit(key ^ mix(index as u64 + 1)) - 0.5;
+        let dropout = unit(key ^ mix((index / 2) as u64 + (1 << 40))) < 0.015;
+        let strength = 0.9 + 0.1 * beat + 0.16 * jitter;
+        if dropout { 0.45 * strength } else { strength }
+    }
+}
