@@ -1,0 +1,118 @@
+//! A data set: its videos and their labels.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::labels::find;
+use crate::{DataError, Labels, Layout};
+
+/// A data set on disk.
+#[derive(Clone, Debug)]
+pub struct DataSet {
+    /// Its folder.
+    pub root: Utf8PathBuf,
+    /// The folder's name.
+    pub name: String,
+    /// The layout it was read in.
+    pub layout: Layout,
+    /// Training videos, all normal, in natural order of their names. May be empty.
+    pub train: Vec<Video>,
+    /// Test videos, with labels where there are some. May be empty.
+    pub test: Vec<Video>,
+    /// Where the labels come from.
+    pub labels: Option<LabelSource>,
+    /// What a user should know.
+    pub warnings: Vec<String>,
+}
+
+/// What to open, where the folder itself does not tell or tells too much.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// The layout; recognised where it is not given.
+    pub layout: Option<Layout>,
+    /// The file or folder of the frame labels; found by precedence where it is not given.
+    pub labels: Option<Utf8PathBuf>,
+}
+
+/// One video: a file or a folder of frames.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Video {
+    /// Its name: the folder's name, or its path under `test/` with its extension.
+    pub name: String,
+    /// The file or folder.
+    pub source: Utf8PathBuf,
+    /// Frame labels, for a test video of a labelled data set.
+    pub labels: Option<Labels>,
+}
+
+impl Video {
+    /// A video without labels.
+    pub fn new(name: impl Into<String>, source: impl Into<Utf8PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            source: source.into(),
+            labels: None,
+        }
+    }
+}
+
+/// Where the labels of a data set come from, and which version they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelSource {
+    /// The format, in words.
+    pub format: String,
+    /// The files or folder that were used.
+    pub paths: Vec<Utf8PathBuf>,
+    /// Blake3 of what was used: the first 16 hexadecimal digits.
+    pub hash: String,
+    /// Labels that were found and not used.
+    pub unused: Vec<Utf8PathBuf>,
+    /// Anomalous frames, where they are known before the videos are decoded.
+    pub anomalous: Option<usize>,
+}
+
+impl DataSet {
+    /// Opens a data set: finds its videos and reads its labels. Decodes no video.
+    ///
+    /// # Errors
+    /// [`DataError::Missing`], [`DataError::Empty`] or [`DataError::Unrecognised`] where the
+    /// folder is no data set; the label errors where its labels can't be used.
+    pub fn open(root: &Utf8Path, options: &OpenOptions) -> Result<Self, DataError> {
+        let layout = match options.layout {
+            Some(layout) => layout,
+            None => Layout::recognise(root)?,
+        };
+        let split = layout.open(root)?;
+        let mut warnings = Vec::new();
+        let mut test = split.test;
+        let found = find::find(
+            &find::Place {
+                root,
+                layout,
+                test_folder: &split.test_folder,
+                named: options.labels.as_deref(),
+            },
+            &test,
+        )?;
+        let labels = found.map(|found| {
+            for (video, labels) in test.iter_mut().zip(found.labels) {
+                video.labels = labels;
+            }
+            warnings.extend(found.warnings);
+            found.source
+        });
+        let name = root
+            .canonicalize_utf8()
+            .ok()
+            .and_then(|path| path.file_name().map(str::to_owned))
+            .unwrap_or_else(|| root.as_str().to_owned());
+        Ok(Self {
+            root: root.to_owned(),
+            name,
+            layout,
+            train: split.train,
+            test,
+            labels,
+            warnings,
+        })
+    }
+}
