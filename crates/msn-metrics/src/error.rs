@@ -175,23 +175,6 @@ pub enum MetricsError {
     /// A threshold is NaN.
     #[error("the threshold is not a number; give the score above which a pixel is anomalous")]
     Threshold,
-    /// The masks of one video differ in size.
-    #[error(
-        "frame {frame} has a mask of {width} x {height} pixels, the frames before it \
-         {before_width} x {before_height}; resize the masks of a video to one size"
-    )]
-    MaskSizes {
-        /// The frame, counted from 0.
-        frame: usize,
-        /// Its width.
-        width: usize,
-        /// Its height.
-        height: usize,
-        /// Width of the masks before.
-        before_width: usize,
-        /// Height of the masks before.
-        before_height: usize,
-    },
 }
 
 fn place(path: &std::path::Path, line: Option<u64>) -> String {

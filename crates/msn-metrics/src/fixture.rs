@@ -7,11 +7,13 @@
 //! `expect`, the figures by name. Scores that JSON cannot hold (`NaN`, `Infinity`, as Python
 //! writes them, or null) are read and then refused by frame.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::regions::{Detection, Region, RegionVideo, Track, rbdc, tbdc};
 use crate::{
     MetricsError, ScoredVideo, average_precision, equal_error_rate, macro_auc_pad, macro_auc_skip,
     micro_auc,
@@ -22,6 +24,8 @@ use crate::{
 pub enum Fixture {
     /// Labels and scores of frames.
     Frames(Vec<ScoredVideo>),
+    /// True and found boxes.
+    Regions(Vec<RegionVideo>),
 }
 
 /// A fixture and the figures it asks for.
@@ -48,6 +52,29 @@ struct VideoEntry {
 }
 
 #[derive(Deserialize)]
+struct RegionsFile {
+    frames: usize,
+    tracks: Vec<TrackEntry>,
+    detections: Vec<DetectionEntry>,
+    #[serde(default)]
+    expect: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct TrackEntry {
+    track: i64,
+    #[serde(flatten)]
+    region: Region,
+}
+
+#[derive(Deserialize)]
+struct DetectionEntry {
+    score: Score,
+    #[serde(flatten)]
+    region: Region,
+}
+
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Label {
     Flag(bool),
@@ -64,14 +91,25 @@ enum Score {
 }
 
 impl Score {
-    fn value(&self) -> f64 {
+    fn value(&self) -> Result<f64, String> {
         match self {
-            Self::Number(value) => *value,
-            Self::Word(word) => word.parse().unwrap_or(f64::NAN),
-            Self::Null(()) => f64::NAN,
+            Self::Number(value) => Ok(*value),
+            Self::Null(()) => Ok(f64::NAN),
+            Self::Word(word) => NON_FINITE
+                .iter()
+                .find(|(name, _)| name == word)
+                .map(|&(_, value)| value)
+                .ok_or_else(|| format!("the score {word:?} is no number")),
         }
     }
 }
+
+/// Words for what JSON cannot hold; none begins with another.
+const NON_FINITE: [(&str, f64); 3] = [
+    ("NaN", f64::NAN),
+    ("Infinity", f64::INFINITY),
+    ("-Infinity", f64::NEG_INFINITY),
+];
 
 /// Reads a fixture.
 ///
@@ -111,6 +149,10 @@ impl Fixture {
                 "average_precision": average_precision(videos)?,
                 "equal_error_rate": equal_error_rate(videos)?,
             })),
+            Self::Regions(videos) => Ok(serde_json::json!({
+                "rbdc": rbdc(videos)?,
+                "tbdc": tbdc(videos)?,
+            })),
         }
     }
 }
@@ -132,6 +174,17 @@ fn parse(text: &str) -> Result<Case, String> {
             expect: file.expect,
         });
     }
+    if ["frames", "tracks", "detections"]
+        .iter()
+        .all(|key| value.get(key).is_some())
+    {
+        let file: RegionsFile = serde_json::from_value(value).map_err(json)?;
+        let expect = file.expect.clone();
+        return Ok(Case {
+            fixture: Fixture::Regions(vec![regions(file)?]),
+            expect,
+        });
+    }
     Err("has neither `videos` nor `frames`, `tracks` and `detections`".to_owned())
 }
 
@@ -151,8 +204,34 @@ fn video(entry: VideoEntry) -> Result<ScoredVideo, String> {
         });
     Ok(ScoredVideo {
         labels: labels.collect::<Result<_, _>>()?,
-        scores: entry.scores.iter().map(Score::value).collect(),
+        scores: entry
+            .scores
+            .iter()
+            .map(Score::value)
+            .collect::<Result<_, _>>()?,
         name: entry.name,
+    })
+}
+
+fn regions(file: RegionsFile) -> Result<RegionVideo, String> {
+    let mut tracks: BTreeMap<i64, Track> = BTreeMap::new();
+    for TrackEntry { track, region } in file.tracks {
+        tracks.entry(track).or_default().regions.push(region);
+    }
+    let detections = file
+        .detections
+        .into_iter()
+        .map(|DetectionEntry { score, region }| {
+            Ok(Detection {
+                region,
+                score: score.value()?,
+            })
+        });
+    Ok(RegionVideo {
+        name: "fixture".to_owned(),
+        frames: file.frames,
+        tracks: tracks.into_values().collect(),
+        detections: detections.collect::<Result<_, String>>()?,
     })
 }
 

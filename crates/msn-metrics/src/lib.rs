@@ -7,6 +7,8 @@ pub mod fixture;
 mod frame;
 mod prior;
 mod ranking;
+pub mod reference;
+pub mod regions;
 mod table;
 mod treatment;
 mod video;

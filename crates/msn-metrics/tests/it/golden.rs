@@ -34,10 +34,7 @@ fn compare_folder(folder: &Path) -> bool {
         return false;
     };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| {
-        path.file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with("frames-"))
-    });
+    paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
     paths.sort();
     paths.iter().for_each(|path| compare(path));
     !paths.is_empty()
@@ -49,4 +46,10 @@ fn golden_cases_agree() {
     if !compare_folder(&folder) {
         eprintln!("skipped: no golden cases in {}", folder.display());
     }
+}
+
+#[test]
+fn own_cases_agree() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    assert!(compare_folder(&folder), "no cases in {}", folder.display());
 }
