@@ -1,4 +1,66 @@
-//! Metrics of video anomaly detection. Plain `f64`, no tensors, no model.
+//! How well a detector of anomalies in video does: frame-level AUC, average precision and equal
+//! error rate, region- and track-level RBDC and TBDC, each with an interval. Plain `f64`, no
+//! tensors, no model: scores of any method will do.
+//!
+//! # Frames
+//! A [`ScoredVideo`] holds a label and a score for each scored frame; higher is more anomalous.
+//! [`frame_figures`] gives all figures at once:
+//!
+//! | figure | what |
+//! |---|---|
+//! | [`micro_auc`] | area under the ROC curve over the frames of all videos joined, ties counting half |
+//! | [`macro_auc_skip`] | mean over videos of the AUC in each; videos with one class are left out and counted |
+//! | [`macro_auc_pad`] | the same with one normal and one anomalous frame added to each min-max normalised video |
+//! | [`average_precision`] | step-wise sum over distinct scores, ties taken together |
+//! | [`equal_error_rate`] | where false positive and false negative rate meet on the ROC curve's segments |
+//!
+//! A figure that is undefined (one class only, nothing to find) is `None`, never a number.
+//! [`roc_curve`] and [`pr_curve`] give the points.
+//!
+//! # Intervals
+//! Frames of a video are not independent, so a [`Bootstrap`] draws whole videos: 95 % percentile
+//! intervals, 2,000 resamples, seeded. Frames are sorted once; 40,000 frames take about half a
+//! second.
+//!
+//! # Regions and tracks
+//! [`regions`] holds RBDC and TBDC, the components of a score map, and tracks made of masks.
+//!
+//! # Against nothing
+//! [`prior_rows`] gives the figures of three scores that never look at a pixel: a constant, the
+//! position in the video, the distance to its nearer end. A figure that does not clear them by
+//! its interval ([`Figure::clears`]) says little. [`min_max`] and [`smooth_gaussian`] are the
+//! treatments of the legacy protocol; smoothing is never zero-padded, so a constant stays one.
+//!
+//! # Files
+//! [`read_scores_csv`] reads the scores of any method; [`fixture`] reads golden cases. Every
+//! score that is NaN or infinite is refused with its video and frame.
+//!
+//! # Example
+//! ```
+//! use msn_metrics::{Bootstrap, ScoredVideo, frame_figures};
+//!
+//! # fn main() -> Result<(), msn_metrics::MetricsError> {
+//! let videos = [
+//!     ScoredVideo {
+//!         name: "01".into(),
+//!         labels: vec![false, false, true, true],
+//!         scores: vec![0.1, 0.4, 0.35, 0.8],
+//!     },
+//!     ScoredVideo {
+//!         name: "02".into(),
+//!         labels: vec![false, true],
+//!         scores: vec![0.2, 0.9],
+//!     },
+//! ];
+//! let figures = frame_figures(&videos, &Bootstrap::default())?;
+//! let auc = figures.micro_auc.expect("both classes are there");
+//! assert_eq!(auc.value, 8.0 / 9.0);
+//! assert!(auc.low <= auc.value && auc.value <= auc.high);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The plain twins of the fast figures are in [`mod@reference`]; tests compare the two.
 
 mod bootstrap;
 mod error;
@@ -21,6 +83,6 @@ pub use frame::{
     macro_auc_skip, micro_auc, pr_curve, roc_curve, video_auc,
 };
 pub use prior::{Prior, PriorRow, prior_rows};
-pub use table::{VideoScores, read_scores_csv};
+pub use table::{VideoScores, keep_common_frames, read_scores_csv};
 pub use treatment::{min_max, smooth_gaussian};
 pub use video::{ScoredVideo, check};

@@ -43,6 +43,37 @@ impl VideoScores {
     }
 }
 
+/// Keeps the frames that all settings score, so that their figures can be compared; a video that
+/// one of them lacks is dropped from all. Gives the number of scores dropped from each setting.
+pub fn keep_common_frames(settings: &mut [Vec<VideoScores>]) -> Vec<usize> {
+    let mut holders: HashMap<(String, usize), usize> = HashMap::new();
+    for video in settings.iter().flatten() {
+        for &frame in &video.frames {
+            *holders.entry((video.name.clone(), frame)).or_default() += 1;
+        }
+    }
+    let all = settings.len();
+    let keep = |setting: &mut Vec<VideoScores>| {
+        let mut dropped = 0;
+        for video in setting.iter_mut() {
+            let name = &video.name;
+            let (frames, scores): (Vec<usize>, Vec<f64>) = std::mem::take(&mut video.frames)
+                .into_iter()
+                .zip(std::mem::take(&mut video.scores))
+                .filter(|(frame, _)| {
+                    let common = holders.get(&(name.clone(), *frame)) == Some(&all);
+                    dropped += usize::from(!common);
+                    common
+                })
+                .unzip();
+            (video.frames, video.scores) = (frames, scores);
+        }
+        setting.retain(|video| !video.frames.is_empty());
+        dropped
+    };
+    settings.iter_mut().map(keep).collect()
+}
+
 /// Reads the scores of any method from a CSV file, for each video in frame order.
 ///
 /// The first line names the columns. `video` and `frame` place a score; without `video` all rows

@@ -1,6 +1,7 @@
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use msn_metrics::fixture;
+use msn_metrics::{MetricsError, fixture};
 
 const TOLERANCE: f64 = 1e-9;
 
@@ -52,4 +53,76 @@ fn golden_cases_agree() {
 fn own_cases_agree() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     assert!(compare_folder(&folder), "no cases in {}", folder.display());
+}
+
+fn written(text: &str) -> Result<serde_json::Value, MetricsError> {
+    let mut file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    fixture::figures(file.path())
+}
+
+#[test]
+fn scores_that_json_cannot_hold_are_refused_by_frame() {
+    for bad in ["NaN", "Infinity", "-Infinity", "null"] {
+        let text = format!(
+            r#"{{"videos": [{{"name": "NaN \" Infinity", "labels": [0, 1, true], "scores": [0.5, 1, {bad}]}}]}}"#
+        );
+        match written(&text).unwrap_err() {
+            MetricsError::NotFinite { video, frame, .. } => {
+                assert_eq!((video.as_str(), frame), ("NaN \" Infinity", 2));
+            }
+            other => panic!("{bad}: {other}"),
+        }
+        let text = format!(
+            r#"{{"frames": 9, "tracks": [], "detections": [{{"frame": 7, "x1": 0, "y1": 0, "x2": 1, "y2": 1, "score": {bad}}}]}}"#
+        );
+        let error = written(&text).unwrap_err();
+        assert!(
+            matches!(error, MetricsError::DetectionNotFinite { frame: 7, .. }),
+            "{bad}: {error}"
+        );
+    }
+}
+
+#[test]
+fn other_json_is_refused_with_its_file() {
+    for text in [
+        "",
+        "[]",
+        "{}",
+        r#"{"videos": [{"name": "a", "labels": [2], "scores": [0.5]}]}"#,
+        r#"{"videos": [{"name": "a", "labels": [0], "scores": ["0.5"]}]}"#,
+        r#"{"videos": [{"name": "a", "labels": [0]}]}"#,
+        r#"{"videos": [{"name": "a", "labels": [0], "scores": [1e999]}]}"#,
+        r#"{"frames": 2, "tracks": []}"#,
+        r#"{"frames": -1, "tracks": [], "detections": []}"#,
+        r#"{"frames": 2, "tracks": [{"track": 0, "frame": 0, "x1": 0.5, "y1": 0, "x2": 1, "y2": 1}], "detections": []}"#,
+    ] {
+        let error = written(text).unwrap_err();
+        assert!(
+            matches!(error, MetricsError::Fixture { .. }),
+            "{text}: {error}"
+        );
+        assert!(error.to_string().contains(".json"), "{error}");
+    }
+    assert!(matches!(
+        fixture::read(Path::new("no/such.json")),
+        Err(MetricsError::Read { .. })
+    ));
+}
+
+#[test]
+fn undefined_figures_are_null() {
+    let figures = written(r#"{"videos": []}"#).unwrap();
+    let keys = [
+        "micro_auc",
+        "macro_auc_skip",
+        "macro_auc_pad",
+        "average_precision",
+        "equal_error_rate",
+    ];
+    assert!(
+        keys.iter()
+            .all(|key| figures[*key].is_null() && figures.get(*key).is_some())
+    );
 }

@@ -1,0 +1,174 @@
+use msn_metrics::{Bootstrap, MetricsError, ScoredVideo, frame_figures, micro_auc};
+use proptest::prelude::*;
+
+use crate::drawn::{named, video, videos};
+
+const FEW: Bootstrap = Bootstrap {
+    resamples: 50,
+    seed: 3,
+};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn figures_with_intervals_are_the_plain_figures(videos in videos()) {
+        let figures = frame_figures(&videos, &FEW).unwrap();
+        let values = [
+            (figures.micro_auc, msn_metrics::micro_auc(&videos).unwrap()),
+            (figures.macro_auc_skip, msn_metrics::macro_auc_skip(&videos).unwrap().value),
+            (figures.macro_auc_pad, msn_metrics::macro_auc_pad(&videos).unwrap()),
+            (figures.average_precision, msn_metrics::average_precision(&videos).unwrap()),
+            (figures.equal_error_rate, msn_metrics::equal_error_rate(&videos).unwrap()),
+        ];
+        for (figure, value) in values {
+            prop_assert_eq!(figure.map(|f| f.value), value);
+            if let Some(f) = figure {
+                prop_assert!(0.0 <= f.low && f.low <= f.high && f.high <= 1.0);
+            }
+        }
+        prop_assert_eq!(figures.skipped, msn_metrics::macro_auc_skip(&videos).unwrap().skipped);
+        prop_assert_eq!(figures.frames, videos.iter().map(|v| v.scores.len()).sum::<usize>());
+    }
+
+    #[test]
+    fn a_weight_is_a_video_given_so_often(videos in videos(), seed in 0..1000_u64) {
+        // The AUC of videos repeated by hand, percentiles and all, against that of the weights.
+        let bootstrap = Bootstrap { resamples: 1, seed };
+        let drawn = std::sync::Mutex::new(Vec::new());
+        let keep = |weights: &[u64]| { drawn.lock().unwrap().push(weights.to_vec()); [Some(0.0)] };
+        bootstrap.figures(videos.len(), keep).unwrap();
+        let weights = drawn.into_inner().unwrap().pop().unwrap();
+        prop_assert_eq!(weights.iter().sum::<u64>(), videos.len() as u64);
+        let mut repeated: Vec<ScoredVideo> = Vec::new();
+        for (v, &w) in videos.iter().zip(&weights) {
+            for _ in 0..w {
+                repeated.push(named(repeated.len(), v.labels.clone(), v.scores.clone()));
+            }
+        }
+        let all = frame_figures(&videos, &bootstrap).unwrap();
+        let again = frame_figures(&repeated, &FEW).unwrap();
+        for (whole, by_hand) in [
+            (all.micro_auc, again.micro_auc),
+            (all.macro_auc_skip, again.macro_auc_skip),
+            (all.macro_auc_pad, again.macro_auc_pad),
+            (all.average_precision, again.average_precision),
+            (all.equal_error_rate, again.equal_error_rate),
+        ] {
+            if let (Some(whole), Some(by_hand)) = (whole, by_hand) {
+                // One resample: both ends of the interval are its figure.
+                prop_assert!((whole.low - by_hand.value).abs() < 1e-12);
+                prop_assert_eq!(whole.low, whole.high);
+            }
+        }
+    }
+}
+
+/// Ten videos whose AUCs differ.
+fn ten() -> Vec<ScoredVideo> {
+    let wave =
+        |v: usize, f: usize| ((v * 31 + f * 17) % 23) as f64 + if f > 20 { v as f64 } else { 0.0 };
+    (0..10)
+        .map(|v| {
+            named(
+                v,
+                (0..40).map(|f| f > 20).collect(),
+                (0..40).map(|f| wave(v, f)).collect(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn one_seed_gives_one_interval() {
+    let videos = ten();
+    let bootstrap = Bootstrap::default();
+    assert_eq!(bootstrap.resamples, 2000);
+    let first = frame_figures(&videos, &bootstrap).unwrap();
+    assert_eq!(first, frame_figures(&videos, &bootstrap).unwrap());
+    let other = frame_figures(
+        &videos,
+        &Bootstrap {
+            seed: 1,
+            ..bootstrap
+        },
+    )
+    .unwrap();
+    let (a, b) = (first.micro_auc.unwrap(), other.micro_auc.unwrap());
+    assert_ne!(a, b);
+    assert_eq!(a.value, b.value);
+    assert!((a.low - b.low).abs() < 0.02 && (a.high - b.high).abs() < 0.02);
+    assert!(a.low < a.value && a.value < a.high);
+}
+
+#[test]
+fn the_interval_is_that_of_a_known_distribution() {
+    // The mean of draws from 0 and 1 (equally many): binomial with 100 draws, so that 95 % lie
+    // within 0.40 and 0.60.
+    let figure = |w: &[u64]| [Some(w[50..].iter().sum::<u64>() as f64 / 100.0)];
+    let [found] = Bootstrap::default().figures(100, figure).unwrap();
+    let found = found.unwrap();
+    assert_eq!(found.value, 0.5);
+    assert!(
+        (found.low - 0.40).abs() < 0.011 && (found.high - 0.60).abs() < 0.011,
+        "{found:?}"
+    );
+}
+
+#[test]
+fn resamples_without_a_class_are_left_out() {
+    // One normal, one anomalous video: half the resamples hold one class only.
+    let videos = [
+        named(0, vec![false; 3], vec![1.0, 2.0, 3.0]),
+        named(1, vec![true], vec![2.5]),
+    ];
+    let figures = frame_figures(&videos, &Bootstrap::default()).unwrap();
+    let auc = figures.micro_auc.unwrap();
+    assert_eq!(
+        (auc.low, auc.value, auc.high),
+        (2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0)
+    );
+    assert_eq!(figures.macro_auc_skip, None);
+    assert_eq!(figures.skipped, 2);
+    assert!(figures.macro_auc_pad.is_some());
+}
+
+#[test]
+fn none_and_no_resamples() {
+    let normal = [video(&[0, 0], &[1.0, 2.0])];
+    let figures = frame_figures(&normal, &FEW).unwrap();
+    assert_eq!(figures.micro_auc, None);
+    assert_eq!(
+        serde_json::to_value(&figures).unwrap()["micro_auc"],
+        serde_json::Value::Null
+    );
+    assert_eq!(frame_figures(&[], &FEW).unwrap().macro_auc_pad, None);
+    let none = Bootstrap {
+        resamples: 0,
+        seed: 0,
+    };
+    assert!(matches!(
+        frame_figures(&normal, &none),
+        Err(MetricsError::NoResamples)
+    ));
+    let nan = [video(&[0, 1], &[1.0, f64::NAN])];
+    assert!(matches!(
+        frame_figures(&nan, &FEW),
+        Err(MetricsError::NotFinite { frame: 1, .. })
+    ));
+}
+
+#[test]
+fn figures_survive_json() {
+    let figures = frame_figures(&ten(), &FEW).unwrap();
+    let text = serde_json::to_string(&figures).unwrap();
+    assert_eq!(
+        serde_json::from_str::<msn_metrics::FrameFigures>(&text).unwrap(),
+        figures
+    );
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        value["micro_auc"]["value"].as_f64(),
+        micro_auc(&ten()).unwrap()
+    );
+}

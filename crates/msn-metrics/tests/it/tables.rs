@@ -1,0 +1,170 @@
+use std::io::Write;
+use std::path::Path;
+
+use msn_metrics::{MetricsError, VideoScores, keep_common_frames, read_scores_csv};
+use proptest::prelude::*;
+
+fn read(text: &str, column: Option<&str>) -> Result<Vec<VideoScores>, MetricsError> {
+    let mut file = tempfile::Builder::new()
+        .prefix("west")
+        .suffix(".csv")
+        .tempfile()
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    read_scores_csv(file.path(), column)
+}
+
+fn refused(text: &str, column: Option<&str>) -> String {
+    let error = read(text, column).unwrap_err();
+    assert!(matches!(error, MetricsError::Table { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(".csv"), "{text}");
+    text
+}
+
+fn scores(name: &str, frames: &[usize], scores: &[f64]) -> VideoScores {
+    VideoScores {
+        name: name.to_owned(),
+        frames: frames.to_vec(),
+        scores: scores.to_vec(),
+    }
+}
+
+#[test]
+fn our_own_tables() {
+    let text = "video,frame,seconds,psnr,patch,legacy,fair\n01,5,0.2,30,1,0.5,1.5\n01,4,0.16,31,2,0.25,\n02,4,,32,3,0.75,-1e-3\n";
+    assert_eq!(
+        read(text, Some("fair")).unwrap(),
+        [scores("01", &[5], &[1.5]), scores("02", &[4], &[-1e-3])]
+    );
+    assert_eq!(
+        read(text, Some("legacy")).unwrap()[0],
+        scores("01", &[4, 5], &[0.25, 0.5])
+    );
+    let error = refused(text, None);
+    assert!(error.contains("psnr, patch, legacy, fair"), "{error}");
+    let error = refused(text, Some("score"));
+    assert!(error.contains("no column score"), "{error}");
+}
+
+#[test]
+fn other_peoples_tables() {
+    let plain = [0.5, 0.25];
+    for text in [
+        "score\n0.5\n0.25\n",
+        "0.5\n0.25",
+        "\u{feff}frame,anomaly\r\n1, 0.25\r\n0, 0.5\r\n",
+        "frame,other,Score\n0,9,0.5\n1.0,9,0.25\n",
+    ] {
+        let found = read(text, None).unwrap();
+        assert_eq!(found.len(), 1, "{text}");
+        assert!(found[0].name.starts_with("west"), "{text}");
+        assert_eq!(
+            (found[0].scores.as_slice(), found[0].frames.as_slice()),
+            (plain.as_slice(), [0, 1].as_slice()),
+            "{text}"
+        );
+    }
+    let several = read("video,score\nb,1\na,2\nb,3\n", None).unwrap();
+    assert_eq!(
+        several,
+        [scores("b", &[0, 1], &[1.0, 3.0]), scores("a", &[0], &[2.0])]
+    );
+}
+
+#[test]
+fn a_column_called_score_wins_over_others() {
+    let text = "frame,score,extra\n0,1,2\n";
+    assert_eq!(read(text, None).unwrap()[0].scores, [1.0]);
+    assert_eq!(read(text, Some("extra")).unwrap()[0].scores, [2.0]);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (text, parts) in [
+        ("", ["empty", "header"]),
+        ("video,frame,score\n", ["no score", "row"]),
+        ("video,frame,score\nw,0,\n", ["no score", "row"]),
+        ("video,frame\nw,0\n", ["no score column", "score"]),
+        (
+            "video,frame,score\nw,0,1\nw,7,nan\n",
+            ["line 3", "video w, frame 7"],
+        ),
+        ("video,frame,score\nw,0,inf\n", ["line 2", "frame 0"]),
+        ("video,frame,score\nw,0,high\n", ["line 2", "\"high\""]),
+        ("video,frame,score\nw,0\n", ["line 2", "2 fields"]),
+        ("video,frame,score\nw,-1,1\n", ["line 2", "\"-1\""]),
+        ("video,frame,score\nw,0.5,1\n", ["line 2", "\"0.5\""]),
+        (
+            "video,frame,score\nw,4,1\nv,4,1\nw,4,2\n",
+            ["line 4", "frame 4 twice"],
+        ),
+    ] {
+        let error = refused(text, None);
+        assert!(
+            parts.iter().all(|part| error.contains(part)),
+            "{text:?}: {error}"
+        );
+    }
+    assert!(refused("1\n2\n", Some("fair")).contains("no header"));
+    let missing = read_scores_csv(Path::new("no/such/table.csv"), None).unwrap_err();
+    assert!(
+        matches!(missing, MetricsError::Read { .. })
+            && missing.to_string().contains("no/such/table.csv")
+    );
+}
+
+#[test]
+fn scores_meet_their_labels() {
+    let west = scores("west", &[1, 3], &[0.5, 0.75]);
+    let labelled = west.with_labels(&[false, true, false, false]).unwrap();
+    assert_eq!(
+        (labelled.labels, labelled.scores),
+        (vec![true, false], vec![0.5, 0.75])
+    );
+    let error = west.with_labels(&[false; 3]).unwrap_err().to_string();
+    assert!(
+        error.contains("west") && error.contains("frame 3") && error.contains("3 frames"),
+        "{error}"
+    );
+}
+
+#[test]
+fn settings_are_compared_on_the_frames_of_all() {
+    let four = vec![
+        scores("a", &[4, 5, 6], &[1.0, 2.0, 3.0]),
+        scores("b", &[4], &[9.0]),
+    ];
+    let five = vec![
+        scores("c", &[5], &[0.0]),
+        scores("a", &[5, 6, 7], &[5.0, 6.0, 7.0]),
+    ];
+    let mut settings = [four, five];
+    assert_eq!(keep_common_frames(&mut settings), [2, 2]);
+    assert_eq!(settings[0], [scores("a", &[5, 6], &[2.0, 3.0])]);
+    assert_eq!(settings[1], [scores("a", &[5, 6], &[5.0, 6.0])]);
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(rows in proptest::collection::btree_map((0..4_u8, 0..50_usize), -1e9..1e9_f64, 1..60)) {
+        let mut text = "video,frame,score\n".to_owned();
+        // Backwards, so that the order of frames is the reader's doing.
+        for ((video, frame), score) in rows.iter().rev() {
+            text.push_str(&format!("v{video},{frame},{score}\n"));
+        }
+        let found = read(&text, None).unwrap();
+        let flat: std::collections::BTreeMap<_, _> = found
+            .iter()
+            .flat_map(|v| v.frames.iter().zip(&v.scores).map(|(&f, &s)| ((v.name.clone(), f), s)))
+            .collect();
+        let expected = rows.iter().map(|(&(v, f), &s)| ((format!("v{v}"), f), s)).collect();
+        prop_assert_eq!(flat, expected);
+        prop_assert!(found.iter().all(|v| v.frames.is_sorted()));
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "[a-z0-9,.\"\n -]{0,80}") {
+        let _ = read(&text, None);
+    }
+}
