@@ -4,7 +4,7 @@ use std::f32::consts::PI;
 use std::ops::Range;
 
 use super::Kind;
-use super::angle::{cos, sin, smoothstep};
+use super::angle::{cos, sin};
 use super::camera::{Camera, Vec3};
 use super::canvas::{Part, Rgb};
 use super::figure::{Body, Pose, Stance, on_foot};
@@ -36,7 +36,6 @@ pub(super) enum Look {
         body: Body,
         gait: Gait,
         luggage: Option<Luggage>,
-        stoops_at: Option<f32>,
     },
     Bicycle {
         body: Body,
@@ -121,32 +120,24 @@ impl Actor {
                 body,
                 gait,
                 luggage,
-                stoops_at,
             } => {
                 let effort = (self.motion.speed(seconds) / gait.speed).clamp(0.0, 1.0);
                 let luggage = luggage
                     .as_ref()
                     .filter(|luggage| luggage.held.contains(&seconds));
-                let stoop =
-                    stoops_at.map_or(0.0, |at| 1.0 - smoothstep(0.1, 0.7, (seconds - at).abs()));
                 // Who stands looks around.
                 let idle = 1.0 - effort;
                 let turn = idle * (1.3 * sin(0.9 * seconds) + 0.5 * sin(2.3 * seconds));
-                let stance = if *stoops_at == None {
-                    stance.turned(turn)
-                } else {
-                    stance
-                };
+                let stance = stance.turned(turn);
                 let pose = Pose {
                     phase: PI * distance / gait.step,
                     swing: gait.pose.swing * effort,
-                    knee: gait.pose.knee * effort + 0.5 * stoop,
+                    knee: gait.pose.knee * effort,
                     arms: gait.pose.arms * effort,
-                    elbow: gait.pose.elbow
-                        + idle * (1.0 - stoop) * 0.25 * (1.0 + cos(0.7 * seconds)),
-                    lean: gait.pose.lean + 0.9 * stoop,
+                    elbow: gait.pose.elbow + idle * 0.25 * (1.0 + cos(0.7 * seconds)),
+                    lean: gait.pose.lean,
                     bounce: gait.pose.bounce * effort,
-                    hand_full: luggage.is_some() || stoop > 0.0,
+                    hand_full: luggage.is_some(),
                 };
                 let hand: Vec3 = on_foot(body, &pose, stance, &mut parts);
                 if let Some(luggage) = luggage {

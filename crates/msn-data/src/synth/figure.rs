@@ -1,4 +1,4 @@
-//! People: bodies of varied build that walk, run, stand, stoop, ride and drive.
+//! People: bodies of varied build that walk, run, stand, ride and drive.
 
 use std::f32::consts::PI;
 

@@ -51,7 +51,7 @@ pub enum Kind {
     Runner,
     /// Somebody walks against the direction of a walkway.
     WrongWay,
-    /// A suitcase stands alone. Being set down and being taken away is not part of it.
+    /// A suitcase stands alone, from when somebody lets go of it until somebody takes it along.
     LeftObject,
     /// Somebody stands about. Coming and going is not part of it.
     Loiterer,

@@ -7,8 +7,9 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::actor::{Actor, Look, Luggage};
+use super::actor::{Actor, Gait, Look, Luggage};
 use super::camera::Camera;
+use super::figure::Body;
 use super::path::{CROSSING, FAR, MIDDLE, Motion, NEAR, PATHS, Pace, Path, paths};
 use super::wardrobe;
 use super::{Kind, SynthOptions};
@@ -103,16 +104,14 @@ fn deal(clips: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<Kind>> {
         _ => &[1, 2, 1, 0, 2, 1],
     };
     let mut deck: Vec<Kind> = Vec::new();
-    let mut draw = |held: &[Kind]| loop {
+    let mut draw = |held: &[Kind]| {
         if deck.is_empty() {
             deck = Kind::ALL.to_vec();
             deck.shuffle(rng);
         }
-        // A new deck may begin with what the clip already holds.
-        match deck.iter().rposition(|kind| !held.contains(kind)) {
-            Some(position) => return deck.remove(position),
-            None => deck.clear(),
-        }
+        // A new deck may end with what the clip holds already.
+        let other = deck.iter().rposition(|kind| !held.contains(kind));
+        deck.remove(other.unwrap_or(deck.len() - 1))
     };
     (0..clips)
         .map(|clip| {
@@ -131,6 +130,12 @@ fn deal(clips: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<Kind>> {
 struct View {
     enter: f32,
     leave: f32,
+}
+
+/// Everybody who has a part in an anomaly, and when it is in view, seconds.
+struct Oddity {
+    actors: Vec<Actor>,
+    seen: Range<f32>,
 }
 
 struct Planner {
@@ -174,28 +179,28 @@ impl Planner {
 
     /// Adds an anomaly that is seen within a slot of time, where it fits into it.
     fn add_anomaly(&mut self, kind: Kind, slot: Range<f32>) {
-        let mut fallback = None;
+        let mut best: Option<(u8, Vec<Actor>)> = None;
         for _ in 0..400 {
-            let group = self.anomaly(kind, &slot);
-            let Some((_, odd)) = group.iter().find_map(|actor| actor.anomaly.as_ref()) else {
-                continue;
-            };
-            if !ODD_SECONDS.contains(&(odd.end - odd.start)) {
+            let Oddity { actors, seen } = self.anomaly(kind, &slot);
+            if !ODD_SECONDS.contains(&(seen.end - seen.start)) {
                 continue;
             }
-            if odd.end <= slot.end && group.iter().all(|actor| self.is_clear(actor)) {
-                fallback = Some(group);
+            // In short clips and crowded moments better cut off or too near than missing.
+            let fits = seen.end <= slot.end;
+            let clear = actors.iter().all(|actor| self.is_clear(actor));
+            let merit = 2 * u8::from(fits) + u8::from(clear);
+            if best.as_ref().is_none_or(|(most, _)| merit > *most) {
+                best = Some((merit, actors));
+            }
+            if merit == 3 {
                 break;
             }
-            // Short clips and crowded moments: better cut off or crowded than missing.
-            if fallback.is_none() {
-                fallback = Some(group);
-            }
         }
-        self.actors.extend(fallback.into_iter().flatten());
+        self.actors
+            .extend(best.into_iter().flat_map(|(_, actors)| actors));
     }
 
-    fn anomaly(&mut self, kind: Kind, slot: &Range<f32>) -> Vec<Actor> {
+    fn anomaly(&mut self, kind: Kind, slot: &Range<f32>) -> Oddity {
         // Leave room for the anomaly itself where the slot has it.
         let slack = (slot.end - slot.start - 5.5).max(0.5);
         let begin = slot.start + self.rng.random_range(0.0..slack);
@@ -223,7 +228,6 @@ impl Planner {
                     body,
                     gait,
                     luggage: None,
-                    stoops_at: None,
                 };
                 self.passing(kind, look, path, speed, begin)
             }
@@ -239,14 +243,7 @@ impl Planner {
     }
 
     /// An actor that is an anomaly all the way, seen from `begin` on.
-    fn passing(
-        &mut self,
-        kind: Kind,
-        look: Look,
-        path: usize,
-        speed: f32,
-        begin: f32,
-    ) -> Vec<Actor> {
+    fn passing(&mut self, kind: Kind, look: Look, path: usize, speed: f32, begin: f32) -> Oddity {
         let room = if kind == Kind::Cart { 0.1 } else { 0.6 };
         let mut motion =
             Motion::steady(path, self.rng.random_range(-room..room), begin, 0.0, speed);
@@ -255,61 +252,51 @@ impl Planner {
         let view = self.view(&look, &motion);
         motion.start = view.enter;
         let end = begin + (view.leave - view.enter) / speed;
-        // Outlines may reach a little further than boxes.
-        let odd = begin - 1.0..end + 1.0;
-        vec![Actor {
-            look,
-            motion,
-            present: odd.clone(),
-            anomaly: Some((kind, begin..end)),
-        }]
+        // Legs and shadows reach further than boxes.
+        let present = begin - 1.2..end + 1.2;
+        let anomaly = Some((kind, present.clone()));
+        Oddity {
+            actors: vec![Actor {
+                look,
+                motion,
+                present,
+                anomaly,
+            }],
+            seen: begin..end,
+        }
     }
 
-    /// Somebody sets a suitcase down and walks on; somebody else takes it away.
-    fn left_object(&mut self, drop: f32) -> Vec<Actor> {
+    /// Somebody lets go of a suitcase and walks on; somebody else takes it along.
+    fn left_object(&mut self, drop: f32) -> Oddity {
         let path = self.one_of(&[NEAR, MIDDLE]);
-        let take = drop
-            + self
-                .rng
-                .random_range(ODD_SECONDS.start + 0.2..ODD_SECONDS.end - 0.2);
+        let take = drop + self.rng.random_range(ODD_SECONDS);
         let color = wardrobe::case(&mut self.rng);
         let offset = self.rng.random_range(0.1..0.6);
         let drift = self.rng.random_range(0.0..TAU);
-        let mut group = Vec::new();
-        let mut spot = None;
+        let share = self.rng.random_range(0.3..0.7);
+        let mut actors = Vec::new();
+        let mut place = 0.0;
         for (at, held) in [(drop, -100.0..drop), (take, take..self.seconds + 100.0)] {
             let speed = self.rng.random_range(1.15..1.5);
-            let Look::OnFoot { mut body, gait, .. } = self.walker(speed) else {
-                return Vec::new();
-            };
-            body.long = false;
+            let (body, gait) = self.person(speed);
             let luggage = Some(Luggage { color, held });
             let look = Look::OnFoot {
                 body,
                 gait,
                 luggage,
-                stoops_at: Some(at),
             };
-            let pace = |seconds, speed| Pace { seconds, speed };
             let mut motion = Motion {
                 drift,
-                paces: vec![
-                    pace(at - 0.9, speed),
-                    pace(at - 0.3, 0.1),
-                    pace(at + 0.3, 0.1),
-                    pace(at + 0.9, speed),
-                ],
-                ..Motion::steady(path, offset, 0.0, 0.0, speed)
+                ..Motion::steady(path, offset, at, 0.0, speed)
             };
             let view = self.view(&look, &motion);
-            let place = *spot.get_or_insert_with(|| {
-                view.enter + (view.leave - view.enter) * self.rng.random_range(0.3..0.7)
-            });
-            motion.start = place - motion.distance(at);
-            group.push(self.ordinary(look, motion, view));
+            if actors.is_empty() {
+                place = view.enter + (view.leave - view.enter) * share;
+            }
+            motion.start = place;
+            actors.push(self.ordinary(look, motion, view));
         }
-        let place = spot.unwrap_or_default();
-        group.push(Actor {
+        actors.push(Actor {
             look: Look::Suitcase { color },
             // The hand hangs beside the body.
             motion: Motion {
@@ -319,18 +306,18 @@ impl Planner {
             present: drop..take,
             anomaly: Some((Kind::LeftObject, drop..take)),
         });
-        group
+        Oddity {
+            actors,
+            seen: drop..take,
+        }
     }
 
     /// Somebody stops, hangs about and walks on.
-    fn loiterer(&mut self, stop: f32) -> Vec<Actor> {
+    fn loiterer(&mut self, stop: f32) -> Oddity {
         let path = self.one_of(&[NEAR, MIDDLE]);
         let speed = self.rng.random_range(1.1..1.4);
         let look = self.walker(speed);
-        let go = stop
-            + self
-                .rng
-                .random_range(ODD_SECONDS.start + 0.8..ODD_SECONDS.end - 0.2);
+        let go = stop + self.rng.random_range(ODD_SECONDS);
         let pace = |seconds, speed| Pace { seconds, speed };
         let offset = self.rng.random_range(0.2..0.7);
         let mut motion = Motion {
@@ -348,7 +335,10 @@ impl Planner {
         motion.start = place - motion.distance(stop + 0.3);
         let mut actor = self.ordinary(look, motion, view);
         actor.anomaly = Some((Kind::Loiterer, stop..go));
-        vec![actor]
+        Oddity {
+            actors: vec![actor],
+            seen: stop..go,
+        }
     }
 
     /// Fills the clip with people who walk as everybody does, two to six in view at once.
@@ -434,8 +424,7 @@ impl Planner {
     }
 
     fn walker(&mut self, speed: f32) -> Look {
-        let body = wardrobe::body(&mut self.rng);
-        let gait = wardrobe::walk(&mut self.rng, &body, speed);
+        let (body, gait) = self.person(speed);
         let luggage = self.rng.random_bool(0.1).then(|| Luggage {
             color: wardrobe::case(&mut self.rng),
             held: -100.0..self.seconds + 100.0,
@@ -444,8 +433,13 @@ impl Planner {
             body,
             gait,
             luggage,
-            stoops_at: None,
         }
+    }
+
+    fn person(&mut self, speed: f32) -> (Body, Gait) {
+        let body = wardrobe::body(&mut self.rng);
+        let gait = wardrobe::walk(&mut self.rng, &body, speed);
+        (body, gait)
     }
 
     fn one_of(&mut self, paths: &[usize]) -> usize {

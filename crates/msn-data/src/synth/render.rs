@@ -64,7 +64,8 @@ pub struct Renderer<'a> {
 /// What to leave out of a frame; for tests of the labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Without {
-    anomalies: bool,
+    /// An actor, by its number, while it is an anomaly.
+    anomaly: Option<usize>,
     shadows: bool,
 }
 
@@ -98,7 +99,7 @@ impl<'a> Renderer<'a> {
                 .anomaly
                 .as_ref()
                 .is_some_and(|(_, odd)| odd.contains(&seconds));
-            if actor.present.contains(&seconds) && !(odd && without.anomalies) {
+            if actor.present.contains(&seconds) && !(odd && without.anomaly == Some(number)) {
                 let depth = actor.depth(camera, paths, seconds);
                 cast.push((depth, odd.then_some(number), actor));
             }
@@ -189,5 +190,116 @@ impl<'a> Renderer<'a> {
         let dropout = unit(key ^ mix((index / 2) as u64 + (1 << 40))) < 0.015;
         let strength = 0.9 + 0.1 * beat + 0.16 * jitter;
         if dropout { 0.45 * strength } else { strength }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::synth::actor::Look;
+    use crate::synth::canvas::{Rgb, VISIBLE};
+    use crate::synth::figure::Load;
+    use crate::synth::{Plan, SynthOptions};
+
+    /// A colour that the scene has nowhere else: without green, which all grounds have.
+    const MAGENTA: Rgb = [255.0, 0.0, 255.0];
+
+    fn repaint(look: &mut Look) {
+        let body = match look {
+            Look::OnFoot { body, luggage, .. } => {
+                *luggage = None;
+                body
+            }
+            Look::Bicycle { body, frame } => {
+                *frame = MAGENTA;
+                body
+            }
+            Look::Cart { body, paint } => {
+                *paint = MAGENTA;
+                body
+            }
+            Look::Suitcase { color } => {
+                *color = MAGENTA;
+                return;
+            }
+        };
+        body.load = Load::Nothing;
+        let parts = [
+            &mut body.shirt,
+            &mut body.trousers,
+            &mut body.skin,
+            &mut body.hair,
+        ];
+        for color in parts.into_iter().chain([&mut body.shoes]) {
+            *color = MAGENTA;
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(6))]
+        /// An anomaly is labelled where leaving it out changes the picture, and nowhere else.
+        #[test]
+        fn labels_are_visibility(seed: u64) {
+            let options = SynthOptions {
+                seed,
+                train_clips: 1,
+                test_clips: 3,
+                seconds: 10.0,
+                rate_hz: 5,
+                size: Size { width: 96, height: 72 },
+                ..SynthOptions::default()
+            };
+            let scene = Scene::new(seed, options.size);
+            for mut plan in Plan::new(&options).test {
+                let odd: Vec<usize> =
+                    (0..plan.actors.len()).filter(|i| plan.actors[*i].anomaly.is_some()).collect();
+                prop_assert_eq!(odd.len(), 2);
+                for number in &odd {
+                    repaint(&mut plan.actors[*number].look);
+                }
+                let renderer = Renderer::new(&scene, &plan);
+                let frames = (0..plan.frames()).flat_map(|i| odd.iter().map(move |n| (i, *n)));
+                for (index, number) in frames {
+                    let kind = plan.actors[number].anomaly.as_ref().expect("odd").0;
+                    let whole = Without { anomaly: None, shadows: true };
+                    let shot = renderer.shot_without(index, whole);
+                    let other = renderer
+                        .shot_without(index, Without { anomaly: Some(number), ..whole });
+                    let differs = |step: usize, least: u8| {
+                        let pixels = shot.picture.pixels.iter().zip(&other.picture.pixels);
+                        pixels.skip(1).step_by(step).any(|(a, b)| a.abs_diff(*b) > least)
+                    };
+                    if shot.anomalies.contains(&kind) {
+                        prop_assert!(differs(1, 3), "{kind} labelled but unseen in {index}");
+                    } else {
+                        // Green alone: what the anomaly hides of it is at most 255.
+                        let least = (VISIBLE * 255.0) as u8;
+                        prop_assert!(!differs(3, least), "{kind} seen, not labelled in {index}");
+                    }
+                    prop_assert!(!other.anomalies.contains(&kind));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_depends_on_nothing_but_its_index() {
+        let size = Size {
+            width: 64,
+            height: 48,
+        };
+        let options = SynthOptions {
+            size,
+            ..SynthOptions::default()
+        };
+        let (scene, plan) = (Scene::new(0, size), Plan::new(&options));
+        let renderer = Renderer::new(&scene, &plan.test[1]);
+        let later = renderer.shot(40);
+        let earlier = renderer.shot(3);
+        assert_eq!(renderer.shot(40), later);
+        assert_eq!(renderer.shot(3), earlier);
+        assert_ne!(earlier.picture.pixels, later.picture.pixels);
     }
 }

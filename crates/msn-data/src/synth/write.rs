@@ -298,15 +298,15 @@ struct Target {
 
 impl Target {
     fn new(root: &Utf8Path) -> Result<Self, SynthError> {
-        // A name to build beside is needed even for `.` and `..`.
-        let root = match root.file_name() {
-            Some(_) => root.to_owned(),
-            None => root.canonicalize_utf8().map_err(io("find", root))?,
-        };
-        let replaces = match fs::symlink_metadata(&root) {
-            Ok(_) => is_former_scene(&root)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) => return Err(io("look at", &root)(error)),
+        let (root, replaces) = match fs::symlink_metadata(root) {
+            Ok(_) => {
+                // The folder itself is renamed: not a link to it, and by its name, not as `.`.
+                let root = root.canonicalize_utf8().map_err(io("find", root))?;
+                let replaces = is_former_scene(&root)?;
+                (root, replaces)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (root.to_owned(), false),
+            Err(error) => return Err(io("look at", root)(error)),
         };
         let parent = match root.parent() {
             Some(parent) if !parent.as_str().is_empty() => parent.to_owned(),
