@@ -1,1 +1,30 @@
 //! Fast CPU kernels for channels-last convolutional networks
+
+mod adam;
+mod buffers;
+mod conv;
+mod gather;
+mod isa;
+mod max_pool;
+mod narrow;
+mod norm;
+mod outer;
+mod pixels;
+pub mod reference;
+mod threads;
+mod up;
+mod view;
+mod weights;
+mod winograd;
+
+pub use adam::Adam;
+pub use conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
+pub use isa::Isa;
+pub use max_pool::{max_pool2, max_pool2_backward};
+pub use norm::{
+    Affine, Moments, NormGradient, apply_affine, batch_norm_backward, channel_sums, moments, tanh_in_place,
+};
+pub use outer::{conv3x3_weight_gradient, up_conv3x3_weight_gradient};
+pub use up::{PackedUpGradient, PackedUpWeights, up_conv3x3, up_conv3x3_input_gradient};
+pub use view::{FeatureMap, Shape, View, ViewMut, copy};
+pub use weights::{Channels, hwio_to_iohw, hwio_to_oihw, iohw_to_hwio, oihw_to_hwio};

@@ -1,0 +1,117 @@
+//! AVX-512F: 16 lanes, 32 registers.
+
+use std::arch::x86_64::*;
+
+use super::Simd;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    pub(super) const LANES: usize = 16;
+
+    /// # Safety
+    /// The machine has AVX-512F.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+/// The first `n` lanes.
+#[inline(always)]
+fn mask(n: usize) -> __mmask16 {
+    debug_assert!(n <= 16);
+    // The low 16 bits are all there are: n <= 16.
+    ((1_u32 << n) - 1) as __mmask16
+}
+
+macro_rules! operations {
+    ($($name:ident($($x:ident),*) = $intrinsic:ident;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($x: __m512),*) -> __m512 {
+            // SAFETY: a token of this type exists only where AVX-512F does.
+            unsafe { $intrinsic($($x),*) }
+        }
+    )*};
+}
+
+impl Simd for Avx512 {
+    const LANES: usize = Self::LANES;
+    const PIXELS: usize = 8;
+    type V = __m512;
+
+    operations! {
+        zero() = _mm512_setzero_ps;
+        add(a, b) = _mm512_add_ps;
+        sub(a, b) = _mm512_sub_ps;
+        mul(a, b) = _mm512_mul_ps;
+        div(a, b) = _mm512_div_ps;
+        max(a, b) = _mm512_max_ps;
+        min(a, b) = _mm512_min_ps;
+        sqrt(a) = _mm512_sqrt_ps;
+        fma(a, b, c) = _mm512_fmadd_ps;
+        fnma(a, b, c) = _mm512_fnmadd_ps;
+        scale_by_power_of_two(a, n) = _mm512_scalef_ps;
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    fn if_greater(self, a: __m512, b: __m512, v: __m512, otherwise: __m512) -> __m512 {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), otherwise, v) }
+    }
+
+    #[inline(always)]
+    fn round(self, a: __m512) -> __m512 {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe { _mm512_roundscale_ps::<0>(a) }
+    }
+
+    #[inline(always)]
+    fn sum(self, a: __m512) -> f32 {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe {
+            let a = _mm512_add_ps(a, _mm512_shuffle_f32x4::<0b01_00_11_10>(a, a));
+            let a = _mm512_castps512_ps256(_mm512_add_ps(a, _mm512_shuffle_f32x4::<0b10_11_00_01>(a, a)));
+            let a = _mm256_castps256_ps128(a);
+            let a = _mm_add_ps(a, _mm_movehl_ps(a, a));
+            _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps::<1>(a, a)))
+        }
+    }
+
+    #[inline(always)]
+    fn largest(self, a: __m512) -> f32 {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe { _mm512_reduce_max_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m512 {
+        // SAFETY: the caller's promise on `p`.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: __m512) {
+        // SAFETY: the caller's promise on `p`.
+        unsafe { _mm512_storeu_ps(p, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, p: *const f32, n: usize) -> __m512 {
+        // SAFETY: the caller's promise on `p`; lanes outside the mask are not touched.
+        unsafe { _mm512_maskz_loadu_ps(mask(n), p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, v: __m512, n: usize) {
+        // SAFETY: the caller's promise on `p`; lanes outside the mask are not touched.
+        unsafe { _mm512_mask_storeu_ps(p, mask(n), v) }
+    }
+}

@@ -1,0 +1,55 @@
+//! Work shared between the threads of the current rayon pool.
+//!
+//! Tasks are cut by shapes alone, never by the number of threads, and sums over tasks are taken
+//! in the order of the tasks: results are bit-equal on any number of threads.
+
+use std::marker::PhantomData;
+
+use rayon::prelude::*;
+
+/// Calls `task(0..count)`, on the threads of the current rayon pool where there are several.
+pub(crate) fn for_each_task(count: usize, task: impl Fn(usize) + Send + Sync) {
+    if count <= 1 || rayon::current_num_threads() == 1 {
+        (0..count).for_each(task);
+    } else {
+        (0..count).into_par_iter().with_max_len(1).for_each(task);
+    }
+}
+
+/// A slice that several tasks write to, each its own part.
+#[derive(Clone, Copy)]
+pub(crate) struct SharedMut<'a> {
+    start: *mut f32,
+    len: usize,
+    life: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the pointer is only used through `at` and `part`, whose callers promise disjoint parts.
+unsafe impl Send for SharedMut<'_> {}
+// SAFETY: as for Send.
+unsafe impl Sync for SharedMut<'_> {}
+
+impl<'a> SharedMut<'a> {
+    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), life: PhantomData }
+    }
+
+    /// A pointer to element `index`.
+    /// # Safety
+    /// What is written through it is written by one task at a time and lies in the slice.
+    #[inline(always)]
+    pub(crate) unsafe fn at(self, index: usize) -> *mut f32 {
+        debug_assert!(index <= self.len);
+        // SAFETY: `index` is within the slice, as the caller promises.
+        unsafe { self.start.add(index) }
+    }
+
+    /// The part `from..from + len`.
+    /// # Safety
+    /// No other task holds an overlapping part at the same time.
+    pub(crate) unsafe fn part(self, from: usize, len: usize) -> &'a mut [f32] {
+        assert!(from <= self.len && len <= self.len - from, "part {from}+{len} of {}", self.len);
+        // SAFETY: in bounds by the assertion, unique by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
+    }
+}

@@ -1,0 +1,402 @@
+//! Winograd's F(4x4, 3x3): 3x3 convolution by tiles of 4x4 outputs.
+//!
+//! With the matrices of Lavin and Gray (2016), a tile of outputs is
+//! `A^T [(G g G^T) * (B^T d B)] A` for the kernel g and the 6x6 patch d, where the product in the
+//! middle is taken for each of 36 components over all input channels: 36 matrix products of tiles
+//! by channels, 2.25 products an output instead of 9.
+
+use crate::buffers::Scratch;
+use crate::conv::Epilogue;
+use crate::gather::Gather;
+use crate::isa::{Isa, Kernel, Simd};
+use crate::threads::{SharedMut, for_each_task};
+use crate::view::{Patch, SharedView, View, ViewMut};
+use crate::weights::{Channels, Panel, Panels, TAPS};
+
+/// Components of a transformed tile.
+const PARTS: usize = 36;
+/// Outputs along a side of a tile.
+const SIDE: usize = 4;
+
+/// Transformed weights.
+#[derive(Clone, Debug)]
+pub(crate) struct Winograd {
+    panels: Panels,
+}
+
+impl Winograd {
+    /// Whether this is faster than the direct kernel; measured.
+    pub(crate) fn pays(channels: Channels) -> bool {
+        channels.input >= 16 && channels.output >= 16
+    }
+
+    pub(crate) fn new(isa: Isa, hwio: &[f32], channels: Channels, order: &[usize; TAPS]) -> Self {
+        let plane = channels.input * channels.output;
+        let mut parts = Scratch::take(PARTS * plane);
+        isa.run(TransformWeights { hwio, order, plane, parts: &mut parts });
+        let all: [usize; PARTS] = std::array::from_fn(|i| i);
+        Self { panels: Panels::new(isa, &parts, channels, &all) }
+    }
+
+    pub(crate) fn run(&self, input: View<'_>, epilogue: Epilogue<'_>, mut output: ViewMut<'_>) {
+        let shape = input.shape();
+        let isa = self.panels.isa();
+        let cin = shape.channels;
+        let (down, across) = (shape.height.div_ceil(SIDE), shape.width.div_ceil(SIDE));
+        let count = shape.batch * down * across;
+        if count == 0 {
+            return;
+        }
+        let tiles = tiles_of_task(count, cin, 2 * isa.lanes());
+        let out = output.shared();
+        for_each_task(count.div_ceil(tiles), |task| {
+            let first = task * tiles;
+            let tiles = tiles.min(count - first);
+            let place = |i: usize| {
+                let (t, per_image) = (first + i, down * across);
+                Place { image: t / per_image, y: t % per_image / across * SIDE, x: t % across * SIDE }
+            };
+            let stride = cin.next_multiple_of(isa.lanes());
+            // The extra line keeps the 36 parts of a tile out of one cache set.
+            let part = tiles * stride + 16;
+            let mut values = Scratch::take(PARTS * part);
+            let mut edge = Scratch::take(PARTS * cin);
+            for i in 0..tiles {
+                let at = place(i);
+                let patch = input.patch(at.image, at.y, at.x, &mut edge);
+                let parts = SharedMut::new(&mut values[i * stride..]);
+                isa.run(TransformInput { patch, channels: cin, parts, part });
+            }
+            let mut sums = Scratch::take(0);
+            for i in 0..self.panels.count() {
+                let panel = self.panels.panel(i);
+                self.multiply(panel, &values, part, stride, tiles, &mut sums);
+                let sum = SumLayout::new(isa, panel, tiles);
+                for i in 0..tiles {
+                    let at = place(i);
+                    isa.run(TransformOutput {
+                        sums: &sums[i * sum.tile..],
+                        part: sum.part,
+                        panel,
+                        bias: epilogue.bias.map(|b| &b[panel.first..panel.first + panel.channels]),
+                        relu: epilogue.relu,
+                        out,
+                        at,
+                        rows: SIDE.min(shape.height - at.y),
+                        columns: SIDE.min(shape.width - at.x),
+                    });
+                }
+            }
+        });
+    }
+
+    /// The 36 matrix products of one panel.
+    fn multiply(
+        &self,
+        panel: Panel,
+        values: &[f32],
+        part: usize,
+        stride: usize,
+        tiles: usize,
+        sums: &mut Scratch,
+    ) {
+        let isa = self.panels.isa();
+        let cin = self.panels.channels().input;
+        let sum = SumLayout::new(isa, panel, tiles);
+        sums.resize(PARTS * sum.part);
+        let weights = self.panels.weights(panel);
+        for k in 0..PARTS {
+            let input = &values[k * part..][..tiles * stride];
+            let weights = &weights[k * cin * sum.tile..][..cin * sum.tile];
+            let output = &mut sums[k * sum.part..][..tiles * sum.tile];
+            // SAFETY: the three slices are as long as `tiles` pixels of `stride`, one tap of `cin`
+            // and `tiles` pixels of `sum.tile` need; cin <= stride.
+            unsafe {
+                Gather {
+                    input: input.as_ptr(),
+                    input_row: 0,
+                    input_pixel: stride,
+                    taps: &[0],
+                    input_channels: cin,
+                    weights: weights.as_ptr(),
+                    vectors: panel.vectors,
+                    channels: sum.tile,
+                    bias: None,
+                    relu: false,
+                    output: output.as_mut_ptr(),
+                    output_row: 0,
+                    output_pixel: sum.tile,
+                    rows: 1,
+                    columns: tiles,
+                }
+                .run(isa);
+            }
+        }
+    }
+}
+
+/// Where the products of one panel lie: `[36][tiles][vectors * lanes]` with a gap between parts.
+struct SumLayout {
+    tile: usize,
+    part: usize,
+}
+
+impl SumLayout {
+    fn new(isa: Isa, panel: Panel, tiles: usize) -> Self {
+        let tile = panel.vectors * isa.lanes();
+        Self { tile, part: tiles * tile + 16 }
+    }
+}
+
+/// The upper left output pixel of a tile.
+#[derive(Clone, Copy)]
+struct Place {
+    image: usize,
+    y: usize,
+    x: usize,
+}
+
+/// Tiles of a task: as many as leave its values and sums in a core's own cache, in whole register
+/// tiles, but not so many that there are fewer than some 16 tasks.
+fn tiles_of_task(count: usize, channels: usize, wide: usize) -> usize {
+    const CACHED: usize = 128 * 1024;
+    let by_cache = CACHED / (PARTS * (channels + wide));
+    let by_tasks = count.div_ceil(16);
+    (by_cache.min(by_tasks) / 8 * 8).clamp(8, 64)
+}
+
+struct TransformWeights<'a> {
+    hwio: &'a [f32],
+    order: &'a [usize; TAPS],
+    plane: usize,
+    parts: &'a mut [f32],
+}
+
+impl Kernel for TransformWeights<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        assert!(self.hwio.len() >= TAPS * self.plane && self.parts.len() >= PARTS * self.plane);
+        assert!(self.order.iter().all(|&t| t < TAPS));
+        let mut at = 0;
+        while at < self.plane {
+            let n = S::LANES.min(self.plane - at);
+            let mut columns = [[s.zero(); 3]; 6];
+            for j in 0..3 {
+                let mut g = [s.zero(); 3];
+                for i in 0..3 {
+                    // SAFETY: `n` floats remain in the plane of this tap.
+                    g[i] = unsafe {
+                        s.load_first(self.hwio.as_ptr().add(self.order[3 * i + j] * self.plane + at), n)
+                    };
+                }
+                let c = kernel_side(s, g);
+                for i in 0..6 {
+                    columns[i][j] = c[i];
+                }
+            }
+            for i in 0..6 {
+                let row = kernel_side(s, columns[i]);
+                for j in 0..6 {
+                    // SAFETY: `n` floats remain in the plane of this part.
+                    unsafe {
+                        let to = self.parts.as_mut_ptr().add((6 * i + j) * self.plane + at);
+                        s.store_first(to, row[j], n);
+                    }
+                }
+            }
+            at += n;
+        }
+    }
+}
+
+/// G g.
+#[inline(always)]
+fn kernel_side<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; 6] {
+    let [g0, g1, g2] = g;
+    let even = s.mul(s.add(g0, g2), s.splat(-1.0 / 6.0));
+    let odd = s.mul(g1, s.splat(1.0 / 6.0));
+    let even2 = s.fma(g2, s.splat(1.0 / 6.0), s.mul(g0, s.splat(1.0 / 24.0)));
+    let odd2 = s.mul(g1, s.splat(1.0 / 12.0));
+    [
+        s.mul(g0, s.splat(0.25)),
+        s.sub(even, odd),
+        s.add(even, odd),
+        s.add(even2, odd2),
+        s.sub(even2, odd2),
+        g2,
+    ]
+}
+
+/// B^T d B for one tile and all channels. `parts` holds one vector more than the channels need at
+/// every multiple of `part` below 36.
+struct TransformInput<'a> {
+    patch: Patch<'a>,
+    channels: usize,
+    parts: SharedMut<'a>,
+    part: usize,
+}
+
+impl Kernel for TransformInput<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let mut c = 0;
+        while c < self.channels {
+            let n = S::LANES.min(self.channels - c);
+            // SAFETY: a patch is valid for 6x6 pixels of `channels`; a tile has room for whole
+            // vectors of its channels in each part, which `Winograd::run` reserved.
+            unsafe {
+                if n == S::LANES {
+                    self.channels_at(s, c, |p| s.load(p));
+                } else {
+                    self.channels_at(s, c, |p| s.load_first(p, n));
+                }
+            }
+            c += n;
+        }
+    }
+}
+
+impl TransformInput<'_> {
+    /// # Safety
+    /// `load` may read the patch at channels `c..`, and a vector may be written there in each part.
+    #[inline(always)]
+    unsafe fn channels_at<S: Simd>(&self, s: S, c: usize, load: impl Fn(*const f32) -> S::V + Copy) {
+        let from = self.patch.start.wrapping_add(c);
+        let d = |i: usize, j: usize| load(from.wrapping_add(i * self.patch.row + j * self.patch.pixel));
+        let (two, four, minus_five) = (s.splat(2.0), s.splat(4.0), s.splat(-5.0));
+        // Rows of B^T d two at a time, so that nothing but registers is needed; the patch is
+        // in the first level cache after the first pass.
+        let zero = [s.zero(); 6];
+        let mut r = zero;
+        for j in 0..6 {
+            r[j] = s.fma(four, d(0, j), s.fma(minus_five, d(2, j), d(4, j)));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.row(s, c, 0, r) };
+        let (mut a, mut b) = (zero, zero);
+        for j in 0..6 {
+            let even = s.fnma(four, d(2, j), d(4, j));
+            let odd = s.fnma(four, d(1, j), d(3, j));
+            (a[j], b[j]) = (s.add(even, odd), s.sub(even, odd));
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.row(s, c, 1, a);
+            self.row(s, c, 2, b);
+        }
+        for j in 0..6 {
+            let even = s.sub(d(4, j), d(2, j));
+            let odd = s.sub(d(3, j), d(1, j));
+            (a[j], b[j]) = (s.fma(two, odd, even), s.fnma(two, odd, even));
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.row(s, c, 3, a);
+            self.row(s, c, 4, b);
+        }
+        for j in 0..6 {
+            r[j] = s.fma(four, d(1, j), s.fma(minus_five, d(3, j), d(5, j)));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.row(s, c, 5, r) };
+    }
+
+    /// Row `i` of (B^T d) B.
+    /// # Safety
+    /// A vector may be written at channel `c` in each part.
+    #[inline(always)]
+    unsafe fn row<S: Simd>(&self, s: S, c: usize, i: usize, d: [S::V; 6]) {
+        let (two, four, minus_five) = (s.splat(2.0), s.splat(4.0), s.splat(-5.0));
+        let (even, odd) = (s.fnma(four, d[2], d[4]), s.fnma(four, d[1], d[3]));
+        let (even2, odd2) = (s.sub(d[4], d[2]), s.sub(d[3], d[1]));
+        let out = [
+            s.fma(four, d[0], s.fma(minus_five, d[2], d[4])),
+            s.add(even, odd),
+            s.sub(even, odd),
+            s.fma(two, odd2, even2),
+            s.fnma(two, odd2, even2),
+            s.fma(four, d[1], s.fma(minus_five, d[3], d[5])),
+        ];
+        for j in 0..6 {
+            // SAFETY: the caller's promise.
+            unsafe { s.store(self.parts.at((6 * i + j) * self.part + c), out[j]) };
+        }
+    }
+}
+
+/// A^T m A, bias and ReLU for one tile and panel.
+struct TransformOutput<'a> {
+    sums: &'a [f32],
+    part: usize,
+    panel: Panel,
+    bias: Option<&'a [f32]>,
+    relu: bool,
+    out: SharedView<'a>,
+    at: Place,
+    rows: usize,
+    columns: usize,
+}
+
+impl Kernel for TransformOutput<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        assert!(self.sums.len() >= 35 * self.part + self.panel.vectors * S::LANES);
+        let mut first = 0;
+        while first < self.panel.channels {
+            let n = S::LANES.min(self.panel.channels - first);
+            let mut half = [[s.zero(); 6]; 4];
+            for j in 0..6 {
+                let mut m = [s.zero(); 6];
+                for i in 0..6 {
+                    // SAFETY: within the sums, by the assertion.
+                    m[i] = unsafe { s.load(self.sums.as_ptr().add((6 * i + j) * self.part + first)) };
+                }
+                let column = output_side(s, m);
+                for i in 0..4 {
+                    half[i][j] = column[i];
+                }
+            }
+            let mut bias = s.zero();
+            if let Some(b) = self.bias {
+                // SAFETY: the bias of a panel has `channels` values.
+                bias = unsafe { s.load_first(b.as_ptr().add(first), n) };
+            }
+            for i in 0..4 {
+                if i >= self.rows {
+                    break;
+                }
+                let row = output_side(s, half[i]);
+                for j in 0..4 {
+                    if j >= self.columns {
+                        break;
+                    }
+                    let mut v = s.add(row[j], bias);
+                    if self.relu {
+                        v = s.max(s.zero(), v);
+                    }
+                    // SAFETY: pixel and channels lie in the output; a tile's outputs are written
+                    // by its task alone.
+                    unsafe {
+                        let to = self.out.ptr(self.at.image, self.at.y + i, self.at.x + j);
+                        let to = to.add(self.panel.first + first);
+                        if n == S::LANES { s.store(to, v) } else { s.store_first(to, v, n) }
+                    }
+                }
+            }
+            first += n;
+        }
+    }
+}
+
+/// A^T m.
+#[inline(always)]
+fn output_side<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 4] {
+    let (p, q) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+    let (r, u) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
+    [
+        s.add(s.add(m[0], p), r),
+        s.fma(s.splat(2.0), u, q),
+        s.fma(s.splat(4.0), r, p),
+        s.add(s.fma(s.splat(8.0), u, q), m[5]),
+    ]
+}

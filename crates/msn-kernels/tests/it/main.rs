@@ -1,0 +1,5 @@
+//! The kernels against their definitions in f64, on every instruction set of the machine.
+
+mod convolution;
+mod elementwise;
+mod support;
