@@ -70,18 +70,18 @@ const STAGES: &[Stage<Suite>] = &[
         },
     },
     Stage {
-        name: "package",
-        about: "cargo package",
-        is_test: false,
-        is_slow: false,
-        work: package,
-    },
-    Stage {
         name: "xtask",
         about: "tests of xtask itself",
         is_test: true,
         is_slow: false,
         work: |_| tests(&["--profile", "xtask", "-p", "xtask", "--bins"]),
+    },
+    Stage {
+        name: "package",
+        about: "cargo package",
+        is_test: false,
+        is_slow: false,
+        work: package,
     },
     Stage {
         name: "plain",

@@ -60,21 +60,20 @@ pub fn command(args: AblateArgs) -> Result<ExitCode> {
     plan.claim(&args.out)?;
     step(&format!("{} cells in {}", cells.len(), args.out.display()));
 
-    let mut msn: Option<PathBuf> = None;
     let devices: Vec<String> = args
         .device
         .iter()
         .flat_map(|d| d.split(','))
         .map(str::to_ascii_lowercase)
         .collect();
+    // A grid that is complete has its tables written anew without a build.
+    let msn = if run::is_complete(&cells, &args.out) {
+        PathBuf::new()
+    } else {
+        launch::build(&devices, args.no_default_features)?
+    };
     let train = |cell: &Cell, folder: &Path| -> Result<()> {
-        let program = match &msn {
-            Some(program) => program.clone(),
-            None => msn
-                .insert(launch::build(&devices, args.no_default_features)?)
-                .clone(),
-        };
-        let mut command = Command::new(program);
+        let mut command = Command::new(&msn);
         command
             .args(train_arguments(&args))
             .arg("--out")

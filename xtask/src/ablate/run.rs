@@ -61,7 +61,6 @@ impl fmt::Display for Plan {
 #[derive(Debug, Clone)]
 pub struct Run {
     pub cell: Cell,
-    pub folder: PathBuf,
     pub eval: Eval,
 }
 
@@ -71,6 +70,13 @@ pub struct Done {
     pub runs: Vec<Run>,
     /// Names of cells that did not come through, and why.
     pub failed: Vec<(String, Error)>,
+}
+
+/// Whether no cell is left to run.
+pub fn is_complete(cells: &[Cell], out: &Path) -> bool {
+    cells
+        .iter()
+        .all(|cell| Eval::read(&out.join(&cell.name)).is_ok())
 }
 
 /// Brings every cell to a complete `eval.json` by `train`, which gets the cell and the folder that
@@ -106,7 +112,6 @@ pub fn run(
         };
         done.runs.push(Run {
             cell: cell.clone(),
-            folder,
             eval,
         });
         report(&done.runs)?;
@@ -162,6 +167,7 @@ mod tests {
         )
         .unwrap();
 
+        assert!(!is_complete(&cells, out.path()));
         let mut trained = Vec::new();
         let mut reports = Vec::new();
         let train = |cell: &Cell, folder: &Path| {
@@ -178,6 +184,7 @@ mod tests {
         assert_eq!(done.runs.len(), 4);
         assert_eq!(trained, [&*cells[1].name, &*cells[2].name, &*cells[3].name]);
         assert_eq!(reports, [1, 2, 3, 4]);
+        assert!(is_complete(&cells, out.path()));
         let aside = out.path().join(format!("{}.unfinished", cells[1].name));
         assert!(aside.join("log").is_dir());
 

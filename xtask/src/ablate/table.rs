@@ -86,7 +86,7 @@ fn markdown(title: &str, grid: &Grid, runs: &[Run]) -> Result<String> {
                 run.cell.seed,
                 figure(Protocol::Legacy),
                 figure(Protocol::Fair),
-                run.folder.display()
+                run.cell.name
             )?;
         }
     }
@@ -168,7 +168,7 @@ fn runs_csv(grid: &Grid, runs: &[Run]) -> Result<String> {
                         figure.value,
                         bound(figure.low),
                         bound(figure.high),
-                        quoted(&run.folder.display().to_string())
+                        run.cell.name
                     )?;
                 }
             }
@@ -190,7 +190,6 @@ fn quoted(field: &str) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::ablate::results::{Eval, Figure, Figures};
-    use std::path::PathBuf;
 
     pub(in crate::ablate) fn sample() -> (Grid, Vec<Run>) {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
@@ -211,10 +210,8 @@ pub(super) mod tests {
                     ..Figures::default()
                 };
                 let fair = (cell.seed == 0).then(|| legacy.clone());
-                let folder = PathBuf::from("out").join(&cell.name);
                 Run {
                     cell,
-                    folder,
                     eval: Eval { legacy, fair },
                 }
             })
@@ -235,7 +232,7 @@ pub(super) mod tests {
         assert!(text.contains(row), "{text}");
         let row = "| none | 10 | 0.9000 (0.0000; -, n 1) | - | - | - |";
         assert!(text.contains(row), "{text}");
-        let row = "| 2,3 | 20 | 1 | 0.9700 | - | `out/pools-2.3_items-20_seed-1` |";
+        let row = "| 2,3 | 20 | 1 | 0.9700 | - | `pools-2.3_items-20_seed-1` |";
         assert!(text.contains(row), "{text}");
     }
 
@@ -258,7 +255,7 @@ pub(super) mod tests {
     fn csv_holds_the_figures() {
         let (grid, runs) = sample();
         let text = runs_csv(&grid, &runs).unwrap();
-        let row = "\"2,3\",10,0,legacy,micro_auc,0.92,0.8,,out/pools-2.3_items-10_seed-0\n";
+        let row = "\"2,3\",10,0,legacy,micro_auc,0.92,0.8,,pools-2.3_items-10_seed-0\n";
         assert!(text.contains(row), "{text}");
         let text = summary_csv(&grid, &runs).unwrap();
         assert!(
