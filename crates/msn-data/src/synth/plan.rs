@@ -505,3 +505,73 @@ impl Planner {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(seed: u64) -> SynthOptions {
+        SynthOptions {
+            seed,
+            ..SynthOptions::default()
+        }
+    }
+
+    #[test]
+    fn every_kind_comes_once_before_any_comes_again() {
+        for clips in 3..12 {
+            for seed in 0..20 {
+                let dealt = deal(clips, &mut rng(seed, 1));
+                let flat: Vec<Kind> = dealt.iter().flatten().copied().collect();
+                assert!(
+                    Kind::ALL.iter().all(|kind| flat[..6].contains(kind)),
+                    "{dealt:?}"
+                );
+                assert!(
+                    dealt
+                        .iter()
+                        .all(|kinds| kinds.len() < 2 || kinds[0] != kinds[1])
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_test_clips_hold_anomalies() {
+        for seed in 0..5 {
+            let plan = Plan::new(&options(seed));
+            assert!(plan.train.iter().all(|clip| clip.kinds().is_empty()));
+            assert_eq!(
+                plan.test
+                    .iter()
+                    .map(|clip| clip.kinds().len())
+                    .sum::<usize>(),
+                10
+            );
+            assert!(plan.test.iter().any(|clip| clip.kinds().is_empty()));
+            assert!(plan.test.iter().any(|clip| clip.kinds().len() == 2));
+        }
+    }
+
+    #[test]
+    fn two_to_six_people_are_in_view() {
+        let (camera, paths) = (Camera::new(options(0).size), paths());
+        let (mut counts, mut frames) = ([0u32; 12], 0);
+        for seed in 0..4 {
+            for clip in Plan::new(&options(seed)).train {
+                for index in (0..clip.frames()).step_by(3) {
+                    let seconds = clip.seconds(index);
+                    let people = clip.actors.iter().filter(|actor| {
+                        let place = actor.motion.place(&paths, seconds);
+                        actor.look.bulk().is_in_view(&camera, place, 320.0, 240.0)
+                    });
+                    counts[people.count()] += 1;
+                    frames += 1;
+                }
+            }
+        }
+        let usual: u32 = counts[2..=6].iter().sum();
+        assert!(f64::from(usual) > 0.97 * f64::from(frames), "{counts:?}");
+        assert_eq!(counts[0], 0, "{counts:?}");
+    }
+}
