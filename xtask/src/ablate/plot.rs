@@ -15,9 +15,12 @@ use super::write_whole;
 const METRIC: &str = "micro_auc";
 const COLUMN: f64 = 74.0;
 const LEFT: f64 = 64.0;
-const TOP: f64 = 64.0;
+const TOP: f64 = 76.0;
 const HEIGHT: f64 = 260.0;
-const BELOW: f64 = 120.0;
+/// Width of a letter of a label, about.
+const LETTER: f64 = 5.8;
+/// Labels fall by this many degrees.
+const SLOPE: f64 = 35.0;
 const INK: &str = "#333333";
 const GRID: &str = "#e2e2e2";
 
@@ -54,19 +57,24 @@ fn svg(title: &str, grid: &Grid, runs: &[Run]) -> Result<String> {
     });
     let columns = panels[0].1.len();
     let inner = COLUMN * f64::from(u32::try_from(columns).context("too many columns")?);
-    let panel = LEFT + inner.max(160.0) + 24.0;
-    let (width, height) = (2.0 * panel, TOP + HEIGHT + BELOW);
+    let inner = inner.max(160.0);
+    // Labels run down to the right from the middle of their columns.
+    let letters = panels[0].1.iter().map(|c| c.label.chars().count()).max();
+    let label = LETTER * f64::from(u32::try_from(letters.unwrap_or(0)).context("long labels")?);
+    let (sine, cosine) = SLOPE.to_radians().sin_cos();
+    let panel = LEFT + inner + (label * cosine - COLUMN / 2.0).max(0.0) + 24.0;
+    let (width, height) = (2.0 * panel, TOP + HEIGHT + label * sine + 36.0);
 
     let mut text = String::new();
     writeln!(
         text,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-         height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"{INK}\">"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
+         height=\"{height:.0}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"{INK}\">"
     )?;
     writeln!(text, "<title>{}</title>", escaped(title))?;
     writeln!(
         text,
-        "<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>"
+        "<rect width=\"{width:.0}\" height=\"{height:.0}\" fill=\"#ffffff\"/>"
     )?;
     let seeds = grid.seeds.len();
     writeln!(
@@ -80,13 +88,13 @@ fn svg(title: &str, grid: &Grid, runs: &[Run]) -> Result<String> {
             Protocol::Legacy => "#3b6fb6",
             Protocol::Fair => "#c8682a",
         };
-        writeln!(text, "<g transform=\"translate({x},0)\">")?;
+        writeln!(text, "<g transform=\"translate({x:.0},0)\">")?;
         writeln!(
             text,
             "<text x=\"{LEFT}\" y=\"48\" font-weight=\"bold\">protocol {}</text>",
             protocol.name()
         )?;
-        draw(&mut text, columns, panel - LEFT - 24.0, colour)?;
+        draw(&mut text, columns, inner, colour)?;
         writeln!(text, "</g>")?;
     }
     writeln!(text, "</svg>")?;
@@ -142,7 +150,7 @@ fn draw(text: &mut String, columns: &[Column], inner: f64, colour: &str) -> Resu
         let below = TOP + HEIGHT + 18.0;
         writeln!(
             text,
-            "<text transform=\"translate({x},{below}) rotate(35)\" font-size=\"11\">{}</text>",
+            "<text transform=\"translate({x},{below}) rotate({SLOPE})\" font-size=\"11\">{}</text>",
             escaped(&column.label)
         )?;
         x += COLUMN;
