@@ -146,8 +146,6 @@ pub(crate) trait Simd: Copy {
     fn scale_by_power_of_two(self, a: Self::V, n: Self::V) -> Self::V;
     /// The sum of all lanes, in an order that does not change.
     fn sum(self, a: Self::V) -> f32;
-    /// The largest lane.
-    fn largest(self, a: Self::V) -> f32;
 
     /// # Safety
     /// `p` is valid for reading `LANES` floats.

@@ -1,12 +1,14 @@
 //! Fast CPU kernels for channels-last convolutional networks
 
 mod adam;
+mod address;
 mod buffers;
 mod conv;
 mod gather;
 mod isa;
 mod max_pool;
 mod narrow;
+mod network;
 mod norm;
 mod outer;
 mod pixels;
@@ -18,9 +20,11 @@ mod weights;
 mod winograd;
 
 pub use adam::Adam;
+pub use address::{Addressing, PackedItems, Readings, read_items};
 pub use conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 pub use isa::Isa;
 pub use max_pool::{max_pool2, max_pool2_backward};
+pub use network::{Inference, KernelError, NetworkConfig, Output};
 pub use norm::{
     Affine, Moments, NormGradient, apply_affine, batch_norm_backward, channel_sums, moments, tanh_in_place,
 };

@@ -171,6 +171,68 @@ const STRIP: usize = 128;
 /// Input channels of one task.
 const GROUP: usize = 32;
 
+/// Few output channels: vectors hold input channels, and the gradients of three pixels side by side
+/// are what is multiplied with them, one for each column of the kernel.
+fn narrow_weight_gradient(isa: Isa, input: View<'_>, gradient: View<'_>, weights: &mut [f32]) {
+    let shape = input.shape();
+    let (cin, cout) = (shape.channels, gradient.shape().channels);
+    let dense;
+    let gradient = if gradient.pixel_stride() == cout {
+        gradient
+    } else {
+        dense = gradient.to_vec();
+        View::dense(&dense, gradient.shape())
+    };
+    let wide = 2 * isa.lanes();
+    let panels = cin.div_ceil(wide);
+    let all_rows = shape.batch * shape.height;
+    let chunks = TASKS.div_ceil(panels).min(shape.pixels() / CHUNK).clamp(1, all_rows);
+    // [chunk][kernel row][2 - kernel column][Cout][Cin]
+    let size = weights.len();
+    let mut sums = vec![0.0; chunks * size];
+    let shared = SharedMut::new(&mut sums);
+    for_each_task(chunks * panels, |task| {
+        let (chunk, i) = (task / panels, task % panels * wide);
+        let b_channels = wide.min(cin - i);
+        let (mut row, end) = (chunk * all_rows / chunks, (chunk + 1) * all_rows / chunks);
+        while row < end {
+            let (n, y) = (row / shape.height, row % shape.height);
+            let rows = (STRIP / shape.width).max(1).min(end - row).min(shape.height - y);
+            let window = gradient.window(n, y, rows);
+            for down in 0..3 {
+                // SAFETY: three pixels from column x - 1 on lie in the window for x < width; this
+                // block of this chunk's sums is written by this task alone.
+                unsafe {
+                    Outer {
+                        a: window.start.wrapping_add((2 - down) * window.row),
+                        a_row: window.row,
+                        a_pixel: window.pixel,
+                        a_channels: 3 * cout,
+                        b: input.ptr(n, y, 0).wrapping_add(i),
+                        b_row: input.row_stride(),
+                        b_pixel: input.pixel_stride(),
+                        b_channels,
+                        rows,
+                        columns: shape.width,
+                        output: shared.at(chunk * size + down * 3 * cout * cin + i),
+                        output_row: cin,
+                    }
+                    .run(isa);
+                }
+            }
+            row += rows;
+        }
+    });
+    for part in sums.chunks_exact(size) {
+        for (i, row) in part.chunks_exact(cin).enumerate() {
+            let (down, right, o) = (i / (3 * cout), 2 - i / cout % 3, i % cout);
+            for (c, v) in row.iter().enumerate() {
+                weights[((down * 3 + right) * cin + c) * cout + o] += v;
+            }
+        }
+    }
+}
+
 fn weight_gradient(isa: Isa, kind: Kind, input: View<'_>, gradient: View<'_>, weights: &mut [f32]) {
     let shape = input.shape();
     let (cin, cout) = (shape.channels, gradient.shape().channels);
@@ -179,7 +241,12 @@ fn weight_gradient(isa: Isa, kind: Kind, input: View<'_>, gradient: View<'_>, we
     if shape.pixels() == 0 || weights.is_empty() {
         return;
     }
-    let wide = 2 * isa.lanes();
+    let lanes = isa.lanes();
+    if kind == Kind::Same && cin.div_ceil(lanes) * cout < cout.div_ceil(lanes) * cin {
+        narrow_weight_gradient(isa, input, gradient, weights);
+        return;
+    }
+    let wide = 2 * lanes;
     let (groups, panels) = (cin.div_ceil(GROUP), cout.div_ceil(wide));
     let all_rows = shape.batch * shape.height;
     let chunks = TASKS.div_ceil(groups * panels).min(shape.pixels() / CHUNK).clamp(1, all_rows);

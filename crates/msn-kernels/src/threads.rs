@@ -17,7 +17,7 @@ pub(crate) fn for_each_task(count: usize, task: impl Fn(usize) + Send + Sync) {
 }
 
 /// A slice that several tasks write to, each its own part.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SharedMut<'a> {
     start: *mut f32,
     len: usize,
@@ -32,6 +32,10 @@ unsafe impl Sync for SharedMut<'_> {}
 impl<'a> SharedMut<'a> {
     pub(crate) fn new(slice: &'a mut [f32]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), life: PhantomData }
+    }
+
+    pub(crate) fn as_ptr(self) -> *const f32 {
+        self.start
     }
 
     /// A pointer to element `index`.

@@ -118,11 +118,21 @@ impl Layout {
 }
 
 /// A batch of channels-last images in a slice, perhaps some channels of a wider one.
+///
+/// What it stands for are the values of its own channels (and the zeros of a halo), so that
+/// views of different channels of the same images may be read and written at the same time.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    data: &'a [f32],
+    /// The layout was checked against its length.
+    data: *const f32,
     layout: Layout,
+    life: PhantomData<&'a [f32]>,
 }
+
+// SAFETY: a view is a shared slice but for the way it is addressed.
+unsafe impl Send for View<'_> {}
+// SAFETY: as for Send.
+unsafe impl Sync for View<'_> {}
 
 impl<'a> View<'a> {
     /// Images that follow each other without gaps.
@@ -131,7 +141,12 @@ impl<'a> View<'a> {
     /// If `data` is not as long as `shape`.
     pub fn dense(data: &'a [f32], shape: Shape) -> Self {
         assert_eq!(data.len(), shape.len(), "the length of the slice and of {shape:?}");
-        Self { data, layout: Layout::dense(shape) }
+        Self::new(data, Layout::dense(shape))
+    }
+
+    fn new(data: &'a [f32], layout: Layout) -> Self {
+        layout.check(data.len());
+        Self { data: data.as_ptr(), layout, life: PhantomData }
     }
 
     /// The images' size.
@@ -162,8 +177,20 @@ impl<'a> View<'a> {
     pub fn pixel(&self, image: usize, y: usize, x: usize) -> &'a [f32] {
         let s = self.layout.shape;
         assert!(image < s.batch && y < s.height && x < s.width, "pixel {image}, {y}, {x} of {s:?}");
-        let at = self.layout.at(image, y, x);
-        &self.data[at..at + s.channels]
+        // SAFETY: a pixel of the shape lies in the slice, and nobody writes to its channels as
+        // long as the view lives.
+        unsafe { std::slice::from_raw_parts(self.ptr(image, y, x), s.channels) }
+    }
+
+    /// The values of a row of pixels, if they have no gaps.
+    fn row(&self, image: usize, y: usize) -> Option<&'a [f32]> {
+        let s = self.layout.shape;
+        assert!(image < s.batch && y < s.height, "row {image}, {y} of {s:?}");
+        if self.layout.pixel != s.channels || s.width == 0 {
+            return None;
+        }
+        // SAFETY: as for `pixel`: these are pixels of the shape with no others between them.
+        Some(unsafe { std::slice::from_raw_parts(self.ptr(image, y, 0), s.width * s.channels) })
     }
 
     /// The values without gaps.
@@ -191,7 +218,7 @@ impl<'a> View<'a> {
     /// The first value of a pixel.
     #[inline(always)]
     pub(crate) fn ptr(&self, image: usize, y: usize, x: usize) -> *const f32 {
-        self.data[self.layout.at(image, y, x)..].as_ptr()
+        self.data.wrapping_add(self.layout.at(image, y, x))
     }
 
     /// The 6x6 pixels around the 4x4 from `y`, `x` on, zero outside of the image: the image itself
@@ -208,14 +235,13 @@ impl<'a> View<'a> {
         let inside = |from: usize, size: usize| from + border >= 1 && from + SIDE - 1 <= size + border;
         if inside(y, s.height) && inside(x, s.width) {
             let start = l.origin + image * l.image + y * l.row + x * l.pixel - l.row - l.pixel;
-            return Patch { start: self.data[start..].as_ptr(), row: l.row, pixel: l.pixel, life: PhantomData };
+            return Patch { start: self.data.wrapping_add(start), row: l.row, pixel: l.pixel, life: PhantomData };
         }
         let c = s.channels;
         for (i, to) in edge.chunks_exact_mut(c).take(SIDE * SIDE).enumerate() {
             let (y, x) = (y + i / SIDE, x + i % SIDE);
             if (1..=s.height).contains(&y) && (1..=s.width).contains(&x) {
-                let at = l.at(image, y - 1, x - 1);
-                to.copy_from_slice(&self.data[at..at + c]);
+                to.copy_from_slice(self.pixel(image, y - 1, x - 1));
             } else {
                 to.fill(0.0);
             }
@@ -230,7 +256,7 @@ impl<'a> View<'a> {
         assert!(rows > 0 && image < s.batch && y + rows <= s.height);
         if self.layout.halo {
             let start = self.layout.at(image, y, 0) - self.layout.row - self.layout.pixel;
-            let start = self.data[start..].as_ptr();
+            let start = self.data.wrapping_add(start);
             return Window { start, row: self.layout.row, pixel: self.layout.pixel, _copy: None };
         }
         let (c, row) = (s.channels, (s.width + 2) * s.channels);
@@ -242,13 +268,12 @@ impl<'a> View<'a> {
             }
             to[..c].fill(0.0);
             to[row - c..].fill(0.0);
-            let from = &self.data[self.layout.at(image, y + i - 1, 0)..];
             let inner = &mut to[c..row - c];
-            if self.layout.pixel == c {
-                inner.copy_from_slice(&from[..s.width * c]);
+            if let Some(from) = self.row(image, y + i - 1) {
+                inner.copy_from_slice(from);
             } else {
-                for (to, from) in inner.chunks_exact_mut(c).zip(from.chunks(self.layout.pixel)) {
-                    to.copy_from_slice(&from[..c]);
+                for (x, to) in inner.chunks_exact_mut(c).enumerate() {
+                    to.copy_from_slice(self.pixel(image, y + i - 1, x));
                 }
             }
         }
@@ -276,7 +301,8 @@ pub(crate) struct Window {
 /// A batch of channels-last images in a mutable slice, perhaps some channels of a wider one.
 #[derive(Debug)]
 pub struct ViewMut<'a> {
-    data: &'a mut [f32],
+    /// The layout was checked against its length.
+    data: SharedMut<'a>,
     layout: Layout,
 }
 
@@ -287,7 +313,12 @@ impl<'a> ViewMut<'a> {
     /// If `data` is not as long as `shape`.
     pub fn dense(data: &'a mut [f32], shape: Shape) -> Self {
         assert_eq!(data.len(), shape.len(), "the length of the slice and of {shape:?}");
-        Self { data, layout: Layout::dense(shape) }
+        Self::new(data, Layout::dense(shape))
+    }
+
+    fn new(data: &'a mut [f32], layout: Layout) -> Self {
+        layout.check(data.len());
+        Self { data: SharedMut::new(data), layout }
     }
 
     /// The images' size.
@@ -311,6 +342,17 @@ impl<'a> ViewMut<'a> {
         Self { layout: self.layout.images(range), data: self.data }
     }
 
+    /// The first `at` channels, and the others.
+    ///
+    /// # Panics
+    /// If there are fewer than `at` channels.
+    pub fn split(self, at: usize) -> (ViewMut<'a>, ViewMut<'a>) {
+        let all = self.layout.shape.channels;
+        let (first, others) = (self.layout.channels(0..at), self.layout.channels(at..all));
+        // No value is in both.
+        (ViewMut { data: self.data, layout: first }, ViewMut { data: self.data, layout: others })
+    }
+
     /// The same images for a shorter time.
     pub fn reborrow(&mut self) -> ViewMut<'_> {
         ViewMut { data: self.data, layout: self.layout }
@@ -318,11 +360,11 @@ impl<'a> ViewMut<'a> {
 
     /// The same images for reading.
     pub fn as_view(&self) -> View<'_> {
-        View { data: self.data, layout: self.layout }
+        View { data: self.data.as_ptr(), layout: self.layout, life: PhantomData }
     }
 
     pub(crate) fn shared(&mut self) -> SharedView<'_> {
-        SharedView { data: SharedMut::new(self.data), layout: self.layout }
+        SharedView { data: self.data, layout: self.layout }
     }
 }
 
@@ -404,13 +446,13 @@ impl FeatureMap {
 
     /// The images for reading.
     pub fn view(&self) -> View<'_> {
-        View { data: &self.data, layout: self.layout.unwrap_or_else(|| Layout::dense(Shape::default())) }
+        View::new(&self.data, self.layout.unwrap_or_else(|| Layout::dense(Shape::default())))
     }
 
     /// The images for writing; the halo is out of reach.
     pub fn view_mut(&mut self) -> ViewMut<'_> {
         let layout = self.layout.unwrap_or_else(|| Layout::dense(Shape::default()));
-        ViewMut { data: &mut self.data, layout }
+        ViewMut::new(&mut self.data, layout)
     }
 
     /// Copies the values of `view`.
@@ -426,23 +468,21 @@ impl FeatureMap {
 ///
 /// # Panics
 /// If the shapes differ.
-pub fn copy(from: View<'_>, to: ViewMut<'_>) {
+pub fn copy(from: View<'_>, mut to: ViewMut<'_>) {
     let s = from.shape();
     assert_eq!(s, to.shape(), "the shapes of a copy");
+    let (layout, to) = (to.layout, to.shared());
     for n in 0..s.batch {
         for y in 0..s.height {
-            if s.len() == 0 {
+            if let (Some(row), true) = (from.row(n, y), layout.pixel == s.channels) {
+                // SAFETY: `to` is borrowed uniquely and has a row of this length without gaps.
+                unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), to.ptr(n, y, 0), row.len()) };
                 continue;
             }
-            let (f, t) = (from.layout.at(n, y, 0), to.layout.at(n, y, 0));
-            if from.layout.pixel == s.channels && to.layout.pixel == s.channels {
-                let len = s.width * s.channels;
-                to.data[t..t + len].copy_from_slice(&from.data[f..f + len]);
-            } else {
-                let rows = to.data[t..].chunks_mut(to.layout.pixel).zip(from.data[f..].chunks(from.layout.pixel));
-                for (to, from) in rows.take(s.width) {
-                    to[..s.channels].copy_from_slice(&from[..s.channels]);
-                }
+            for x in 0..s.width {
+                let pixel = from.pixel(n, y, x);
+                // SAFETY: `to` is borrowed uniquely and has this pixel.
+                unsafe { std::ptr::copy_nonoverlapping(pixel.as_ptr(), to.ptr(n, y, x), pixel.len()) };
             }
         }
     }

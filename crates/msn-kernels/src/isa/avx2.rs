@@ -97,16 +97,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn largest(self, a: __m256) -> f32 {
-        // SAFETY: a token of this type exists only where AVX2 does.
-        unsafe {
-            let a = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
-            let a = _mm_max_ps(a, _mm_movehl_ps(a, a));
-            _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps::<1>(a, a)))
-        }
-    }
-
-    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {
         // SAFETY: the caller's promise on `p`.
         unsafe { _mm256_loadu_ps(p) }

@@ -86,12 +86,6 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn largest(self, a: __m512) -> f32 {
-        // SAFETY: a token of this type exists only where AVX-512F does.
-        unsafe { _mm512_reduce_max_ps(a) }
-    }
-
-    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {
         // SAFETY: the caller's promise on `p`.
         unsafe { _mm512_loadu_ps(p) }

@@ -109,11 +109,6 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn largest(self, a: V) -> f32 {
-        a.into_iter().fold(f32::NEG_INFINITY, f32::max)
-    }
-
-    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> V {
         // SAFETY: the caller's promise on `p`; an array of f32 has the alignment of f32.
         unsafe { p.cast::<V>().read() }

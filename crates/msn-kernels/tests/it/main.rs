@@ -1,5 +1,7 @@
 //! The kernels against their definitions in f64, on every instruction set of the machine.
 
+mod addressing;
 mod convolution;
 mod elementwise;
+mod parity;
 mod support;

@@ -1,0 +1,185 @@
+//! MSN-net as one engine: the network of METHOD.md, hand-laid on these kernels.
+//!
+//! Feature maps are kept from one call to the next and every concatenation is written in place, so
+//! that nothing but the prediction is allocated.
+
+mod infer;
+mod layers;
+
+pub use infer::{Inference, Output};
+
+use thiserror::Error;
+
+use crate::view::Shape;
+
+/// The largest level: pictures are halved three times.
+const LEVELS: usize = 4;
+/// Height and width are multiples of this.
+const MULTIPLE: usize = 8;
+/// Epsilon of the batch norms.
+pub(crate) const NORM_EPSILON: f64 = 1e-5;
+
+/// What a network looks like; METHOD.md, Network and A pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkConfig {
+    /// Past frames, T.
+    pub frames: usize,
+    /// Channels of a frame: 1 grey, 3 RGB.
+    pub channels: usize,
+    /// Channels of the first level, w.
+    pub width: usize,
+    /// Numbers of the pools, of 1, 2, 3.
+    pub pools: Vec<usize>,
+    /// Items of each pool.
+    pub items: usize,
+    /// Whether the decoder sees the first level's feature.
+    pub skip1: bool,
+    /// Whether the decoder gets [unit query, read] from a pool, not the read alone.
+    pub concat: bool,
+    /// Similarities are divided by this, > 0.
+    pub temperature: f32,
+    /// Read with the nearest items only; 0 = all.
+    pub top_k: usize,
+}
+
+/// Why a network can't be built or run.
+#[derive(Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// A setting that no network can have.
+    #[error("{setting} is {value}, but {expected}")]
+    Config {
+        /// Its name.
+        setting: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The weights lack a tensor.
+    #[error("the weights have no tensor {name}; are they of this network's configuration?")]
+    MissingTensor {
+        /// Its name.
+        name: String,
+    },
+    /// A tensor has another size than the configuration asks for.
+    #[error("tensor {name} has {found} values, the configuration asks for {expected}; check width, frames, channels, items and pools")]
+    TensorSize {
+        /// Its name.
+        name: String,
+        /// Values that the configuration asks for.
+        expected: usize,
+        /// Values that it has.
+        found: usize,
+    },
+    /// Pictures that can't be halved three times.
+    #[error("pictures are {height} x {width}, but sides are multiples of {MULTIPLE} and at least {MULTIPLE}; resize them")]
+    PictureSize {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// An input of another length than its shape.
+    #[error("{what} has {found} values, {shape:?} has {expected}")]
+    InputSize {
+        /// Which.
+        what: &'static str,
+        /// The shape it should have.
+        shape: Shape,
+        /// Values of the shape.
+        expected: usize,
+        /// Values that it has.
+        found: usize,
+    },
+}
+
+impl NetworkConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`KernelError::Config`] with the setting's name.
+    pub fn check(&self) -> Result<(), KernelError> {
+        let error = |setting, value: String, expected| Err(KernelError::Config { setting, value, expected });
+        for (setting, value) in [("frames", self.frames), ("channels", self.channels), ("width", self.width)] {
+            if value == 0 {
+                return error(setting, value.to_string(), "it is at least 1");
+            }
+        }
+        if self.items < 2 {
+            return error("items", self.items.to_string(), "a pool has at least 2");
+        }
+        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+            return error("temperature", self.temperature.to_string(), "it is positive and finite");
+        }
+        if self.top_k > self.items {
+            return error("top_k", self.top_k.to_string(), "it is at most the number of items");
+        }
+        let ascending = self.pools.windows(2).all(|p| p[0] < p[1]);
+        if !ascending || self.pools.iter().any(|p| !(1..=3).contains(p)) {
+            return error("pools", format!("{:?}", self.pools), "they are some of 1, 2, 3 in this order");
+        }
+        Ok(())
+    }
+
+    /// Channels of the feature at `level` (1..=4).
+    pub(crate) fn features(&self, level: usize) -> usize {
+        self.width << (level - 1)
+    }
+
+    /// Features of an item of pool `pool` (1..=3).
+    pub fn item_features(&self, pool: usize) -> usize {
+        self.features(pool + 1)
+    }
+
+    /// Whether the feature of `level` goes through a pool.
+    pub(crate) fn has_pool(&self, level: usize) -> bool {
+        level > 1 && self.pools.contains(&(level - 1))
+    }
+
+    /// Channels that the decoder gets from the encoder at `level`.
+    pub(crate) fn handed_on(&self, level: usize) -> usize {
+        match level {
+            1 if !self.skip1 => 0,
+            _ if self.has_pool(level) && self.concat => 2 * self.features(level),
+            _ => self.features(level),
+        }
+    }
+
+    /// Channels that the decoder's block at `level` reads: what is handed on, then what comes up.
+    pub(crate) fn joined(&self, level: usize) -> usize {
+        self.handed_on(level) + if level < LEVELS { self.features(level) } else { 0 }
+    }
+
+    /// Checks pictures and gives the input's shape.
+    pub(crate) fn input_shape(
+        &self,
+        input: &[f32],
+        batch: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<Shape, KernelError> {
+        if height == 0 || width == 0 || !height.is_multiple_of(MULTIPLE) || !width.is_multiple_of(MULTIPLE) {
+            return Err(KernelError::PictureSize { height, width });
+        }
+        let shape = Shape::new(batch, height, width, self.frames * self.channels);
+        if input.len() != shape.len() {
+            let (expected, found) = (shape.len(), input.len());
+            return Err(KernelError::InputSize { what: "the input", shape, expected, found });
+        }
+        Ok(shape)
+    }
+}
+
+/// Looks up tensors and checks their sizes.
+pub(crate) struct Tensors<'a>(pub(crate) &'a dyn Fn(&str) -> Option<Vec<f32>>);
+
+impl Tensors<'_> {
+    pub(crate) fn get(&self, name: &str, expected: usize) -> Result<Vec<f32>, KernelError> {
+        let tensor = (self.0)(name).ok_or_else(|| KernelError::MissingTensor { name: name.to_owned() })?;
+        if tensor.len() != expected {
+            return Err(KernelError::TensorSize { name: name.to_owned(), expected, found: tensor.len() });
+        }
+        Ok(tensor)
+    }
+}
