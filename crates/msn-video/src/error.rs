@@ -1,0 +1,167 @@
+//! Everything that can go wrong, with the file and a way out.
+
+use camino::Utf8PathBuf;
+
+use crate::{Color, Size};
+
+/// Why a source can't be read or a video can't be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VideoError {
+    /// The path does not exist, or the system refuses it.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A folder without a single frame file.
+    #[error(
+        "no frames in {folder}: looked for files ending in .jpg, .jpeg, .png, .tif, .tiff or .bmp ({others} other entries)"
+    )]
+    NoFrames {
+        /// The folder.
+        folder: Utf8PathBuf,
+        /// Entries that are no frames.
+        others: usize,
+    },
+    /// The path is neither a folder nor an ordinary file: a pipe, a device.
+    #[error("{path} is neither a folder of frames nor a file: copy it to a file first")]
+    NotAFile {
+        /// The path.
+        path: Utf8PathBuf,
+    },
+    /// A file of no bytes.
+    #[error("{path} is empty (0 bytes): copy it again from its source")]
+    EmptyFile {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// A single picture where a folder or a video was expected.
+    #[error("{path} is a single picture: give the folder that holds it")]
+    SinglePicture {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// The container can't be recognised or its header is broken.
+    #[error("{path} cannot be opened as a video: {reason}; `ffprobe` on it tells more")]
+    NotAVideo {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What FFmpeg says.
+        reason: String,
+    },
+    /// A media file without a picture stream, e.g. audio alone.
+    #[error("{path} holds no video stream ({streams} other streams): give a file with pictures")]
+    NoVideoStream {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Streams of other kinds.
+        streams: usize,
+    },
+    /// The FFmpeg at hand has no decoder for the stream.
+    #[error(
+        "{path} is coded as {codec}, which this build of FFmpeg cannot decode: re-encode it, e.g. as h264"
+    )]
+    MissingCodec {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The codec's name.
+        codec: String,
+    },
+    /// Not one frame could be decoded.
+    #[error("{path} gives no frame at all ({lost} lost): {reason}")]
+    NothingDecoded {
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// Frames known to be lost.
+        lost: usize,
+        /// The first reason met.
+        reason: String,
+    },
+    /// A video file while this crate was built without its feature `ffmpeg`.
+    #[error(
+        "{path} is a video file, but video files need the feature `ffmpeg` of msn-video, which this build lacks: build with it, or extract the frames into a folder"
+    )]
+    WithoutFfmpeg {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// Resampling a source whose frames have no times.
+    #[error(
+        "{path} has no times for its frames, so it cannot be resampled: read it frame by frame"
+    )]
+    NoTimes {
+        /// The source.
+        path: Utf8PathBuf,
+    },
+    /// Timestamps jump so far that filling the gap would not end.
+    #[error(
+        "timestamps of {path} jump from {from:.3} s to {to:.3} s: cut the video there, or read it frame by frame"
+    )]
+    TimeJump {
+        /// The source.
+        path: Utf8PathBuf,
+        /// Time before the jump, seconds.
+        from: f64,
+        /// Time after it, seconds.
+        to: f64,
+    },
+    /// A rate that is not a positive number of frames a second.
+    #[error("a rate of {rate_hz} Hz is out of range: give one {range}")]
+    BadRate {
+        /// The rate, Hz.
+        rate_hz: f64,
+        /// What is accepted.
+        range: &'static str,
+    },
+    /// An empty or unaddressable size.
+    #[error(
+        "a picture of {size} pixels is impossible: both sides must be at least 1 and the whole must fit in memory"
+    )]
+    BadSize {
+        /// The size.
+        size: Size,
+    },
+    /// A picture whose number of values does not fit its size.
+    #[error("a {size} picture ({color:?}) needs {wanted} values, got {got}")]
+    BadPicture {
+        /// Its size.
+        size: Size,
+        /// Its colour.
+        color: Color,
+        /// Values needed.
+        wanted: usize,
+        /// Values given.
+        got: usize,
+    },
+    /// A picture of another size than the video being written.
+    #[error("{path} is {wanted}, but a picture of {got} was to be written: resize it first")]
+    WrongSize {
+        /// The video.
+        path: Utf8PathBuf,
+        /// The video's size.
+        wanted: Size,
+        /// The picture's size.
+        got: Size,
+    },
+    /// The resizer or a converter refuses.
+    #[error("cannot resize a picture from {from} to {to}: {reason}")]
+    Resize {
+        /// Size before.
+        from: Size,
+        /// Size wanted.
+        to: Size,
+        /// The library's reason.
+        reason: String,
+    },
+    /// A video can't be written.
+    #[error("cannot write {path}: {reason}")]
+    Unwritable {
+        /// The video.
+        path: Utf8PathBuf,
+        /// What the system or FFmpeg says.
+        reason: String,
+    },
+}

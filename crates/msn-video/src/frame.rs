@@ -1,0 +1,51 @@
+//! What a source hands out, one after another.
+
+use crate::Picture;
+
+/// A decoded frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// 0-based place in the source, in order of presentation. Lost frames keep their place.
+    pub index: usize,
+    /// Presentation time in seconds since the stream's start, from the container's timestamps;
+    /// `None` for frame folders and for streams without timestamps.
+    pub seconds: Option<f64>,
+    /// The picture.
+    pub picture: Picture,
+}
+
+/// A frame that could not be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// 0-based place in the source.
+    pub index: usize,
+    /// What was wrong: for a folder it names the file.
+    pub reason: String,
+}
+
+/// A frame, or the place where one was lost.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// A decoded frame.
+    Frame(Frame),
+    /// A lost frame.
+    Lost(Lost),
+}
+
+impl Item {
+    /// 0-based place in the source.
+    pub fn index(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.index,
+            Self::Lost(lost) => lost.index,
+        }
+    }
+
+    /// The frame, where it was not lost.
+    pub fn into_frame(self) -> Option<Frame> {
+        match self {
+            Self::Frame(frame) => Some(frame),
+            Self::Lost(_) => None,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Opening a source and walking through it.
+
+use std::collections::VecDeque;
+
+use camino::Utf8Path;
+
+use crate::folder::FolderSource;
+use crate::{Color, Info, Item, Losses, Resampled, Size, VideoError};
+
+/// How frames are to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Size of all frames; `None` for the size of the source's first frame.
+    pub size: Option<Size>,
+    /// Their colour.
+    pub color: Color,
+    /// Threads of FFmpeg's decoder; 0 for its own choice. Frame folders use one.
+    pub threads: usize,
+}
+
+/// What a source works on while it reads: the reader's public account of it.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub info: Info,
+    pub losses: Losses,
+}
+
+#[derive(Debug)]
+enum Source {
+    Folder(FolderSource),
+    #[cfg(feature = "ffmpeg")]
+    File(Box<crate::file::FileSource>),
+}
+
+/// Iterator over the frames of a source, in order of presentation.
+///
+/// An `Err` ends it, and after the end it stays at its end. All frames have one size.
+#[derive(Debug)]
+pub struct Reader {
+    account: Account,
+    source: Source,
+    /// Items read ahead while opening.
+    ahead: VecDeque<Item>,
+    done: bool,
+}
+
+/// Opens a video file or a folder of frames.
+///
+/// Reads up to the first frame that can be decoded, so that [`Reader::info`] is true of it and a
+/// source that gives nothing is an error here.
+///
+/// # Errors
+/// Any of [`VideoError`] about reading: each names the path.
+pub fn open(path: &Utf8Path, options: &Options) -> Result<Reader, VideoError> {
+    if let Some(size) = options.size {
+        crate::picture::bytes(size, options.color)?;
+    }
+    let unreadable = |source| VideoError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    let (account, source) = if metadata.is_dir() {
+        let (account, folder) = FolderSource::open(path, options)?;
+        (account, Source::Folder(folder))
+    } else if !metadata.is_file() {
+        return Err(VideoError::NotAFile {
+            path: path.to_owned(),
+        });
+    } else if metadata.len() == 0 {
+        return Err(VideoError::EmptyFile {
+            path: path.to_owned(),
+        });
+    } else {
+        // Asks the system for its reason before FFmpeg can blur it.
+        std::fs::File::open(path).map_err(unreadable)?;
+        open_file(path, options)?
+    };
+    let mut reader = Reader {
+        account,
+        source,
+        ahead: VecDeque::new(),
+        done: false,
+    };
+    reader.read_ahead()?;
+    Ok(reader)
+}
+
+#[cfg(feature = "ffmpeg")]
+fn open_file(path: &Utf8Path, options: &Options) -> Result<(Account, Source), VideoError> {
+    if crate::folder::is_frame_file(path) {
+        return Err(VideoError::SinglePicture {
+            path: path.to_owned(),
+        });
+    }
+    let (account, file) = crate::file::FileSource::open(path, options)?;
+    Ok((account, Source::File(Box::new(file))))
+}
+
+#[cfg(not(feature = "ffmpeg"))]
+fn open_file(path: &Utf8Path, _: &Options) -> Result<(Account, Source), VideoError> {
+    if crate::folder::is_frame_file(path) {
+        return Err(VideoError::SinglePicture {
+            path: path.to_owned(),
+        });
+    }
+    Err(VideoError::WithoutFfmpeg {
+        path: path.to_owned(),
+    })
+}
+
+impl Reader {
+    /// The source's properties. Notes may be added while reading.
+    pub fn info(&self) -> &Info {
+        &self.account.info
+    }
+
+    /// What was lost so far; complete at the end.
+    pub fn losses(&self) -> &Losses {
+        &self.account.losses
+    }
+
+    /// The frames at a fixed rate instead: at each time `k / rate_hz` the frame that is on
+    /// display then. See [`Resampled`].
+    ///
+    /// # Errors
+    /// [`VideoError::BadRate`] unless `rate_hz` is positive and at most 1000,
+    /// [`VideoError::NoTimes`] for frame folders.
+    pub fn resampled(self, rate_hz: f64) -> Result<Resampled, VideoError> {
+        Resampled::new(self, rate_hz)
+    }
+
+    fn read_ahead(&mut self) -> Result<(), VideoError> {
+        let mut lost = 0;
+        while let Some(item) = self.advance()? {
+            lost += usize::from(matches!(item, Item::Lost(_)));
+            let found = matches!(item, Item::Frame(_));
+            self.ahead.push_back(item);
+            if found {
+                return Ok(());
+            }
+        }
+        let reasons = &self.account.losses.reasons;
+        Err(VideoError::NothingDecoded {
+            path: self.account.info.source.clone(),
+            lost,
+            reason: reasons
+                .first()
+                .cloned()
+                .unwrap_or_else(|| "no picture data".to_owned()),
+        })
+    }
+
+    fn advance(&mut self) -> Result<Option<Item>, VideoError> {
+        match &mut self.source {
+            Source::Folder(folder) => folder.next(&mut self.account),
+            #[cfg(feature = "ffmpeg")]
+            Source::File(file) => file.next(&mut self.account),
+        }
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Item, VideoError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(item) = self.ahead.pop_front() {
+            return Some(Ok(item));
+        }
+        if self.done {
+            return None;
+        }
+        let next = self.advance().transpose();
+        self.done = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+impl std::iter::FusedIterator for Reader {}
