@@ -11,7 +11,8 @@
 //! Test clips begin with at least two seconds of that and hold none, one or two anomalies
 //! ([`Kind`]) of three to eight seconds each.
 //!
-//! A label covers the frames in which the anomaly is seen, by the rule of [`Shot::anomalies`]. For
+//! A label covers the frames in which the anomaly is seen, by the rule of [`Shot::anomalies`]; one
+//! that is hidden for a moment makes two events. For
 //! videos, events are in seconds and lie half a frame before the first and after the last such
 //! frame, so that rounding of times cannot move a label; for frame folders, which have no times,
 //! they are in frames.
@@ -27,6 +28,8 @@ mod noise;
 mod path;
 mod plan;
 mod render;
+#[cfg(test)]
+mod tests;
 mod vehicle;
 mod wardrobe;
 mod write;
@@ -163,7 +166,8 @@ impl SynthOptions {
         let shape = f64::from(width) / f64::from(height.max(1));
         if !range.contains(&width)
             || !range.contains(&height)
-            || width % 2 + height % 2 != 0
+            || width % 2 != 0
+            || height % 2 != 0
             || !(0.5..=1.8).contains(&shape)
         {
             return refuse(
