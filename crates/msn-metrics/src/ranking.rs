@@ -45,17 +45,12 @@ impl Ranking {
         let mut normal = Vec::new();
         for (video, (labels, scores)) in videos.into_iter().enumerate() {
             debug_assert_eq!(labels.len(), scores.len());
-            // Adding 0.0 turns -0.0 into 0.0: the two are one score.
-            frames.extend(
-                labels
-                    .iter()
-                    .zip(scores)
-                    .map(|(&l, &s)| (s + 0.0, video, l)),
-            );
+            frames.extend(labels.iter().zip(scores).map(|(&l, &s)| (s, video, l)));
             let count = labels.iter().filter(|&&label| label).count();
             anomalous.push(count as u64);
             normal.push((labels.len() - count) as u64);
         }
+        // 0.0 and -0.0 end side by side, and are one score where neighbours are compared.
         frames.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
         let entries = frames
             .iter()

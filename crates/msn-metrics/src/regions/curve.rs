@@ -85,6 +85,7 @@ impl Sweep {
             };
             events.extend(happenings(video).into_iter().map(found));
         }
+        // 0.0 and -0.0 end side by side, and are one score where neighbours are compared.
         events.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
         let boxes = |v: &RegionVideo| v.tracks.iter().map(|t| t.regions.len() as u64).sum();
         Self {
@@ -201,8 +202,7 @@ fn happenings(video: &RegionVideo) -> Vec<(f64, What)> {
     let mut out = Vec::new();
     for detection in &video.detections {
         let frame = detection.region.frame;
-        // -0.0 and 0.0 are one score.
-        let score = detection.score + 0.0;
+        let score = detection.score;
         let from = truth.partition_point(|(region, _)| region.frame < frame);
         let to = truth.partition_point(|(region, _)| region.frame <= frame);
         let mut is_false = true;
