@@ -119,7 +119,7 @@ pub(crate) fn draw(usable: &[usize], seed: u64) -> Vec<usize> {
 }
 
 /// The last part of every video, with a gap before it.
-fn last_part(segments: &[Segment], lengths: &[usize], reach: usize) -> HoldOut {
+pub(crate) fn last_part(segments: &[Segment], lengths: &[usize], reach: usize) -> HoldOut {
     let mut parts = HoldOut::default();
     for segment in segments {
         let frames = lengths[segment.video];

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::labels::find;
-use crate::{DataError, Labels, Layout};
+use crate::{DataError, Labels, Layout, RegionSource, Sheet};
 
 /// A data set on disk.
 #[derive(Clone, Debug)]
@@ -20,6 +20,11 @@ pub struct DataSet {
     pub test: Vec<Video>,
     /// Where the labels come from.
     pub labels: Option<LabelSource>,
+    /// For each test video, where its true regions lie, if they are known.
+    pub regions: Vec<Option<RegionSource>>,
+    /// The data set's sheet: `dataset.toml` in its folder, or that of the public data set of
+    /// this name.
+    pub sheet: Option<Sheet>,
     /// What a user should know.
     pub warnings: Vec<String>,
 }
@@ -77,42 +82,59 @@ impl DataSet {
     /// [`DataError::Missing`], [`DataError::Empty`] or [`DataError::Unrecognised`] where the
     /// folder is no data set; the label errors where its labels can't be used.
     pub fn open(root: &Utf8Path, options: &OpenOptions) -> Result<Self, DataError> {
-        let layout = match options.layout {
-            Some(layout) => layout,
-            None => Layout::recognise(root)?,
-        };
-        let split = layout.open(root)?;
-        let mut warnings = Vec::new();
-        let mut test = split.test;
-        let found = find::find(
-            &find::Place {
-                root,
-                layout,
-                test_folder: &split.test_folder,
-                named: options.labels.as_deref(),
-            },
-            &test,
-        )?;
-        let labels = found.map(|found| {
-            for (video, labels) in test.iter_mut().zip(found.labels) {
-                video.labels = labels;
-            }
-            warnings.extend(found.warnings);
-            found.source
-        });
+        match Self::open_leniently(root, options)? {
+            (set, None) => Ok(set),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// Opens a data set; an error of its labels comes beside the set without labels.
+    pub(crate) fn open_leniently(
+        root: &Utf8Path,
+        options: &OpenOptions,
+    ) -> Result<(Self, Option<DataError>), DataError> {
         let name = root
             .canonicalize_utf8()
             .ok()
             .and_then(|path| path.file_name().map(str::to_owned))
             .unwrap_or_else(|| root.as_str().to_owned());
-        Ok(Self {
+        let layout = match options.layout {
+            Some(layout) => layout,
+            None => Layout::recognise(root)?,
+        };
+        let split = layout.open(root)?;
+        let mut set = Self {
             root: root.to_owned(),
-            name,
             layout,
             train: split.train,
-            test,
-            labels,
-            warnings,
-        })
+            regions: vec![None; split.test.len()],
+            test: split.test,
+            labels: None,
+            sheet: Sheet::find(root, &name)?,
+            name,
+            warnings: split.warnings,
+        };
+        let place = find::Place {
+            root,
+            name: &set.name,
+            layout,
+            test_folder: &split.test_folder,
+            named: options.labels.as_deref(),
+        };
+        let found = match find::find(&place, &set.test) {
+            Ok(found) => found,
+            Err(error) => return Ok((set, Some(error))),
+        };
+        let rate_hz = set.sheet.as_ref().and_then(|sheet| sheet.rate_hz);
+        for (video, labels) in set.test.iter_mut().zip(found.labels) {
+            video.labels = labels.map(|labels| Labels {
+                fallback_rate_hz: rate_hz,
+                ..labels
+            });
+        }
+        set.labels = found.source;
+        set.regions = found.regions;
+        set.warnings.extend(found.warnings);
+        Ok((set, None))
     }
 }

@@ -159,6 +159,33 @@ fn frame_bytes(size: Size, color: Color) -> usize {
         .saturating_mul(color.channels())
 }
 
+/// Frames of a video: files of a folder, or what decodes of a file.
+pub(crate) fn count_frames(video: &Video) -> Result<usize, DataError> {
+    if video.source.is_dir() {
+        return Ok(msn_video::frame_files(&video.source)?.len());
+    }
+    let reader = msn_video::open(
+        &video.source,
+        &Options {
+            size: Some(Size {
+                width: 8,
+                height: 8,
+            }),
+            color: Color::Grey,
+            threads: 0,
+        },
+    )?;
+    let mut frames = 0;
+    for item in reader {
+        let index = match item? {
+            Item::Frame(frame) => frame.index,
+            Item::Lost(lost) => lost.index,
+        };
+        frames = frames.max(index + 1);
+    }
+    Ok(frames)
+}
+
 /// Frames as they come in.
 struct Loading {
     bytes: usize,

@@ -7,8 +7,16 @@ use camino::Utf8Path;
 use super::{Extent, Span};
 use crate::DataError;
 
-/// Spans by the name of their video, with the line that named it first.
-pub(crate) type Events = BTreeMap<String, (u64, Vec<Span>)>;
+/// Events by the name of their video.
+pub(crate) type Events = BTreeMap<String, VideoEvents>;
+
+/// The events of one video.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct VideoEvents {
+    /// The line that named the video first.
+    pub line: u64,
+    pub spans: Vec<Span>,
+}
 
 /// Reads a file of events.
 pub(crate) fn read_file(path: &Utf8Path) -> Result<Events, DataError> {
@@ -78,8 +86,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Events, String> {
             .map(field)
             .filter(|kind| !kind.is_empty())
             .map(str::to_owned);
-        let (_, spans) = events.entry(video).or_insert_with(|| (line, Vec::new()));
-        spans.push(Span { extent, kind });
+        let of_video = events.entry(video).or_insert_with(|| VideoEvents {
+            line,
+            spans: Vec::new(),
+        });
+        of_video.spans.push(Span { extent, kind });
     }
     Ok(events)
 }
@@ -109,5 +120,58 @@ fn extent(start: &str, end: &str, frames: bool) -> Result<Extent, String> {
             return Err(format!("start {start} is not before end {end}"));
         }
         Ok(Extent::Seconds(start..end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn seconds_and_frames_are_read() {
+        let events = read(b"video,start,end,kind\na.mp4, 1.5 ,2,fall\na.mp4,3,4,\n").unwrap();
+        let spans = &events["a.mp4"].spans;
+        assert_eq!(spans[0].extent, Extent::Seconds(1.5..2.0));
+        assert_eq!(spans[0].kind.as_deref(), Some("fall"));
+        assert_eq!(spans[1].kind, None);
+        let events = read(b"\xef\xbb\xbfend_frame,video,start_frame\n9,cam\\01,0\n").unwrap();
+        assert_eq!(events["cam/01"].spans[0].extent, Extent::Frames(0..9));
+    }
+
+    #[test]
+    fn wrong_lines_are_named() {
+        for (text, part) in [
+            ("video,start\n", "the first line must be"),
+            (
+                "video,start,end,start_frame,end_frame\n",
+                "the first line must be",
+            ),
+            ("video,start,end,label\n", "unknown column `label`"),
+            ("video,start,end\na,1,x\n", "line 2: `x` is no time"),
+            (
+                "video,start,end\na,1,2\na,2,2\n",
+                "line 3: start 2 is not before end 2",
+            ),
+            ("video,start,end\na,nan,2\n", "line 2: `nan`"),
+            ("video,start,end\n,1,2\n", "line 2 names no video"),
+            ("video,start_frame,end_frame\na,-1,2\n", "line 2: `-1`"),
+            ("video,start,end\na,1\n", "fields"),
+        ] {
+            let error = read(text.as_bytes()).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_are_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn random_lines_are_no_panic(text in "[a-z0-9.,\"\n-]{0,60}") {
+            let _ = read(format!("video,start,end,kind\n{text}").as_bytes());
+        }
     }
 }

@@ -2,24 +2,41 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Labels, events, npy};
+use super::Labels;
+use super::arrays::{ArrayFile, NpyFolder, NpzFile};
+use super::lists::{EventsFile, GtFile, ScriptFile};
+use super::npy::MaskStream;
+use super::regional::{cornered_box_files, mat_masks, npy_masks, picture_folders, region_sets};
 use crate::folder::{extension, list};
 use crate::load::short;
-use crate::{DataError, LabelSource, Layout, Video};
+use crate::{DataError, LabelSource, Layout, RegionSource, Video};
 
 /// Where to look.
 pub(crate) struct Place<'a> {
     pub root: &'a Utf8Path,
+    pub name: &'a str,
     pub layout: Layout,
     pub test_folder: &'a Utf8Path,
     /// The file or folder that the user named.
     pub named: Option<&'a Utf8Path>,
 }
 
-/// Labels that were found: one entry for each test video.
+impl Place<'_> {
+    /// Folders of the data set in which labels lie, each once.
+    pub fn folders(&self) -> impl Iterator<Item = &Utf8Path> {
+        let above = self.test_folder.parent().filter(|&f| f != self.root);
+        let inside = Some(self.test_folder).filter(|&f| f != self.root);
+        [Some(self.root), above, inside].into_iter().flatten()
+    }
+}
+
+/// Labels that were found.
 pub(crate) struct Found {
-    pub source: LabelSource,
+    pub source: Option<LabelSource>,
+    /// One entry for each test video.
     pub labels: Vec<Option<Labels>>,
+    /// One entry for each test video.
+    pub regions: Vec<Option<RegionSource>>,
     pub warnings: Vec<String>,
 }
 
@@ -34,74 +51,169 @@ pub(crate) trait LabelReader {
     /// The files that are read, in natural order.
     fn files(&self) -> Result<Vec<Utf8PathBuf>, DataError>;
 
+    /// Whether reading takes moments, so that labels that are not used are compared too.
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     /// The labels of each test video, in their order.
     fn read(&self, test: &[Video]) -> Result<Vec<Option<Labels>>, DataError>;
 }
 
 /// Finds labels: those that the user named, or the first by precedence.
-pub(crate) fn find(place: &Place<'_>, test: &[Video]) -> Result<Option<Found>, DataError> {
-    let candidates = match place.named {
-        Some(path) => vec![named(place, path)?],
-        None => candidates(place)?,
+pub(crate) fn find(place: &Place<'_>, test: &[Video]) -> Result<Found, DataError> {
+    let mut found = Found {
+        source: None,
+        labels: vec![None; test.len()],
+        regions: vec![None; test.len()],
+        warnings: Vec::new(),
     };
-    let Some((used, others)) = candidates.split_first() else {
-        return Ok(None);
-    };
-    let labels = used.read(test)?;
-    let mut warnings = Vec::new();
-    let anomalous = count(&labels);
-    for other in others {
-        warnings.extend(compare(used.as_ref(), &labels, other.as_ref(), test));
+    if test.is_empty() {
+        return Ok(found);
     }
-    let files = used.files()?;
-    let source = LabelSource {
+    let mut candidates = match place.named {
+        Some(path) => vec![named(place, path, test)?],
+        None => files(place)?,
+    };
+    // What the user named decides; regions elsewhere that are no good are only mentioned.
+    let sets = match region_sets(place, test) {
+        Ok(sets) => sets,
+        Err(error) if candidates.is_empty() => return Err(error),
+        Err(error) => {
+            found
+                .warnings
+                .push(format!("regions that are not used are no good: {error}"));
+            Vec::new()
+        }
+    };
+    if let Some(set) = sets.first() {
+        found.regions.clone_from(&set.sources);
+    }
+    for set in sets {
+        if place.named.is_none() && set.is_complete() {
+            candidates.push(Box::new(set));
+        }
+    }
+    let Some((used, others)) = candidates.split_first() else {
+        return Ok(found);
+    };
+    found.labels = used.read(test)?;
+    for other in others {
+        let warning = compare(used.as_ref(), &found.labels, other.as_ref(), test);
+        found.warnings.extend(warning);
+    }
+    found.source = Some(LabelSource {
         format: used.format().to_owned(),
         paths: vec![used.path().to_owned()],
-        hash: hash(&files)?,
+        hash: hash(&used.files()?)?,
         unused: others.iter().map(|o| o.path().to_owned()).collect(),
-        anomalous,
-    };
-    Ok(Some(Found {
-        source,
-        labels,
-        warnings,
-    }))
+        anomalous: count(&found.labels),
+    });
+    Ok(found)
 }
 
-/// All labels of a data set, the best first: one `.npy` for each video, then `<folder>.mat`,
-/// then others.
-fn candidates(place: &Place<'_>) -> Result<Vec<Box<dyn LabelReader>>, DataError> {
+/// All label files of a data set, the best first: one `.npy` for each video, then
+/// `<folder>.mat`, then others.
+fn files(place: &Place<'_>) -> Result<Vec<Box<dyn LabelReader>>, DataError> {
     let mut found: Vec<Box<dyn LabelReader>> = Vec::new();
-    if let Some(testing) = place.test_folder.parent() {
-        let folder = testing.join("test_frame_mask");
+    for folder in place.folders() {
+        let folder = folder.join("test_frame_mask");
         if folder.is_dir() {
             found.push(Box::new(NpyFolder { folder }));
         }
     }
-    let events = place.root.join("events.csv");
-    if events.is_file() {
-        found.push(Box::new(EventsFile::new(place, events)));
+    let beside = place.root.file_name().and(place.root.parent());
+    let matlab = format!("{}.mat", place.name);
+    let flat = format!("frame_labels_{}.npy", place.name);
+    let first = |name: &str| {
+        let here = [Some(place.root), beside];
+        let mut paths = here.into_iter().flatten().map(|folder| folder.join(name));
+        paths.find(|path| path.is_file())
+    };
+    let mut own_files = Vec::new();
+    own_files.extend(first(&matlab));
+    own_files.extend(Some(place.root.join("events.csv")).filter(|path| path.is_file()));
+    own_files.extend(first(&flat));
+    for folder in place.folders() {
+        let files = list(folder, "labels were looked for there")?.files;
+        own_files.extend(files.into_iter().filter(|file| is_label_file(place, file)));
+    }
+    let mut seen = Vec::new();
+    for path in own_files {
+        if seen.contains(&path) {
+            continue;
+        }
+        seen.push(path.clone());
+        found.extend(reader_of(place, path));
     }
     Ok(found)
 }
 
-/// The labels in a file or folder that the user named.
-fn named(place: &Place<'_>, path: &Utf8Path) -> Result<Box<dyn LabelReader>, DataError> {
-    if path.is_dir() {
-        return Ok(Box::new(NpyFolder {
-            folder: path.to_owned(),
-        }));
+/// Whether a file that lies in a data set is one of labels, by its name.
+fn is_label_file(place: &Place<'_>, file: &Utf8Path) -> bool {
+    let stem = file.file_stem().unwrap_or_default();
+    match extension(file).as_str() {
+        "mat" | "m" => true,
+        "npy" | "npz" => stem.starts_with("frame_labels") || stem == "gt" || stem == place.name,
+        _ => false,
     }
-    if !path.exists() {
-        return Err(DataError::Missing {
-            path: path.to_owned(),
-            looked_for: "labels were looked for there".to_owned(),
+}
+
+/// The reader for a file of labels of all videos, by its extension.
+fn reader_of(place: &Place<'_>, path: Utf8PathBuf) -> Option<Box<dyn LabelReader>> {
+    Some(match extension(&path).as_str() {
+        "npy" => Box::new(ArrayFile { path }),
+        "npz" => Box::new(NpzFile { path }),
+        "mat" => Box::new(GtFile { path }),
+        "m" => Box::new(ScriptFile { path }),
+        "csv" => Box::new(EventsFile {
+            path,
+            test_folder: place.test_folder.to_owned(),
+        }),
+        _ => return None,
+    })
+}
+
+/// The labels in a file or folder that the user named.
+fn named(
+    place: &Place<'_>,
+    path: &Utf8Path,
+    test: &[Video],
+) -> Result<Box<dyn LabelReader>, DataError> {
+    if path.is_file() {
+        return reader_of(place, path.to_owned()).ok_or_else(|| {
+            DataError::label(
+                path,
+                "labels of all videos are a .npy, .npz, .mat, .m or .csv; name the folder where \
+                 each video has its own file",
+            )
         });
     }
-    match extension(path).as_str() {
-        "csv" => Ok(Box::new(EventsFile::new(place, path.to_owned()))),
-        _ => Err(DataError::label(path, "its kind is unknown")),
+    let listing = list(path, "labels were looked for there")?;
+    let first = |kind: &str| listing.files.iter().find(|file| extension(file) == kind);
+    if let Some(file) = first("npy") {
+        return Ok(if MaskStream::open(file).is_ok() {
+            Box::new(npy_masks(path, test)?)
+        } else {
+            Box::new(NpyFolder {
+                folder: path.to_owned(),
+            })
+        });
     }
+    if first("mat").is_some() {
+        return Ok(Box::new(mat_masks(path, test)?));
+    }
+    if first("txt").is_some() {
+        return Ok(Box::new(cornered_box_files(path, test)?));
+    }
+    if !listing.folders.is_empty() {
+        return Ok(Box::new(picture_folders(path, test)?));
+    }
+    Err(DataError::Empty {
+        path: path.to_owned(),
+        looked_for: "labels (.npy, .mat or .txt for each video, or folders of mask pictures)"
+            .to_owned(),
+    })
 }
 
 fn count(labels: &[Option<Labels>]) -> Option<usize> {
@@ -115,6 +227,9 @@ fn compare(
     other: &dyn LabelReader,
     test: &[Video],
 ) -> Option<String> {
+    if !other.is_quick() {
+        return None;
+    }
     let others = match other.read(test) {
         Ok(others) => others,
         Err(error) => return Some(format!("labels that are not used are no good: {error}")),
@@ -130,8 +245,8 @@ fn compare(
         return None;
     }
     Some(format!(
-        "labels disagree: {} has {ours} anomalous frames and is used, {} has {theirs} \
-         (videos {})",
+        "labels disagree: {} ({ours} anomalous frames) is used, {} has {theirs}; they differ in \
+         {}",
         used.path(),
         other.path(),
         differing.join(", ")
@@ -156,144 +271,7 @@ fn hash(files: &[Utf8PathBuf]) -> Result<String, DataError> {
         let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         hasher.update(&length.to_le_bytes());
-        hasher.update(&bytes);
+        hasher.update_rayon(&bytes);
     }
     Ok(short(&hasher))
-}
-
-/// `test_frame_mask/01.npy`: one array for each video, one number for each frame.
-struct NpyFolder {
-    folder: Utf8PathBuf,
-}
-
-impl LabelReader for NpyFolder {
-    fn format(&self) -> &'static str {
-        "one .npy for each video"
-    }
-
-    fn path(&self) -> &Utf8Path {
-        &self.folder
-    }
-
-    fn files(&self) -> Result<Vec<Utf8PathBuf>, DataError> {
-        let mut files = list(&self.folder, "one .npy for each test video")?.files;
-        files.retain(|file| extension(file) == "npy");
-        Ok(files)
-    }
-
-    fn read(&self, test: &[Video]) -> Result<Vec<Option<Labels>>, DataError> {
-        let files = self.files()?;
-        if files.is_empty() {
-            return Err(DataError::Empty {
-                path: self.folder.clone(),
-                looked_for: ".npy".to_owned(),
-            });
-        }
-        let stem = |video: &Video| stem_of(&video.name).to_owned();
-        for file in &files {
-            let name = file.file_stem().unwrap_or_default();
-            if !test.iter().any(|video| stem(video) == name) {
-                return Err(DataError::LabelVideo {
-                    labels: file.clone(),
-                    video: name.to_owned(),
-                    looked_in: folder_of(test),
-                });
-            }
-        }
-        test.iter()
-            .map(|video| {
-                let file = files
-                    .iter()
-                    .find(|file| file.file_stem() == Some(stem(video).as_str()))
-                    .ok_or_else(|| DataError::Unlabelled {
-                        video: video.source.clone(),
-                        labels: self.folder.clone(),
-                    })?;
-                let array = npy::read_file(file)?;
-                Ok(Some(Labels::frames(file, one_video(file, array)?)))
-            })
-            .collect()
-    }
-}
-
-/// The values of one video: a flat array, or one with a single row or column.
-fn one_video(file: &Utf8Path, array: npy::Flags) -> Result<Vec<bool>, DataError> {
-    if array.shape.iter().filter(|&&n| n != 1).count() > 1 {
-        return Err(DataError::label(
-            file,
-            format!(
-                "its shape is {:?}; one value for each frame of one video was expected",
-                array.shape
-            ),
-        ));
-    }
-    Ok(array.values)
-}
-
-/// A video's name without the extension of its file.
-pub(crate) fn stem_of(name: &str) -> &str {
-    let path = Utf8Path::new(name);
-    if msn_video::is_video_file(path) {
-        path.file_stem().unwrap_or(name)
-    } else {
-        path.file_name().unwrap_or(name)
-    }
-}
-
-/// The folder of the test videos, for messages.
-fn folder_of(test: &[Video]) -> Utf8PathBuf {
-    test.first()
-        .and_then(|video| video.source.parent())
-        .unwrap_or(Utf8Path::new("."))
-        .to_owned()
-}
-
-/// `events.csv`: spans by the path of their video.
-struct EventsFile {
-    path: Utf8PathBuf,
-    test_folder: Utf8PathBuf,
-}
-
-impl EventsFile {
-    fn new(place: &Place<'_>, path: Utf8PathBuf) -> Self {
-        Self {
-            path,
-            test_folder: place.test_folder.to_owned(),
-        }
-    }
-}
-
-impl LabelReader for EventsFile {
-    fn format(&self) -> &'static str {
-        "events.csv"
-    }
-
-    fn path(&self) -> &Utf8Path {
-        &self.path
-    }
-
-    fn files(&self) -> Result<Vec<Utf8PathBuf>, DataError> {
-        Ok(vec![self.path.clone()])
-    }
-
-    fn read(&self, test: &[Video]) -> Result<Vec<Option<Labels>>, DataError> {
-        let mut events = events::read_file(&self.path)?;
-        let labels = test
-            .iter()
-            .map(|video| {
-                let spans = events
-                    .remove(&video.name)
-                    .map_or_else(Vec::new, |(_, s)| s);
-                Some(Labels::spans(&self.path, spans))
-            })
-            .collect();
-        if let Some((video, (line, _))) = events.into_iter().next() {
-            return Err(DataError::LabelVideo {
-                labels: self.path.clone(),
-                video: format!("{video} (line {line})"),
-                looked_in: self.test_folder.clone(),
-            });
-        }
-        Ok(labels)
-    }
 }

@@ -1,14 +1,23 @@
 //! Frame labels: as they are read, and as they fit a decoded video.
 
+pub(crate) mod arrays;
 pub(crate) mod events;
 pub(crate) mod find;
+pub(crate) mod lists;
+pub(crate) mod masks;
+pub(crate) mod mat;
+pub(crate) mod matlab;
+pub(crate) mod names;
 pub(crate) mod npy;
+pub(crate) mod pickle;
+pub(crate) mod regional;
+pub(crate) mod tracks;
 
 use std::ops::Range;
 
 use camino::Utf8PathBuf;
 
-use crate::{DataError, LoadedVideo};
+use crate::{DataError, LoadedVideo, Masks};
 
 /// The labels of one video as they were read, before the video's frames are known.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +26,9 @@ pub struct Labels {
     pub file: Utf8PathBuf,
     /// What it says.
     pub marks: Marks,
+    /// Frames a second of a video that has neither times nor a rate of its own, from the data
+    /// set's sheet.
+    pub fallback_rate_hz: Option<f64>,
 }
 
 /// What a label file says about one video.
@@ -27,6 +39,9 @@ pub enum Marks {
     Frames(Vec<bool>),
     /// Anomalous spans; everything else is normal. Empty for a normal video.
     Spans(Vec<Span>),
+    /// A pixel mask for each frame: anomalous if any pixel is. Read when the labels are
+    /// resolved.
+    Masks(Masks),
 }
 
 /// An anomalous span as it was read.
@@ -75,6 +90,7 @@ impl Labels {
         Self {
             file: file.into(),
             marks: Marks::Frames(anomalous),
+            fallback_rate_hz: None,
         }
     }
 
@@ -84,6 +100,7 @@ impl Labels {
         Self {
             file: file.into(),
             marks: Marks::Spans(spans),
+            fallback_rate_hz: None,
         }
     }
 
@@ -109,6 +126,7 @@ impl Labels {
                     Extent::Seconds(_) => None,
                 })
                 .collect::<Option<_>>()?,
+            Marks::Masks(_) => return None,
         };
         ranges.sort_by_key(|range| range.start);
         let mut joined: Vec<Range<usize>> = Vec::new();
@@ -134,7 +152,7 @@ impl Labels {
         let timing = Timing {
             source: &video.source,
             seconds: &video.seconds,
-            rate_hz: video.rate_hz,
+            rate_hz: video.rate_hz.or(self.fallback_rate_hz),
         };
         self.fit(&timing)
     }
@@ -142,17 +160,8 @@ impl Labels {
     pub(crate) fn fit(&self, video: &Timing<'_>) -> Result<FrameLabels, DataError> {
         let frames = video.seconds.len();
         match &self.marks {
-            Marks::Frames(anomalous) => {
-                if anomalous.len() != frames {
-                    return Err(DataError::LabelLength {
-                        labels: self.file.clone(),
-                        labelled: anomalous.len(),
-                        video: video.source.clone(),
-                        frames,
-                    });
-                }
-                Ok(FrameLabels::from_frames(anomalous.clone()))
-            }
+            Marks::Frames(anomalous) => self.of_frames(anomalous.clone(), video),
+            Marks::Masks(masks) => self.of_frames(masks.frames()?, video),
             Marks::Spans(spans) => {
                 let mut anomalous = vec![false; frames];
                 let mut fitted = Vec::new();
@@ -172,6 +181,23 @@ impl Labels {
                 })
             }
         }
+    }
+
+    fn of_frames(
+        &self,
+        anomalous: Vec<bool>,
+        video: &Timing<'_>,
+    ) -> Result<FrameLabels, DataError> {
+        let frames = video.seconds.len();
+        if anomalous.len() != frames {
+            return Err(DataError::LabelLength {
+                labels: self.file.clone(),
+                labelled: anomalous.len(),
+                video: video.source.clone(),
+                frames,
+            });
+        }
+        Ok(FrameLabels::from_frames(anomalous))
     }
 
     fn fit_span(&self, span: &Span, video: &Timing<'_>) -> Result<Range<usize>, DataError> {

@@ -1,0 +1,195 @@
+//! Videos named on a command line: files, folders, globs, or a list of them.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::folder::{is_picture, list};
+use crate::{DataError, Video, natural_order};
+
+/// Folders nested deeper are taken for a loop of links.
+const DEEPEST: usize = 16;
+
+/// The videos that arguments name.
+///
+/// Each argument is a video file, a folder of frames (one video), a folder with videos in it at
+/// any depth, or a glob (`cam*/2024-*.mp4`, `**` for any depth) of such. The order is that of
+/// the arguments, natural within each; a source that is named twice counts once. A video's name
+/// is the name of its file or folder, with as many folders before it as it takes to tell it
+/// from the others.
+///
+/// # Errors
+/// [`DataError::Source`] for an argument that fits nothing, [`DataError::Io`] for folders that
+/// can't be listed.
+pub fn sources(arguments: &[String]) -> Result<Vec<Video>, DataError> {
+    let mut found: Vec<Utf8PathBuf> = Vec::new();
+    for argument in arguments {
+        let path = Utf8Path::new(argument);
+        let matched = if path.exists() {
+            vec![path.to_owned()]
+        } else if argument.contains(['*', '?', '[', '{']) {
+            glob(argument)?
+        } else {
+            return Err(no_source(argument, "does not exist"));
+        };
+        let before = found.len();
+        for path in matched {
+            for source in videos_of(&path)? {
+                if !found.contains(&source) {
+                    found.push(source);
+                }
+            }
+        }
+        if found.len() == before && !repeats(argument, &found)? {
+            return Err(no_source(
+                argument,
+                "names no video: a video file, a folder of frames, or a folder of those was \
+                 expected",
+            ));
+        }
+    }
+    if found.is_empty() {
+        return Err(no_source("", "names no video: nothing was given"));
+    }
+    Ok(named(&found))
+}
+
+/// Whether an argument added nothing because its videos were there already.
+fn repeats(argument: &str, found: &[Utf8PathBuf]) -> Result<bool, DataError> {
+    let path = Utf8Path::new(argument);
+    let matched = if path.exists() {
+        vec![path.to_owned()]
+    } else {
+        glob(argument)?
+    };
+    for path in matched {
+        if videos_of(&path)?.iter().any(|video| found.contains(video)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn no_source(pattern: &str, reason: &str) -> DataError {
+    DataError::Source {
+        pattern: pattern.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// The videos that a path is or holds.
+fn videos_of(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, DataError> {
+    if !path.is_dir() {
+        // Not by its ending: a file that is named is meant.
+        return Ok(vec![path.to_owned()]);
+    }
+    if holds_pictures(path)? {
+        return Ok(vec![path.to_owned()]);
+    }
+    under(path)
+}
+
+fn holds_pictures(path: &Utf8Path) -> Result<bool, DataError> {
+    let files = list(path, "frames were looked for there")?.files;
+    Ok(files.iter().any(|file| is_picture(file)))
+}
+
+/// Every video file and folder of frames under a folder, in natural order.
+pub(crate) fn under(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, DataError> {
+    let mut found = Vec::new();
+    gather(path, &mut found, 0)?;
+    found.sort_by(|a, b| natural_order(a.as_str(), b.as_str()));
+    Ok(found)
+}
+
+fn gather(path: &Utf8Path, found: &mut Vec<Utf8PathBuf>, depth: usize) -> Result<(), DataError> {
+    let listing = list(path, "videos were looked for there")?;
+    let files = listing.files.into_iter();
+    found.extend(files.filter(|file| msn_video::is_video_file(file)));
+    for folder in listing.folders {
+        if folder.file_name().is_some_and(|name| name.starts_with('.')) || depth == DEEPEST {
+            continue;
+        }
+        if holds_pictures(&folder)? {
+            found.push(folder);
+        } else {
+            gather(&folder, found, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+/// The paths that fit a pattern: video files and folders.
+fn glob(pattern: &str) -> Result<Vec<Utf8PathBuf>, DataError> {
+    let clean = pattern.strip_prefix("./").unwrap_or(pattern);
+    let matcher = GlobBuilder::new(clean)
+        .literal_separator(true)
+        .build()
+        .map_err(|e| no_source(pattern, &format!("is no pattern: {}", e.kind())))?
+        .compile_matcher();
+    // The folders before the first part with a wildcard are where to start.
+    let fixed: Utf8PathBuf = Utf8Path::new(clean)
+        .components()
+        .take_while(|part| !part.as_str().contains(['*', '?', '[', '{']))
+        .collect();
+    let start = if fixed.as_str().is_empty() {
+        Utf8PathBuf::from(".")
+    } else {
+        fixed
+    };
+    let mut found = Vec::new();
+    if start.is_dir() {
+        search(&start, &matcher, &mut found, 0)?;
+    }
+    found.sort_by(|a, b| natural_order(a.as_str(), b.as_str()));
+    if found.is_empty() {
+        return Err(no_source(pattern, "fits no file and no folder"));
+    }
+    Ok(found)
+}
+
+fn search(
+    path: &Utf8Path,
+    matcher: &GlobMatcher,
+    found: &mut Vec<Utf8PathBuf>,
+    depth: usize,
+) -> Result<(), DataError> {
+    let listing = list(path, "videos were looked for there")?;
+    let fits = |path: &Utf8Path| matcher.is_match(path.strip_prefix("./").unwrap_or(path));
+    for file in listing.files {
+        if fits(&file) && msn_video::is_video_file(&file) {
+            found.push(file);
+        }
+    }
+    for folder in listing.folders {
+        if fits(&folder) {
+            found.push(folder);
+        } else if depth < DEEPEST {
+            search(&folder, matcher, found, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+/// Names videos by as many parts of their paths as it takes to tell them apart.
+fn named(sources: &[Utf8PathBuf]) -> Vec<Video> {
+    let parts = |path: &Utf8Path, count: usize| -> String {
+        let all: Vec<&str> = path.components().map(|c| c.as_str()).collect();
+        all[all.len().saturating_sub(count)..].join("/")
+    };
+    let longest = sources
+        .iter()
+        .map(|path| path.components().count())
+        .max()
+        .unwrap_or(1);
+    sources
+        .iter()
+        .map(|source| {
+            let alone = |count: &usize| {
+                let name = parts(source, *count);
+                sources.iter().filter(|s| parts(s, *count) == name).count() == 1
+            };
+            let count = (1..=longest).find(alone).unwrap_or(longest);
+            Video::new(parts(source, count), source)
+        })
+        .collect()
+}
