@@ -1,6 +1,12 @@
 //! Memory pools: addressing, reading and distances of unit queries against unit items, in one pass
 //! over the features and without storing the queries.
 
+mod gradient;
+mod write;
+
+pub use gradient::{Lookup, LossWeights, PoolLosses};
+pub use write::{WriteRule, write_items};
+
 use crate::buffers::Scratch;
 use crate::gather::Gather;
 use crate::isa::{Isa, Kernel, Simd};
@@ -27,6 +33,8 @@ pub struct PackedItems {
     isa: Isa,
     count: usize,
     features: usize,
+    /// `[count, features]`.
+    rows: Vec<f32>,
     /// From features to similarities.
     compare: Panels,
     /// From addresses to features.
@@ -53,10 +61,16 @@ impl PackedItems {
             isa,
             count,
             features,
+            rows: items.to_vec(),
             compare: Panels::new(isa, &turned, Channels::new(features, count), &[0]),
             read: Panels::new(isa, items, Channels::new(count, features), &[0]),
             squared_norms: items.chunks_exact(features).map(squared).collect(),
         }
+    }
+
+    /// The items, `[M, D]`.
+    pub fn rows(&self) -> &[f32] {
+        &self.rows
     }
 
     /// Items.
@@ -146,7 +160,7 @@ pub fn read_items(features: View<'_>, items: &PackedItems, how: Addressing, to: 
 }
 
 /// One row of pixels times a matrix. Pointers are valid for `columns` pixels; only
-/// [`read_items`] calls it.
+/// this module calls it, with rows of views.
 fn multiply(
     isa: Isa,
     panels: &Panels,

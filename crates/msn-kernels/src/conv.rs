@@ -47,6 +47,7 @@ impl<'a> Epilogue<'a> {
 pub struct PackedWeights {
     isa: Isa,
     channels: Channels,
+    direction: Direction,
     kind: Kind,
 }
 
@@ -57,9 +58,15 @@ enum Kind {
     Winograd(Winograd),
 }
 
-/// Order of taps that turns the kernel by 180 degrees.
-const TURNED: [usize; TAPS] = [8, 7, 6, 5, 4, 3, 2, 1, 0];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    /// Channels swapped and the kernel turned by 180 degrees.
+    InputGradient,
+}
+
 const PLAIN: [usize; TAPS] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const TURNED: [usize; TAPS] = [8, 7, 6, 5, 4, 3, 2, 1, 0];
 
 impl PackedWeights {
     /// Packs `hwio` weights, `[3, 3, Cin, Cout]` (see [`oihw_to_hwio`](crate::oihw_to_hwio)).
@@ -67,8 +74,9 @@ impl PackedWeights {
     /// # Panics
     /// If `hwio` is not as long as `channels` says, or a number of channels is 0.
     pub fn new(isa: Isa, algorithm: Algorithm, hwio: &[f32], channels: Channels) -> Self {
-        channels.check(hwio);
-        Self::with_order(isa, algorithm, hwio, channels, &PLAIN)
+        let mut packed = Self::zeros(isa, algorithm, channels, Direction::Forward);
+        packed.replace(hwio);
+        packed
     }
 
     /// Packs the same weights for the gradient of the input: the convolution that takes the
@@ -77,19 +85,13 @@ impl PackedWeights {
     /// # Panics
     /// As for [`PackedWeights::new`].
     pub fn for_input_gradient(isa: Isa, algorithm: Algorithm, hwio: &[f32], channels: Channels) -> Self {
-        channels.check(hwio);
-        let swapped = swap_channels(hwio, channels);
-        let channels = Channels::new(channels.output, channels.input);
-        Self::with_order(isa, algorithm, &swapped, channels, &TURNED)
+        let swapped = Channels::new(channels.output, channels.input);
+        let mut packed = Self::zeros(isa, algorithm, swapped, Direction::InputGradient);
+        packed.replace(hwio);
+        packed
     }
 
-    fn with_order(
-        isa: Isa,
-        algorithm: Algorithm,
-        hwio: &[f32],
-        channels: Channels,
-        order: &[usize; TAPS],
-    ) -> Self {
+    fn zeros(isa: Isa, algorithm: Algorithm, channels: Channels, direction: Direction) -> Self {
         assert!(channels.input > 0 && channels.output > 0, "a convolution without channels: {channels:?}");
         let winograd = match algorithm {
             Algorithm::Direct => false,
@@ -97,13 +99,34 @@ impl PackedWeights {
             Algorithm::Fastest => Winograd::pays(channels),
         };
         let kind = if winograd {
-            Kind::Winograd(Winograd::new(isa, hwio, channels, order))
+            Kind::Winograd(Winograd::zeros(isa, channels))
         } else if Narrow::pays(isa, channels) {
-            Kind::Narrow(Narrow::new(isa, hwio, channels, order))
+            Kind::Narrow(Narrow::zeros(isa, channels))
         } else {
-            Kind::Panels(Panels::new(isa, hwio, channels, order))
+            Kind::Panels(Panels::zeros(isa, channels, TAPS))
         };
-        Self { isa, channels, kind }
+        Self { isa, channels, direction, kind }
+    }
+
+    /// Packs other weights of the same convolution, `[3, 3, Cin, Cout]`, in the memory of these.
+    ///
+    /// # Panics
+    /// If `hwio` has another length.
+    pub fn replace(&mut self, hwio: &[f32]) {
+        let swapped;
+        let (hwio, order) = match self.direction {
+            Direction::Forward => (hwio, &PLAIN),
+            Direction::InputGradient => {
+                swapped = swap_channels(hwio, Channels::new(self.channels.output, self.channels.input));
+                (&*swapped, &TURNED)
+            }
+        };
+        self.channels.check(hwio);
+        match &mut self.kind {
+            Kind::Panels(panels) => panels.set(hwio, order),
+            Kind::Narrow(narrow) => narrow.set(hwio, order),
+            Kind::Winograd(winograd) => winograd.set(hwio, order),
+        }
     }
 
     /// The channels that a convolution with these weights reads and writes.

@@ -6,6 +6,7 @@ mod buffers;
 mod conv;
 mod gather;
 mod isa;
+mod loss;
 mod max_pool;
 mod narrow;
 mod network;
@@ -20,11 +21,14 @@ mod weights;
 mod winograd;
 
 pub use adam::Adam;
-pub use address::{Addressing, PackedItems, Readings, read_items};
+pub use address::{
+    Addressing, Lookup, LossWeights, PackedItems, PoolLosses, Readings, WriteRule, read_items, write_items,
+};
 pub use conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 pub use isa::Isa;
+pub use loss::squared_error_of_tanh;
 pub use max_pool::{max_pool2, max_pool2_backward};
-pub use network::{Inference, KernelError, NetworkConfig, Output};
+pub use network::{Inference, KernelError, Losses, NetworkConfig, Output, Training, TrainingConfig};
 pub use norm::{
     Affine, Moments, NormGradient, apply_affine, batch_norm_backward, channel_sums, moments, tanh_in_place,
 };

@@ -26,17 +26,22 @@ impl Narrow {
         here < tile
     }
 
-    pub(crate) fn new(isa: Isa, hwio: &[f32], channels: Channels, order: &[usize; TAPS]) -> Self {
+    pub(crate) fn zeros(isa: Isa, channels: Channels) -> Self {
         let wide = channels.input.next_multiple_of(isa.lanes());
-        let mut data = AlignedBuf::zeroed(channels.output * TAPS * wide);
-        for o in 0..channels.output {
+        Self { isa, channels, data: AlignedBuf::zeroed(channels.output * TAPS * wide) }
+    }
+
+    /// Replaces the weights.
+    pub(crate) fn set(&mut self, hwio: &[f32], order: &[usize; TAPS]) {
+        let Channels { input, output } = self.channels;
+        let wide = input.next_multiple_of(self.isa.lanes());
+        for o in 0..output {
             for (tap, from) in order.iter().enumerate() {
-                for c in 0..channels.input {
-                    data[(o * TAPS + tap) * wide + c] = hwio[(from * channels.input + c) * channels.output + o];
+                for c in 0..input {
+                    self.data[(o * TAPS + tap) * wide + c] = hwio[(from * input + c) * output + o];
                 }
             }
         }
-        Self { isa, channels, data }
     }
 
     pub(crate) fn run(&self, input: View<'_>, epilogue: Epilogue<'_>, mut output: ViewMut<'_>) {

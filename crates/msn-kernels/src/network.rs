@@ -5,9 +5,13 @@
 
 mod infer;
 mod layers;
+mod parameters;
+mod train;
 
 pub use infer::{Inference, Output};
+pub use train::{Losses, Training, TrainingConfig};
 
+use layers::Layer;
 use thiserror::Error;
 
 use crate::view::Shape;
@@ -120,6 +124,29 @@ impl NetworkConfig {
             return error("pools", format!("{:?}", self.pools), "they are some of 1, 2, 3 in this order");
         }
         Ok(())
+    }
+
+    /// Name and shape of every tensor of the network, as in PyTorch's `state_dict` (without
+    /// `num_batches_tracked`).
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let mut all = Vec::new();
+        let blocks = (1..=LEVELS).flat_map(|l| [Layer::encoder(self, l), Layer::decoder(self, l)].concat());
+        for layer in blocks.chain((2..=LEVELS).map(|l| Layer::up(self, l))).chain([Layer::last(self)]) {
+            let Layer { name, norm, channels, up } = layer;
+            let (input, output) = (channels.input, channels.output);
+            let shape = if up { vec![input, output, 3, 3] } else { vec![output, input, 3, 3] };
+            all.push((format!("{name}.weight"), shape));
+            all.push((format!("{name}.bias"), vec![output]));
+            for part in ["weight", "bias", "running_mean", "running_var"] {
+                if let Some(norm) = &norm {
+                    all.push((format!("{norm}.{part}"), vec![output]));
+                }
+            }
+        }
+        for &pool in &self.pools {
+            all.push((layers::items_name(pool), vec![self.items, self.item_features(pool)]));
+        }
+        all
     }
 
     /// Channels of the feature at `level` (1..=4).

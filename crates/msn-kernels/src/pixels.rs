@@ -3,7 +3,7 @@
 
 use crate::conv::rows_of_task;
 use crate::isa::Simd;
-use crate::threads::for_each_task;
+use crate::threads::{for_each_task, map_tasks};
 use crate::view::Shape;
 
 /// Rows `y..y + rows` of an image.
@@ -34,16 +34,22 @@ impl Strips {
 
     /// Rows of strip number `index`.
     pub(crate) fn rows(self, index: usize) -> usize {
-        let y = index % self.shape.height.div_ceil(self.rows) * self.rows;
-        self.rows.min(self.shape.height - y)
+        self.get(index).rows
+    }
+
+    fn get(self, index: usize) -> Strip {
+        let per_image = self.shape.height.div_ceil(self.rows);
+        let (image, y) = (index / per_image, index % per_image * self.rows);
+        Strip { image, y, rows: self.rows.min(self.shape.height - y), index }
     }
 
     pub(crate) fn for_each(self, task: impl Fn(Strip) + Send + Sync) {
-        let per_image = self.shape.height.div_ceil(self.rows);
-        for_each_task(self.count(), |index| {
-            let (image, y) = (index / per_image, index % per_image * self.rows);
-            task(Strip { image, y, rows: self.rows.min(self.shape.height - y), index });
-        });
+        for_each_task(self.count(), |index| task(self.get(index)));
+    }
+
+    /// Results in the order of the strips.
+    pub(crate) fn map<T: Send>(self, task: impl Fn(Strip) -> T + Send + Sync) -> Vec<T> {
+        map_tasks(self.count(), |index| task(self.get(index)))
     }
 }
 

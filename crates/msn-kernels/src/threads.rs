@@ -16,6 +16,15 @@ pub(crate) fn for_each_task(count: usize, task: impl Fn(usize) + Send + Sync) {
     }
 }
 
+/// The results of `task(0..count)` in this order.
+pub(crate) fn map_tasks<T: Send>(count: usize, task: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
+    if count <= 1 || rayon::current_num_threads() == 1 {
+        (0..count).map(task).collect()
+    } else {
+        (0..count).into_par_iter().with_max_len(1).map(task).collect()
+    }
+}
+
 /// A slice that several tasks write to, each its own part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SharedMut<'a> {

@@ -37,6 +37,17 @@ impl PackedUpWeights {
         Self { phases: PHASES.map(|(taps, _)| Panels::new(isa, hwio, channels, taps)) }
     }
 
+    /// Packs other weights of the same convolution, `[3, 3, Cin, Cout]`, in the memory of these.
+    ///
+    /// # Panics
+    /// If `hwio` has another length.
+    pub fn replace(&mut self, hwio: &[f32]) {
+        self.channels().check(hwio);
+        for (panels, (taps, _)) in self.phases.iter_mut().zip(PHASES) {
+            panels.set(hwio, taps);
+        }
+    }
+
     /// The channels that the transposed convolution reads and writes.
     pub fn channels(&self) -> Channels {
         self.phases[0].channels()
@@ -119,11 +130,21 @@ impl PackedUpGradient {
     /// # Panics
     /// If `hwio` is not as long as `channels` says, or a number of channels is 0.
     pub fn new(isa: Isa, hwio: &[f32], channels: Channels) -> Self {
-        let swapped = swap_channels(hwio, channels);
         assert!(channels.input > 0 && channels.output > 0, "a convolution without channels: {channels:?}");
-        let channels = Channels::new(channels.output, channels.input);
+        let swapped = Channels::new(channels.output, channels.input);
+        let mut packed = Self { panels: Panels::zeros(isa, swapped, TAPS) };
+        packed.replace(hwio);
+        packed
+    }
+
+    /// Packs other weights of the same convolution, `[3, 3, Cin, Cout]`, in the memory of these.
+    ///
+    /// # Panics
+    /// If `hwio` has another length.
+    pub fn replace(&mut self, hwio: &[f32]) {
+        let Channels { input, output } = self.panels.channels();
         let order: [usize; TAPS] = std::array::from_fn(|i| i);
-        Self { panels: Panels::new(isa, &swapped, channels, &order) }
+        self.panels.set(&swap_channels(hwio, Channels::new(output, input)), &order);
     }
 }
 

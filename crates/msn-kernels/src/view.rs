@@ -455,6 +455,21 @@ impl FeatureMap {
         ViewMut::new(&mut self.data, layout)
     }
 
+    /// Sets all values.
+    pub fn fill(&mut self, value: f32) {
+        let shape = self.shape();
+        let mut view = self.view_mut();
+        let to = view.shared();
+        for n in 0..shape.batch {
+            for y in 0..shape.height {
+                // SAFETY: rows of an owned map have no gaps and it is borrowed uniquely.
+                unsafe {
+                    std::slice::from_raw_parts_mut(to.ptr(n, y, 0), shape.width * shape.channels).fill(value);
+                }
+            }
+        }
+    }
+
     /// Copies the values of `view`.
     ///
     /// # Panics

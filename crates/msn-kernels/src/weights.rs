@@ -4,8 +4,9 @@
 //! one. Kernels and gradients here use one layout for both, `[3, 3, Cin, Cout]` ("hwio"), in which
 //! the output channels that a vector holds lie side by side.
 
-use crate::buffers::AlignedBuf;
+use crate::buffers::{AlignedBuf, Scratch};
 use crate::isa::Isa;
+use crate::threads::{SharedMut, for_each_task};
 
 /// Taps of a 3x3 kernel.
 pub(crate) const TAPS: usize = 9;
@@ -107,15 +108,16 @@ pub fn hwio_to_iohw(hwio: &[f32], channels: Channels) -> Vec<f32> {
 }
 
 /// `[3, 3, Cin, Cout]` to `[3, 3, Cout, Cin]`.
-pub(crate) fn swap_channels(hwio: &[f32], channels: Channels) -> Vec<f32> {
+pub(crate) fn swap_channels(hwio: &[f32], channels: Channels) -> Scratch {
     channels.check(hwio);
     let plane = channels.input * channels.output;
-    let mut out = vec![0.0; hwio.len()];
-    if plane > 0 {
-        for (from, to) in hwio.chunks_exact(plane).zip(out.chunks_exact_mut(plane)) {
-            transpose(from, channels.input, channels.output, to);
-        }
-    }
+    let mut out = Scratch::take(hwio.len());
+    let shared = SharedMut::new(&mut out);
+    for_each_task(TAPS, |tap| {
+        // SAFETY: planes do not overlap.
+        let to = unsafe { shared.part(tap * plane, plane) };
+        transpose(&hwio[tap * plane..][..plane], channels.input, channels.output, to);
+    });
     out
 }
 
@@ -143,12 +145,15 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
+    /// Zeros, for `taps` matrices `[Cin, Cout]`.
+    pub(crate) fn zeros(isa: Isa, channels: Channels, taps: usize) -> Self {
+        let wide = channels.output.next_multiple_of(isa.lanes());
+        Self { isa, taps, channels, data: AlignedBuf::zeroed(taps * channels.input * wide) }
+    }
+
     /// Takes tap `t` from `[Cin, Cout]` matrix number `order[t]` of `hwio`.
     pub(crate) fn new(isa: Isa, hwio: &[f32], channels: Channels, order: &[usize]) -> Self {
-        let lanes = isa.lanes();
-        let wide = channels.output.next_multiple_of(lanes);
-        let data = AlignedBuf::zeroed(order.len() * channels.input * wide);
-        let mut panels = Self { isa, taps: order.len(), channels, data };
+        let mut panels = Self::zeros(isa, channels, order.len());
         panels.set(hwio, order);
         panels
     }
@@ -158,15 +163,24 @@ impl Panels {
         let Channels { input, output } = self.channels;
         assert_eq!(order.len(), self.taps);
         assert!(order.iter().all(|&t| (t + 1) * input * output <= hwio.len()));
-        for i in 0..self.count() {
-            let p = self.panel(i);
-            let wide = p.vectors * self.isa.lanes();
-            let block = &mut self.data[p.offset..][..self.taps * input * wide];
+        self.for_each_panel(|p, wide, block| {
             for (row, to) in block.chunks_exact_mut(wide).enumerate() {
                 let from = (order[row / input] * input + row % input) * output + p.first;
                 to[..p.channels].copy_from_slice(&hwio[from..from + p.channels]);
             }
-        }
+        });
+    }
+
+    /// Calls `f(panel, floats of a row, weights)` for each panel, on several threads.
+    pub(crate) fn for_each_panel(&mut self, f: impl Fn(Panel, usize, &mut [f32]) + Send + Sync) {
+        let panels: Vec<Panel> = (0..self.count()).map(|i| self.panel(i)).collect();
+        let (rows, lanes) = (self.taps * self.channels.input, self.isa.lanes());
+        let shared = SharedMut::new(&mut self.data);
+        for_each_task(panels.len(), |i| {
+            let wide = panels[i].vectors * lanes;
+            // SAFETY: panels do not overlap.
+            f(panels[i], wide, unsafe { shared.part(panels[i].offset, rows * wide) });
+        });
     }
 
     pub(crate) fn isa(&self) -> Isa {

@@ -9,6 +9,7 @@ use crate::buffers::Scratch;
 use crate::conv::Epilogue;
 use crate::gather::Gather;
 use crate::isa::{Isa, Kernel, Simd};
+use crate::pixels::load;
 use crate::threads::{SharedMut, for_each_task};
 use crate::view::{Patch, SharedView, View, ViewMut};
 use crate::weights::{Channels, Panel, Panels, TAPS};
@@ -30,12 +31,16 @@ impl Winograd {
         channels.input >= 16 && channels.output >= 16
     }
 
-    pub(crate) fn new(isa: Isa, hwio: &[f32], channels: Channels, order: &[usize; TAPS]) -> Self {
-        let plane = channels.input * channels.output;
-        let mut parts = Scratch::take(PARTS * plane);
-        isa.run(TransformWeights { hwio, order, plane, parts: &mut parts });
-        let all: [usize; PARTS] = std::array::from_fn(|i| i);
-        Self { panels: Panels::new(isa, &parts, channels, &all) }
+    pub(crate) fn zeros(isa: Isa, channels: Channels) -> Self {
+        Self { panels: Panels::zeros(isa, channels, PARTS) }
+    }
+
+    /// Replaces the weights.
+    pub(crate) fn set(&mut self, hwio: &[f32], order: &[usize; TAPS]) {
+        let (isa, channels) = (self.panels.isa(), self.panels.channels());
+        self.panels.for_each_panel(|panel, wide, block| {
+            isa.run(TransformWeights { hwio, order, channels, panel, wide, block });
+        });
     }
 
     pub(crate) fn run(&self, input: View<'_>, epilogue: Epilogue<'_>, mut output: ViewMut<'_>) {
@@ -165,46 +170,54 @@ fn tiles_of_task(count: usize, channels: usize, wide: usize) -> usize {
     (by_cache.min(by_tasks) / 8 * 8).clamp(8, 64)
 }
 
+/// G g G^T for one panel, from `[9, Cin, Cout]` to `[36, Cin, wide]`.
 struct TransformWeights<'a> {
     hwio: &'a [f32],
     order: &'a [usize; TAPS],
-    plane: usize,
-    parts: &'a mut [f32],
+    channels: Channels,
+    panel: Panel,
+    wide: usize,
+    block: &'a mut [f32],
 }
 
 impl Kernel for TransformWeights<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        assert!(self.hwio.len() >= TAPS * self.plane && self.parts.len() >= PARTS * self.plane);
-        assert!(self.order.iter().all(|&t| t < TAPS));
-        let mut at = 0;
-        while at < self.plane {
-            let n = S::LANES.min(self.plane - at);
-            let mut columns = [[s.zero(); 3]; 6];
-            for j in 0..3 {
-                let mut g = [s.zero(); 3];
-                for i in 0..3 {
-                    // SAFETY: `n` floats remain in the plane of this tap.
-                    g[i] = unsafe {
-                        s.load_first(self.hwio.as_ptr().add(self.order[3 * i + j] * self.plane + at), n)
-                    };
-                }
-                let c = kernel_side(s, g);
-                for i in 0..6 {
-                    columns[i][j] = c[i];
-                }
-            }
-            for i in 0..6 {
-                let row = kernel_side(s, columns[i]);
-                for j in 0..6 {
-                    // SAFETY: `n` floats remain in the plane of this part.
-                    unsafe {
-                        let to = self.parts.as_mut_ptr().add((6 * i + j) * self.plane + at);
-                        s.store_first(to, row[j], n);
+        let Channels { input, output } = self.channels;
+        let (plane, part) = (input * output, input * self.wide);
+        assert!(self.hwio.len() >= TAPS * plane && self.block.len() >= PARTS * part);
+        assert!(self.order.iter().all(|&t| t < TAPS) && self.panel.first + self.panel.channels <= output);
+        for ci in 0..input {
+            let mut first = 0;
+            while first < self.panel.channels {
+                let n = S::LANES.min(self.panel.channels - first);
+                let from = ci * output + self.panel.first + first;
+                let mut columns = [[s.zero(); 3]; 6];
+                for j in 0..3 {
+                    let mut g = [s.zero(); 3];
+                    for i in 0..3 {
+                        // SAFETY: `n` of the output channels of this row are left.
+                        g[i] = unsafe {
+                            load(s, self.hwio.as_ptr().add(self.order[3 * i + j] * plane + from), n)
+                        };
+                    }
+                    let c = kernel_side(s, g);
+                    for i in 0..6 {
+                        columns[i][j] = c[i];
                     }
                 }
+                for i in 0..6 {
+                    let row = kernel_side(s, columns[i]);
+                    for j in 0..6 {
+                        // SAFETY: rows of a panel are whole vectors.
+                        unsafe {
+                            let to = self.block.as_mut_ptr().add((6 * i + j) * part + ci * self.wide + first);
+                            s.store(to, row[j]);
+                        }
+                    }
+                }
+                first += n;
             }
-            at += n;
         }
     }
 }

@@ -1,0 +1,91 @@
+//! Everything that learns, in one piece of memory.
+
+use std::ops::Range;
+
+use crate::adam::Adam;
+use crate::isa::Isa;
+use crate::weights::{Channels, hwio_to_iohw, hwio_to_oihw, iohw_to_hwio, oihw_to_hwio};
+
+/// How a tensor lies in PyTorch's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// `[Cout, Cin, 3, 3]`.
+    Conv(Channels),
+    /// `[Cin, Cout, 3, 3]`.
+    Up(Channels),
+    /// A vector.
+    Plain,
+}
+
+impl Layout {
+    /// From PyTorch's layout to that of the kernels.
+    pub(crate) fn import(self, values: Vec<f32>) -> Vec<f32> {
+        match self {
+            Self::Conv(channels) => oihw_to_hwio(&values, channels),
+            Self::Up(channels) => iohw_to_hwio(&values, channels),
+            Self::Plain => values,
+        }
+    }
+
+    fn export(self, values: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Conv(channels) => hwio_to_oihw(values, channels),
+            Self::Up(channels) => hwio_to_iohw(values, channels),
+            Self::Plain => values.to_vec(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: String,
+    layout: Layout,
+    range: Range<usize>,
+}
+
+/// Parameters, their gradients and Adam's two means, each one vector in the kernels' layouts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parameters {
+    entries: Vec<Entry>,
+    pub(crate) values: Vec<f32>,
+    pub(crate) gradient: Vec<f32>,
+    mean: Vec<f32>,
+    mean_square: Vec<f32>,
+    steps: u32,
+}
+
+impl Parameters {
+    /// Adds a parameter in PyTorch's layout; where it lies.
+    pub(crate) fn add(&mut self, name: String, layout: Layout, values: Vec<f32>) -> Range<usize> {
+        let range = self.values.len()..self.values.len() + values.len();
+        self.values.extend(layout.import(values));
+        for vector in [&mut self.gradient, &mut self.mean, &mut self.mean_square] {
+            vector.resize(range.end, 0.0);
+        }
+        self.entries.push(Entry { name, layout, range: range.clone() });
+        range
+    }
+
+    /// Names and values, in PyTorch's layouts.
+    pub(crate) fn export(&self) -> Vec<(String, Vec<f32>)> {
+        self.entries.iter().map(|e| (e.name.clone(), e.layout.export(&self.values[e.range.clone()]))).collect()
+    }
+
+    /// Names and gradients, in PyTorch's layouts.
+    pub(crate) fn export_gradients(&self) -> Vec<(String, Vec<f32>)> {
+        self.entries.iter().map(|e| (e.name.clone(), e.layout.export(&self.gradient[e.range.clone()]))).collect()
+    }
+
+    pub(crate) fn step(&mut self, isa: Isa, adam: &Adam, learning_rate: f64) {
+        self.steps += 1;
+        adam.step(
+            isa,
+            learning_rate,
+            self.steps,
+            &mut self.values,
+            &self.gradient,
+            &mut self.mean,
+            &mut self.mean_square,
+        );
+    }
+}
