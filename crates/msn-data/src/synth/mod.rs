@@ -1,6 +1,6 @@
 //! A synthetic scene: a fixed camera over a plaza, people who cross it, and labelled anomalies.
 //!
-//! [`write`] makes a data set in the layout of own footage: `train/01.mp4` ... (or folders of
+//! [`write()`] makes a data set in the layout of own footage: `train/01.mp4` ... (or folders of
 //! JPEG frames), `test/01.mp4` ..., `events.csv` with the anomalies of the test clips, and
 //! `synth.toml` with the options. A seed and the other options determine every rendered byte, on
 //! every platform; an encoder's bytes are its own affair.

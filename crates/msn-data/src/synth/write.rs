@@ -385,3 +385,52 @@ fn is_former_scene(root: &Utf8Path) -> Result<bool, SynthError> {
     }
     Ok(!names.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEEN: [&[Kind]; 6] = [
+        &[],
+        &[Kind::Runner],
+        &[Kind::Cart, Kind::Runner],
+        &[Kind::Cart],
+        &[],
+        &[Kind::Runner],
+    ];
+
+    #[test]
+    fn runs_are_unbroken_and_half_open() {
+        let events = runs("03.mp4", &SEEN.map(<[Kind]>::to_vec));
+        let short: Vec<_> = events
+            .iter()
+            .map(|event| (event.start_frame, event.end_frame, event.kind))
+            .collect();
+        assert_eq!(
+            short,
+            [
+                (1, 3, Kind::Runner),
+                (2, 4, Kind::Cart),
+                (5, 6, Kind::Runner)
+            ]
+        );
+    }
+
+    #[test]
+    fn seconds_lie_between_frames_and_frames_are_exact() {
+        let events = runs("03", &[vec![Kind::Cart], vec![], vec![Kind::WrongWay]]);
+        let mut options = SynthOptions {
+            output: Output::Frames,
+            ..SynthOptions::default()
+        };
+        assert_eq!(
+            table(&events, &options),
+            "video,start_frame,end_frame,kind\n03,0,1,cart\n03,2,3,wrong-way\n"
+        );
+        options.output = Output::Videos;
+        assert_eq!(
+            table(&events, &options),
+            "video,start,end,kind\n03,0.0000,0.0500,cart\n03,0.1500,0.2500,wrong-way\n"
+        );
+    }
+}
