@@ -12,10 +12,21 @@
 //! ([`Kind`]) of three to eight seconds each.
 //!
 //! A label covers the frames in which the anomaly is seen, by the rule of [`Shot::anomalies`]; one
-//! that is hidden for a moment makes two events. For
-//! videos, events are in seconds and lie half a frame before the first and after the last such
-//! frame, so that rounding of times cannot move a label; for frame folders, which have no times,
-//! they are in frames.
+//! that is hidden for a moment makes two events. For videos, events are in seconds and lie half a
+//! frame before the first and after the last such frame, so that rounding of times cannot move a
+//! label; for frame folders, which have no times, they are in frames.
+//!
+//! ```
+//! use msn_data::Size;
+//! use msn_data::synth::{Plan, Renderer, Scene, SynthOptions};
+//!
+//! let size = Size { width: 64, height: 48 };
+//! let options = SynthOptions { seed: 7, size, ..SynthOptions::default() };
+//! let (plan, scene) = (Plan::new(&options), Scene::new(options.seed, size));
+//! let shot = Renderer::new(&scene, &plan.test[0]).shot(0);
+//! assert_eq!(shot.picture.pixels.len(), 64 * 48 * 3);
+//! assert!(shot.anomalies.is_empty());
+//! ```
 
 mod actor;
 mod angle;
