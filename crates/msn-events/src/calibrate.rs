@@ -188,7 +188,7 @@ pub fn calibrate(
     } else {
         beyond(&mut levels, expected)
     };
-    let (events, in_events) = levels.count(threshold);
+    let (events, in_events) = levels.count(rules, threshold);
     Ok(Calibration {
         threshold,
         basis,

@@ -153,9 +153,8 @@ impl Detector {
         };
         let smoothed = self.smoother.push(score);
         step.smoothed = Some(smoothed);
-        let held = self.open.is_some_and(|open| open.active)
-            && smoothed > self.rules.release(self.threshold);
-        step.active = held || smoothed > self.threshold;
+        let before = self.open.is_some_and(|open| open.active);
+        step.active = self.rules.active(smoothed, before, self.threshold);
         if step.active {
             step.raised = self.extend(place, smoothed);
         } else if let Some(open) = &mut self.open {

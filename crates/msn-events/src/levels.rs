@@ -1,19 +1,25 @@
-//! How many events normal footage holds at each threshold.
+//! How many events normal footage holds at each threshold, in one walk down.
+//!
+//! Whether a frame is active at a threshold t depends on one number, its level: it is active if
+//! its smoothed score s is above t, or if the frame before it is active and s + hysteresis is
+//! above t; so the level is max(s, min(level before, s + hysteresis)), and the frame is active
+//! wherever t is under it. As t falls frames only ever become active, each once, and the number of
+//! events changes at levels alone.
+
+use std::collections::BTreeMap;
 
 use crate::rules::Smoother;
 use crate::{Rules, ScoreSequence};
 
 /// Share of the smoothed scores that no threshold is ever under.
 const FLOOR: f64 = 0.9;
-/// Thresholds that share one list of the frames that matter to them.
-const BLOCK: usize = 256;
 
-/// A smoothed score and its place.
+/// A frame and the threshold under which it is active.
 #[derive(Debug, Clone, Copy)]
-struct Scored {
+struct Leveled {
+    level: f64,
     run: usize,
     frame: usize,
-    score: f64,
 }
 
 /// A threshold, and whether the search ended there only because it goes no deeper.
@@ -23,21 +29,16 @@ pub(crate) struct Level {
     pub(crate) at_floor: bool,
 }
 
-/// Walks down the thresholds at which the number of events can change, once.
-///
-/// As a function of the threshold the number is constant between two neighbours of the scores and
-/// the scores plus the hysteresis, so looking at these alone misses nothing but rounding.
+/// Walks down the thresholds at which the number of events changes, once.
 pub(crate) struct Levels {
-    rules: Rules,
-    /// All smoothed scores in order of run and frame.
-    scored: Vec<Scored>,
-    /// Falling thresholds, from the largest score down to the floor.
-    candidates: Vec<f64>,
-    /// Candidates looked at so far.
-    looked: usize,
-    /// Frames above the release of every candidate up to `listed_to`.
-    listed: Vec<Scored>,
-    listed_to: usize,
+    /// All frames, highest level first.
+    frames: Vec<Leveled>,
+    /// Frames that are active at the threshold looked at.
+    active: usize,
+    /// Threshold looked at last.
+    threshold: f64,
+    floor: f64,
+    joined: Joined,
     /// `reached[k]`: the smallest threshold at and above which there are at most k events, as far
     /// as this has been decided.
     reached: Vec<f64>,
@@ -46,51 +47,55 @@ pub(crate) struct Levels {
 impl Levels {
     /// Smooths checked footage with at least one frame.
     pub(crate) fn new(held_out: &[ScoreSequence], rules: &Rules) -> Self {
-        let runs = held_out.iter().flat_map(|sequence| &sequence.runs);
-        let scored: Vec<Scored> = runs
-            .enumerate()
-            .flat_map(|(run, r)| {
-                let smoothed = Smoother::run(rules.smoothing, &r.scores)
-                    .into_iter()
-                    .enumerate();
-                smoothed.map(move |(frame, score)| Scored { run, frame, score })
-            })
-            .collect();
-        let mut sorted: Vec<f64> = scored.iter().map(|s| s.score).collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        debug_assert!(!sorted.is_empty());
-        let floor = sorted[((sorted.len() - 1) as f64 * FLOOR).ceil() as usize];
-        let top = sorted[sorted.len() - 1];
-        let mut candidates: Vec<f64> = sorted
+        let mut frames = Vec::new();
+        let mut sorted = Vec::new();
+        for (run, r) in held_out
             .iter()
-            .flat_map(|&score| [score, score + rules.hysteresis])
-            .filter(|candidate| (floor..=top).contains(candidate))
-            .collect();
-        candidates.sort_unstable_by(|a, b| b.total_cmp(a));
-        candidates.dedup();
+            .flat_map(|sequence| &sequence.runs)
+            .enumerate()
+        {
+            let mut level = f64::NEG_INFINITY;
+            for (frame, score) in Smoother::run(rules.smoothing, &r.scores)
+                .into_iter()
+                .enumerate()
+            {
+                level = score.max(level.min(score + rules.hysteresis));
+                frames.push(Leveled { level, run, frame });
+                sorted.push(score);
+            }
+        }
+        debug_assert!(!sorted.is_empty());
+        frames.sort_by(|a, b| b.level.total_cmp(&a.level));
+        sorted.sort_unstable_by(f64::total_cmp);
+        let floor = sorted[((sorted.len() - 1) as f64 * FLOOR).ceil() as usize];
         Self {
-            rules: *rules,
-            scored,
-            candidates,
-            looked: 0,
-            listed: Vec::new(),
-            listed_to: 0,
+            threshold: frames[0].level,
+            frames,
+            active: 0,
+            floor,
+            joined: Joined::new(rules),
             reached: Vec::new(),
         }
     }
 
     /// The smallest threshold at and above which there are at most `events` events.
     pub(crate) fn smallest(&mut self, events: usize) -> Level {
-        while self.reached.len() <= events && self.looked < self.candidates.len() {
-            self.list();
-            let found = count(&self.listed, &self.rules, self.candidates[self.looked]).0;
-            if found > self.reached.len() {
-                // More than ever before: the threshold before this one was the last for all
-                // smaller numbers. There is one before, for nothing lies above the first.
-                let before = self.candidates[self.looked.saturating_sub(1)];
-                self.reached.resize(found, before);
+        while self.reached.len() <= events && self.threshold > self.floor {
+            let above = self.threshold;
+            // The next level down; no frame is active between the two that is not at it.
+            while let Some(frame) = self.frames.get(self.active).filter(|f| f.level >= above) {
+                self.joined.add(frame.run, frame.frame);
+                self.active += 1;
             }
-            self.looked += 1;
+            let next = self
+                .frames
+                .get(self.active)
+                .map_or(self.floor, |frame| frame.level);
+            self.threshold = next.max(self.floor);
+            if self.joined.events > self.reached.len() {
+                // More than ever before: the threshold above was the last for all smaller numbers.
+                self.reached.resize(self.joined.events, above);
+            }
         }
         match self.reached.get(events) {
             Some(&threshold) => Level {
@@ -98,64 +103,95 @@ impl Levels {
                 at_floor: false,
             },
             None => Level {
-                threshold: self.candidates[self.candidates.len() - 1],
+                threshold: self.threshold,
                 at_floor: true,
             },
         }
     }
 
     /// Events at a threshold, and the frames in them.
-    pub(crate) fn count(&self, threshold: f64) -> (usize, usize) {
-        count(&self.scored, &self.rules, threshold)
-    }
-
-    /// Lists the frames that matter to the candidate that is next.
-    fn list(&mut self) {
-        if self.looked < self.listed_to {
-            return;
-        }
-        self.listed_to = (self.looked + BLOCK).min(self.candidates.len());
-        let release = self.rules.release(self.candidates[self.listed_to - 1]);
-        self.listed = self
-            .scored
+    pub(crate) fn count(&self, rules: &Rules, threshold: f64) -> (usize, usize) {
+        let mut joined = Joined::new(rules);
+        for frame in self
+            .frames
             .iter()
-            .copied()
-            .filter(|s| s.score > release)
-            .collect();
+            .take_while(|frame| frame.level > threshold)
+        {
+            joined.add(frame.run, frame.frame);
+        }
+        (joined.events, joined.frames)
     }
 }
 
-/// Events and the frames in them among frames in order, of which those not above the release may
-/// be left out.
-fn count(scored: &[Scored], rules: &Rules, threshold: f64) -> (usize, usize) {
-    let release = rules.release(threshold);
-    let (mut events, mut frames) = (0, 0);
-    // Run, first frame and last frame of the open event.
-    let mut open: Option<(usize, usize, usize)> = None;
-    let mut close = |open: Option<(usize, usize, usize)>| {
-        if let Some((_, first, last)) = open
-            && last - first + 1 >= rules.min_frames
-        {
-            events += 1;
-            frames += last - first + 1;
+/// Active frames joined over short gaps, whatever order they come in.
+struct Joined {
+    min_frames: usize,
+    merge_gap: usize,
+    /// Last frame of each joined stretch by run and first frame.
+    stretches: BTreeMap<(usize, usize), usize>,
+    /// Stretches that are long enough.
+    events: usize,
+    /// Frames in them.
+    frames: usize,
+}
+
+impl Joined {
+    fn new(rules: &Rules) -> Self {
+        let Rules {
+            min_frames,
+            merge_gap,
+            ..
+        } = *rules;
+        Self {
+            min_frames,
+            merge_gap,
+            stretches: BTreeMap::new(),
+            events: 0,
+            frames: 0,
         }
-    };
-    for &Scored { run, frame, score } in scored {
-        let held =
-            open.is_some_and(|(of, _, last)| of == run && last + 1 == frame) && score > release;
-        if !held && score <= threshold {
-            continue;
-        }
-        open = match open {
-            Some((of, first, last)) if of == run && frame - last - 1 <= rules.merge_gap => {
-                Some((run, first, frame))
-            }
-            other => {
-                close(other);
-                Some((run, frame, frame))
-            }
-        };
     }
-    close(open);
-    (events, frames)
+
+    fn add(&mut self, run: usize, frame: usize) {
+        let (mut first, mut last) = (frame, frame);
+        let left = self
+            .stretches
+            .range(..=(run, frame))
+            .next_back()
+            .map(|(&key, &end)| (key, end));
+        if let Some(((of, start), end)) = left.filter(|((of, _), _)| *of == run) {
+            if frame <= end {
+                return;
+            }
+            if frame - end - 1 <= self.merge_gap {
+                self.take(of, start, end);
+                first = start;
+            }
+        }
+        let right = self
+            .stretches
+            .range((run, frame)..)
+            .next()
+            .map(|(&key, &end)| (key, end));
+        if let Some(((of, start), end)) = right.filter(|((of, _), _)| *of == run)
+            && start - frame - 1 <= self.merge_gap
+        {
+            self.take(of, start, end);
+            last = end;
+        }
+        self.stretches.insert((run, first), last);
+        let length = last - first + 1;
+        if length >= self.min_frames {
+            self.events += 1;
+            self.frames += length;
+        }
+    }
+
+    fn take(&mut self, run: usize, first: usize, last: usize) {
+        self.stretches.remove(&(run, first));
+        let length = last - first + 1;
+        if length >= self.min_frames {
+            self.events -= 1;
+            self.frames -= length;
+        }
+    }
 }

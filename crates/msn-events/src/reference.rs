@@ -29,7 +29,7 @@ pub fn events(sequence: &ScoreSequence, rules: &Rules, threshold: f64) -> Vec<Sp
         let scores = smoothed(&run.scores, rules.smoothing);
         let mut active = vec![false; scores.len()];
         for i in 0..scores.len() {
-            let goes_on = i > 0 && active[i - 1] && scores[i] > threshold - rules.hysteresis;
+            let goes_on = i > 0 && active[i - 1] && scores[i] + rules.hysteresis > threshold;
             active[i] = scores[i] > threshold || goes_on;
         }
         let mut filled = active.clone();

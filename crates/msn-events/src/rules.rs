@@ -18,8 +18,8 @@ pub enum Smoothing {
 
 /// How scores become events.
 ///
-/// An event begins where the smoothed score is above the threshold, goes on while it is above
-/// `threshold - hysteresis`, is joined with the one before if at most `merge_gap` frames lie
+/// An event begins where the smoothed score is above the threshold, goes on while the score plus
+/// `hysteresis` is above it, is joined with the one before if at most `merge_gap` frames lie
 /// between, and is dropped if it then has fewer than `min_frames` frames. The defaults are plain
 /// choices that no test label has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -80,9 +80,9 @@ impl Rules {
         Ok(())
     }
 
-    /// The score that an event must stay above.
-    pub(crate) fn release(&self, threshold: f64) -> f64 {
-        threshold - self.hysteresis
+    /// Whether a smoothed score belongs to an event, given whether the frame before it does.
+    pub(crate) fn active(&self, smoothed: f64, before: bool, threshold: f64) -> bool {
+        smoothed > threshold || (before && smoothed + self.hysteresis > threshold)
     }
 }
 

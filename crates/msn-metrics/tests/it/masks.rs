@@ -191,6 +191,13 @@ fn at_a_merge_the_larger_share_goes_on() {
     );
 }
 
+#[test]
+fn at_a_merge_of_equals_the_earlier_one_goes_on() {
+    let found = tracks(&[&["##.##"], &["#####"]]);
+    assert_eq!(found[0].len(), 2);
+    assert_eq!(found[1].len(), 1);
+}
+
 fn drawn_masks() -> impl Strategy<Value = (MapSize, Vec<Vec<bool>>)> {
     (1..9_usize, 1..9_usize).prop_flat_map(|(width, height)| {
         let one = vec(proptest::bool::weighted(0.4), width * height);
