@@ -1,1 +1,68 @@
-fn main() {}
+//! The command `msn`: video anomaly detection from the command line.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the program that speaks to users")]
+
+mod args;
+mod data;
+mod device;
+mod eval;
+mod figures;
+mod metrics;
+mod pytorch;
+mod run;
+mod score;
+mod train;
+mod verify;
+mod weights;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+
+/// A mistake in how the program was called, as opposed to one in the data: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub String);
+
+/// Something was compared and did not hold: exit code 1, and everything has been said.
+#[derive(Debug, thiserror::Error)]
+#[error("")]
+pub(crate) struct Failed;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("error: internal: {panic}; this is a bug in msn, please report it with the command");
+    }));
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Failed>() => ExitCode::from(1),
+        Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// Whether a reader such as `head` has seen enough.
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn run(cli: Cli) -> Result<()> {
+    if let Some(threads) = cli.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global()?;
+    }
+    match cli.command {
+        Command::Train(args) => train::train(&args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Score(args) => score::score(&args),
+        Command::Verify(args) => verify::verify(&args),
+        Command::Metrics(args) => metrics::metrics(&args),
+        Command::Weights(command) => weights::weights(&command),
+        Command::Data(command) => data::data(&command),
+    }
+}

@@ -22,7 +22,7 @@ pub use clips::{Clip, HoldOut, Segment, clips, hold_out, segments};
 pub use dataset::{DataSet, LabelSource, OpenOptions, Video};
 pub use error::DataError;
 pub use labels::masks::{Mask, Masks};
-pub use labels::{Extent, FrameLabels, FrameSpan, Labels, Marks, Span};
+pub use labels::{Extent, FrameLabels, FrameSpan, Labels, Marks, Span, read_frame_labels};
 pub use layout::Layout;
 pub use load::{LoadOptions, LoadedVideo, data_hash, load_all};
 pub use manifest::{Manifest, split};

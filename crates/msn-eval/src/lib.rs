@@ -1,1 +1,22 @@
-//! Scoring of data sets with MSN-net, evaluation protocols and reports
+//! Scoring with MSN-net: from frames to scores, calibration, both protocols and reports.
+//!
+//! A [`Scorer`] turns frames into [`FrameScore`]s through any [`msn_model::Predictor`], one stream
+//! per video with flat memory. [`evaluate`] makes the figures of both protocols of scored, labelled
+//! videos:
+//!
+//! * `legacy`, what papers print: `lambda norm(-psnr) + (1 - lambda) mean norm(distance)`, min-max
+//!   normalised over each test video;
+//! * `fair`, what a product can do: the largest window of a causal tube of the error, standardised
+//!   by held-out normal frames.
+
+mod error;
+mod fair;
+mod files;
+mod protocol;
+mod scoring;
+
+pub use error::EvalError;
+pub use fair::{Fair, standardise};
+pub use files::{scores_csv, write_file};
+pub use protocol::{DataCard, EvalOptions, Evaluation, KindFigures, LAMBDA, LabelCard, Priors, Protocol, VideoScores, evaluate};
+pub use scoring::{FrameScore, ScoredFrame, Scorer, Stream};

@@ -1,1 +1,42 @@
-//! MSN-net: encoder, memory pools at three scales and decoder, its losses, score maps and weights files
+//! MSN-net: a U-Net that predicts the next frame of a fixed camera's video through three memory
+//! pools of normal features.
+//!
+//! The encoder makes features at four scales; levels 2 to 4 ask a pool each and hand on what its
+//! items say; the decoder makes the next frame of it. What the pools have never seen is predicted
+//! badly, and that error, where it is large, is the anomaly score.
+//!
+//! ```
+//! use burn::{backend::Flex, tensor::Tensor};
+//! use msn_model::{Mode, MsnNet, NetConfig};
+//!
+//! let device = Default::default();
+//! let config = NetConfig { width: 4, ..NetConfig::default() };
+//! let net = MsnNet::<Flex>::new(&config, 0, &device)?;
+//! let frames = Tensor::zeros([1, 4, 32, 32], &device);   // four grey frames, oldest first, in [-1, 1]
+//! let next = net.forward(frames, Mode::Evaluate).prediction;
+//! assert_eq!(next.dims(), [1, 1, 32, 32]);
+//! # Ok::<(), msn_model::ConfigError>(())
+//! ```
+//!
+//! [`Weights`] reads and writes weights files whose tensors have PyTorch's names.
+
+mod config;
+mod input;
+mod kernels;
+mod layers;
+mod loss;
+mod net;
+mod score;
+mod tensors;
+mod weights;
+
+pub use config::{ConfigError, NetConfig, Rewrite};
+pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
+pub use kernels::{CpuNet, Kernels};
+pub use msn_kernels::Algorithm;
+pub use layers::{BatchStatistics, Mode};
+pub use loss::{LossWeights, Losses};
+pub use net::{Asked, MsnNet, Output};
+pub use score::{FrameMaps, Map, Map64, evaluate};
+pub use tensors::{HostTensor, TensorError, Tensors, Visit};
+pub use weights::{Calibration, Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError};

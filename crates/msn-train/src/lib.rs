@@ -1,1 +1,19 @@
-//! Training of MSN-net: loop, schedule, optimiser, logs
+//! Training of MSN-net: settings, loop, golden cases.
+//!
+//! [`train`] learns a network from loaded videos on any autodiff backend and tells a watcher of
+//! every step; the same settings, data and seed give the same network again on one CPU backend.
+//! [`verify`] compares a network's evaluation and one training step with a golden case.
+
+mod engine;
+mod feed;
+mod parity;
+mod random;
+mod settings;
+mod step;
+mod train;
+
+pub use engine::{BurnEngine, Engine, StepNumbers};
+pub use parity::{ParityError, Row, verify};
+pub use settings::{Preset, Settings, SettingsError, TrainSettings};
+pub use step::Adam;
+pub use train::{Event, StepReport, TrainError, train};

@@ -10,8 +10,11 @@ pub(crate) mod matlab;
 pub(crate) mod names;
 pub(crate) mod npy;
 pub(crate) mod pickle;
+mod plain;
 pub(crate) mod regional;
 pub(crate) mod tracks;
+
+pub use plain::read_frame_labels;
 
 use std::ops::Range;
 

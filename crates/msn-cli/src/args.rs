@@ -1,0 +1,233 @@
+//! What the command line takes.
+
+use std::num::NonZeroUsize;
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+
+use msn_model::{Algorithm, Kernels};
+
+use crate::{Usage, device::Device};
+
+/// Video anomaly detection: learns what is normal in a fixed camera's footage, tells what is not.
+#[derive(Debug, Parser)]
+#[command(name = "msn", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Threads to compute with [default: all cores]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train on a data set's normal videos, score its test videos, evaluate both protocols
+    Train(TrainArgs),
+    /// Score and evaluate a data set's test videos with a finished run or a weights file
+    Eval(EvalArgs),
+    /// Score one video file or frame folder; CSV out
+    Score(ScoreArgs),
+    /// Compare this build with a golden case, tensor by tensor
+    Verify(VerifyArgs),
+    /// Figures of any method's scores: a CSV with labels, or a JSON of scores or regions
+    Metrics(MetricsArgs),
+    /// Show, import or calibrate weights files
+    #[command(subcommand)]
+    Weights(WeightsCommand),
+    /// Make and check data sets
+    #[command(subcommand)]
+    Data(DataCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Data set folder [default: a small synthetic scene, made on the spot]
+    pub data: Option<Utf8PathBuf>,
+    /// Settings as key=value, such as epochs=8 pools=1,3 or pools=none; `msn train --help-settings` lists them
+    #[arg(value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// tiny (demo), cpu (two cores, under an hour) or paper (a GPU)
+    #[arg(long, default_value = "tiny")]
+    pub preset: String,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Run folder [default: runs/<data>/<preset>/vN]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<Utf8PathBuf>,
+    /// List the settings with this preset's values, and stop
+    #[arg(long)]
+    pub help_settings: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// Where and how to compute.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlaceArgs {
+    /// flex, ndarray, cuda:0 or wgpu, where compiled in
+    #[arg(long, default_value_t)]
+    pub device: Device,
+    /// How flex computes convolutions: plain (Burn's own), direct or fast [default: fast]
+    #[arg(long, value_name = "KIND")]
+    pub kernels: Option<Kernels>,
+}
+
+impl PlaceArgs {
+    /// The algorithm of the project's own kernels, where they are to compute.
+    ///
+    /// # Errors
+    /// [`Usage`] where a device other than the CPU's own is asked for them.
+    pub fn algorithm(&self) -> Result<Option<Algorithm>, Usage> {
+        match (self.device, self.kernels) {
+            (Device::Flex, kernels) if cfg!(feature = "flex") => Ok(kernels.unwrap_or(Kernels::Fast).algorithm()),
+            (_, None | Some(Kernels::Plain)) => Ok(None),
+            (device, Some(kernels)) => {
+                Err(Usage(format!("--kernels {kernels} computes on the CPU: leave out --device {device}")))
+            }
+        }
+    }
+}
+
+/// How a data set is read.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Layout of the data set [default: recognised]
+    #[arg(long)]
+    pub layout: Option<String>,
+    /// Frame labels [default: found by their conventional place]
+    #[arg(long, value_name = "PATH")]
+    pub labels: Option<Utf8PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// Run folder or weights file
+    #[arg(value_name = "RUN|WEIGHTS")]
+    pub weights: Utf8PathBuf,
+    /// Data set folder [default: the run's own]
+    pub data: Option<Utf8PathBuf>,
+    /// Print eval.json instead of the table
+    #[arg(long)]
+    pub json: bool,
+    /// Where to write scores, eval.json and report.html [default: the run folder]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<Utf8PathBuf>,
+    /// Standard deviation, in frames, of a centred Gaussian over legacy scores
+    #[arg(long, value_name = "SIGMA")]
+    pub smooth: Option<f64>,
+    /// Also measure these kinds of anomaly together, such as cyclist,cart
+    #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
+    pub kinds: Vec<String>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArgs {
+    /// Run folder or weights file
+    #[arg(value_name = "RUN|WEIGHTS")]
+    pub weights: Utf8PathBuf,
+    /// Video file or frame folder
+    pub source: Utf8PathBuf,
+    /// CSV file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Golden case
+    pub file: Utf8PathBuf,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Print JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArgs {
+    /// Scores as CSV, or JSON with scores and labels or with regions
+    pub file: Utf8PathBuf,
+    /// Frame labels of a CSV's videos: a .npy file, or a folder of one per video
+    pub labels: Option<Utf8PathBuf>,
+    /// Column of the scores [default: score, else the only score column]
+    #[arg(long, value_name = "NAME")]
+    pub column: Option<String>,
+    /// Print JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WeightsCommand {
+    /// Show settings, calibration, origin and tensors of a weights file
+    Show {
+        /// Weights file, or any safetensors file
+        file: Utf8PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a weights file of a PyTorch state dict (.safetensors, .pt) of this network
+    Import {
+        /// State dict
+        file: Utf8PathBuf,
+        /// Weights file to write
+        #[arg(long, value_name = "FILE")]
+        out: Utf8PathBuf,
+        /// Settings that tensors do not tell, such as top_k=5 size=256 stride=1
+        #[arg(value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
+    /// Standardise the fair score of a weights file on normal footage it was not trained on
+    Calibrate {
+        /// Run folder or weights file; it is rewritten
+        #[arg(value_name = "RUN|WEIGHTS")]
+        weights: Utf8PathBuf,
+        /// Normal videos: files, frame folders, or a data set folder (its training part)
+        #[arg(required = true)]
+        normal: Vec<Utf8PathBuf>,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Make the synthetic scene: a plaza with walkers and labelled anomalies
+    Synth {
+        /// Folder to make
+        dir: Utf8PathBuf,
+        /// The same seed gives the same frames
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Training clips
+        #[arg(long, value_name = "N")]
+        train: Option<usize>,
+        /// Test clips
+        #[arg(long, value_name = "N")]
+        test: Option<usize>,
+        /// Seconds of a clip
+        #[arg(long)]
+        seconds: Option<f64>,
+        /// Write folders of frames instead of video files
+        #[arg(long)]
+        frames: bool,
+    },
+    /// Say what a folder is recognised as, and what is wrong with it
+    Check {
+        /// Data set folder
+        dir: Utf8PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+}

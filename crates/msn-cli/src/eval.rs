@@ -1,0 +1,143 @@
+//! `msn eval`, and the evaluation that ends `msn train`: the same code.
+
+use anyhow::{Result, anyhow};
+use camino::Utf8Path;
+use msn_data::{DataSet, LoadedVideo, data_hash, load_all};
+use msn_eval::{
+    DataCard, EvalError, EvalOptions, Evaluation, LabelCard, VideoScores, scores_csv, write_file,
+};
+use msn_metrics::Bootstrap;
+
+use crate::{
+    Usage,
+    args::{EvalArgs, PlaceArgs},
+    data,
+    figures,
+    run::{self, Found, RunCard},
+};
+
+pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
+    if let Some(sigma) = args.smooth && !(sigma > 0.0 && sigma.is_finite()) {
+        return Err(Usage(format!("--smooth {sigma} is out of range: give a standard deviation above 0 frames")).into());
+    }
+    let found = run::find(&args.weights)?;
+    let card = found.run.as_deref().and_then(|run| RunCard::read(run).ok());
+    let data = match (&args.data, &card) {
+        (Some(data), _) => data.clone(),
+        (None, Some(card)) => card.data.path.clone(),
+        (None, None) => return Err(Usage(format!("{} does not say what to evaluate: name a data set folder", args.weights)).into()),
+    };
+    let set = run::open(&data, &args.source)?;
+    if set.test.is_empty() {
+        return Err(anyhow!("{data} has no test videos to evaluate"));
+    }
+    // A run's own figures are not overwritten by those on other data.
+    let own = card.as_ref().is_some_and(|c| data.canonicalize_utf8().is_ok_and(|d| d == c.data.path));
+    let beside = found.run.as_ref().map(|run| if own { run.clone() } else { run.join("eval").join(&set.name) });
+    let out = args.out.clone().or(beside);
+    let request = Request {
+        found: &found,
+        set: &set,
+        place: &args.place,
+        out: out.as_deref(),
+        smooth: args.smooth,
+        groups: if args.kinds.is_empty() { Vec::new() } else { vec![args.kinds.clone()] },
+        seed: card.map(|c| c.seed).or_else(|| found.weights.meta.origin.get("seed")?.parse().ok()),
+    };
+    let evaluation = evaluate(&request)?;
+    match evaluation {
+        Some(evaluation) if args.json => print!("{}", run::json(&evaluation)?),
+        Some(evaluation) => print!("{}", figures::table(&evaluation)),
+        None if args.json => println!("null"),
+        None => {}
+    }
+    if let Some(out) = out {
+        eprintln!("written to {out}");
+    }
+    Ok(())
+}
+
+/// What is to be evaluated with what.
+pub(crate) struct Request<'a> {
+    pub found: &'a Found,
+    pub set: &'a DataSet,
+    pub place: &'a PlaceArgs,
+    /// Where scores, `eval.json` and `report.html` go.
+    pub out: Option<&'a Utf8Path>,
+    pub smooth: Option<f64>,
+    pub groups: Vec<Vec<String>>,
+    pub seed: Option<u64>,
+}
+
+/// Scores and evaluates a test set; `None` where it has no labels (scores are written all the same).
+pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
+    let Request { found, set, .. } = request;
+    let meta = &found.weights.meta;
+    if meta.calibration.is_none() {
+        eprintln!("note: {} has no calibration, so fair scores are null: `msn weights calibrate {0} NORMAL_VIDEOS` adds one", found.path);
+    }
+    let predictor = run::predictor(found, request.place)?;
+    let scorer = run::scorer(predictor.as_ref(), meta);
+    eprintln!("reading {} test videos", set.test.len());
+    let videos = load_all(&set.test, &run::load_options(meta))?;
+    data::warn(&videos);
+    let mut scored = Vec::new();
+    for (i, (video, loaded)) in set.test.iter().zip(&videos).enumerate() {
+        let labels = video.labels.as_ref().map(|l| l.resolve(loaded)).transpose()?;
+        let scores = scorer.video(loaded)?;
+        if scores.is_empty() {
+            eprintln!("warning: {} is too short to be scored ({} frames)", video.name, loaded.frames());
+        }
+        scored.push(VideoScores::new(&video.name, loaded.frames(), scores, labels, meta.calibration.as_ref()));
+        eprintln!("scored {} ({} of {})", video.name, i + 1, videos.len());
+    }
+    if scored.iter().all(|v| v.scores.is_empty()) {
+        return Err(EvalError::NothingScored { needed: scorer.frames_needed() }.into());
+    }
+    if let Some(out) = request.out {
+        for video in &scored {
+            let csv = scores_csv(video, &meta.config.pools);
+            write_file(&out.join("scores").join(format!("{}.csv", video.name)), csv.as_bytes())?;
+        }
+    }
+    if scored.iter().all(|v| v.labels.is_none()) {
+        eprintln!("{} has no labels: scores are written, there are no figures", set.root);
+        return Ok(None);
+    }
+    let options = EvalOptions {
+        smooth: request.smooth,
+        bootstrap: Bootstrap::default(),
+        groups: request.groups.clone(),
+        command: run::command_line(),
+        seed: request.seed,
+    };
+    let evaluation = msn_eval::evaluate(&scored, card(set, &videos, &scored), &options)?;
+    if let Some(out) = request.out {
+        write_file(&out.join("eval.json"), run::json(&evaluation)?.as_bytes())?;
+        //REPORT write_file(&out.join("report.html"), msn_eval::report(&evaluation, &scored, meta)?.as_bytes())?;
+    }
+    Ok(Some(evaluation))
+}
+
+fn card(set: &DataSet, videos: &[LoadedVideo], scored: &[VideoScores]) -> DataCard {
+    let labelled = |v: &VideoScores| v.labels.as_ref().map_or(0, msn_data::FrameLabels::count);
+    let anomalous = |v: &VideoScores| {
+        let labels = v.labels.as_ref();
+        v.scores.iter().filter(|s| labels.is_some_and(|l| l.anomalous[s.frame])).count()
+    };
+    let relative = |p: &camino::Utf8PathBuf| p.strip_prefix(&set.root).unwrap_or(p).to_string();
+    DataCard {
+        name: set.name.clone(),
+        hash: data_hash(videos),
+        videos: videos.len(),
+        frames: videos.iter().map(LoadedVideo::frames).sum(),
+        scored_frames: scored.iter().map(|v| v.scores.len()).sum(),
+        anomalous_scored_frames: scored.iter().map(anomalous).sum(),
+        labels: set.labels.as_ref().map(|l| LabelCard {
+            format: l.format.clone(),
+            files: l.paths.iter().map(relative).collect(),
+            hash: l.hash.clone(),
+            anomalous_frames: scored.iter().map(labelled).sum(),
+        }),
+    }
+}

@@ -1,0 +1,30 @@
+//! PyTorch's own files.
+
+use anyhow::{Result, anyhow};
+use burn_store::pytorch::PytorchReader;
+use camino::Utf8Path;
+use msn_model::{HostTensor, Tensors};
+
+/// The float tensors of a `.pt` state dict, also where it lies under `state_dict`.
+pub(crate) fn read(file: &Utf8Path) -> Result<Tensors> {
+    if !file.exists() {
+        return Err(anyhow!("can't read {file}: there is no such file"));
+    }
+    let wrong = |e: &dyn std::fmt::Display| anyhow!("{file} is no usable PyTorch state dict ({e}): save it with torch.save(net.state_dict(), ...)");
+    let plain = PytorchReader::new(file.as_std_path());
+    let reader = match PytorchReader::with_top_level_key(file.as_std_path(), "state_dict") {
+        Ok(nested) if !nested.is_empty() => nested,
+        _ => plain.map_err(|e| wrong(&e))?,
+    };
+    let mut tensors = Tensors::new();
+    for (name, snapshot) in reader.tensors() {
+        if !snapshot.dtype.is_float() {
+            continue;
+        }
+        let data = snapshot.to_data().map_err(|e| wrong(&format!("{name}: {e:?}")))?;
+        let shape = data.shape.to_vec();
+        let values: Vec<f32> = data.iter::<f32>().collect();
+        tensors.insert(name.clone(), HostTensor { shape, values });
+    }
+    Ok(tensors)
+}

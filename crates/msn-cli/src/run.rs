@@ -1,0 +1,189 @@
+//! Run folders and weights files.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use anyhow::{Context as _, Result, anyhow};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use camino::{Utf8Path, Utf8PathBuf};
+use msn_data::{Color, DataSet, LoadOptions, OpenOptions, Size};
+use msn_eval::{Fair, Scorer};
+use msn_model::{CpuNet, Meta, OnDevice, Predictor, Weights};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Usage,
+    args::{PlaceArgs, SourceArgs},
+    device::{Job, on},
+};
+
+/// `run.json`: what a run was made of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RunCard {
+    /// `msn-run-1`.
+    pub format: String,
+    pub command: String,
+    pub seed: u64,
+    pub device: String,
+    pub data: RunData,
+    pub versions: BTreeMap<String, String>,
+    /// Seconds from start to finished evaluation; absent while training.
+    pub seconds: Option<f64>,
+}
+
+/// The data a run was trained on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RunData {
+    pub name: String,
+    /// As given on the command line, made absolute.
+    pub path: Utf8PathBuf,
+    /// Hash of the decoded training frames.
+    pub hash: String,
+    pub training_videos: usize,
+    pub training_frames: usize,
+    /// Names of the videos (with frames) that were held out.
+    pub held_out: Vec<String>,
+}
+
+impl RunCard {
+    pub fn read(folder: &Utf8Path) -> Result<Self> {
+        let path = folder.join("run.json");
+        let text = std::fs::read_to_string(&path).map_err(|e| anyhow!("can't read {path}: {e}"))?;
+        serde_json::from_str(&text).map_err(|e| anyhow!("{path} is no run card: {e}"))
+    }
+}
+
+/// Weights that were found by a run folder or a file.
+pub(crate) struct Found {
+    pub path: Utf8PathBuf,
+    pub weights: Weights,
+    /// The run folder, where one was given.
+    pub run: Option<Utf8PathBuf>,
+}
+
+/// Reads the weights of a run folder, or a weights file.
+pub(crate) fn find(path: &Utf8Path) -> Result<Found> {
+    let run = path.is_dir().then(|| path.to_owned());
+    let file = run.as_ref().map_or_else(|| path.to_owned(), |run| run.join("weights/last.safetensors"));
+    if run.is_some() && !file.exists() {
+        return Err(anyhow!("{path} is no finished run: it has no weights/last.safetensors"));
+    }
+    let weights = Weights::read(&file)?;
+    Ok(Found { path: file, weights, run })
+}
+
+/// A network on a device, ready to evaluate.
+pub(crate) fn predictor(found: &Found, place: &PlaceArgs) -> Result<Box<dyn Predictor>> {
+    if let Some(algorithm) = place.algorithm()? {
+        let net = CpuNet::new(&found.weights.meta.config, &found.weights.tensors, algorithm);
+        return Ok(Box::new(net.map_err(|e| anyhow!("{}: {e}", found.path))?));
+    }
+    struct Load<'a>(&'a Found);
+    impl Job for Load<'_> {
+        type Output = Box<dyn Predictor>;
+
+        fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Box<dyn Predictor>> {
+            fn load<B: Backend>(found: &Found, device: &B::Device) -> Result<Box<dyn Predictor>> {
+                let net = found.weights.net::<B>(&found.path, device)?;
+                Ok(Box::new(OnDevice { net, device: device.clone() }))
+            }
+            load::<B::InnerBackend>(self.0, device)
+        }
+    }
+    on(place.device, Load(found))
+}
+
+/// How scores are read from a network with this metadata.
+pub(crate) fn scorer<'a>(predictor: &'a dyn Predictor, meta: &Meta) -> Scorer<'a> {
+    let [height, width] = [meta.input.height, meta.input.width].map(|v| usize::try_from(v).unwrap_or(usize::MAX));
+    let fair = meta.calibration.as_ref().map_or_else(|| Fair::for_size(height, width), Fair::from);
+    Scorer { predictor, stride: meta.input.stride, fair }
+}
+
+/// Frames as weights with this metadata want them.
+pub(crate) fn load_options(meta: &Meta) -> LoadOptions {
+    LoadOptions { size: Size { height: meta.input.height, width: meta.input.width }, color: color(meta.config.channels) }
+}
+
+pub(crate) fn color(channels: usize) -> Color {
+    if channels == 3 { Color::Rgb } else { Color::Grey }
+}
+
+/// What the command line says of a data set.
+pub(crate) fn open_options(source: &SourceArgs) -> Result<OpenOptions> {
+    let layout = source.layout.as_ref().map(|l| l.parse().map_err(|e| Usage(format!("--layout {l}: {e}"))));
+    Ok(OpenOptions { layout: layout.transpose()?, labels: source.labels.clone() })
+}
+
+/// Opens a data set and says what a user should know of it.
+pub(crate) fn open(data: &Utf8Path, source: &SourceArgs) -> Result<DataSet> {
+    let set = DataSet::open(data, &open_options(source)?)?;
+    for warning in &set.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(set)
+}
+
+/// Makes `runs/<data>/<preset>/vN`, the first N that is free, or takes `out`, which must be empty.
+pub(crate) fn make_folder(out: Option<&Utf8Path>, data: &str, preset: &str) -> Result<Utf8PathBuf> {
+    if let Some(out) = out {
+        let failed = |e: std::io::Error| anyhow!("can't write {out}: {e}");
+        std::fs::create_dir_all(out).map_err(failed)?;
+        if out.read_dir_utf8().map_err(failed)?.next().is_some() {
+            return Err(anyhow!("{out} is not empty: give --out a new folder"));
+        }
+        return Ok(out.to_owned());
+    }
+    let parent = Utf8PathBuf::from("runs").join(data).join(preset);
+    std::fs::create_dir_all(&parent).map_err(|e| anyhow!("can't write {parent}: {e}"))?;
+    for n in 1.. {
+        let folder = parent.join(format!("v{n}"));
+        match std::fs::create_dir(&folder) {
+            Ok(()) => {
+                link_latest(&parent, &format!("v{n}"));
+                return Ok(folder);
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(anyhow!("can't write {folder}: {e}")),
+        }
+    }
+    unreachable!("folders are numbered without end")
+}
+
+/// Points `latest` at the newest run; a system without links goes without.
+fn link_latest(parent: &Utf8Path, newest: &str) {
+    #[cfg(unix)]
+    {
+        let link = parent.join("latest");
+        let fresh = parent.join(format!(".latest-{newest}"));
+        if std::os::unix::fs::symlink(newest, &fresh).is_ok() && std::fs::rename(&fresh, &link).is_err() {
+            let _ = std::fs::remove_file(&fresh);
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (parent, newest);
+}
+
+/// Versions of what computes.
+pub(crate) fn versions() -> BTreeMap<String, String> {
+    let entries = [("msn", env!("CARGO_PKG_VERSION")), ("burn", "0.21.0"), ("target", std::env::consts::ARCH)];
+    let mut all: BTreeMap<String, String> = entries.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    all.insert("os".into(), std::env::consts::OS.into());
+    all
+}
+
+/// The command line, as a user would type it again.
+pub(crate) fn command_line() -> String {
+    let mut words = std::env::args();
+    let _ = words.next();
+    let mut line = "msn".to_owned();
+    for word in words {
+        let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=.,/:".contains(c)) && !word.is_empty();
+        let _ = if plain { write!(line, " {word}") } else { write!(line, " '{}'", word.replace('\'', r"'\''")) };
+    }
+    line
+}
+
+/// JSON for a file, ending in a newline.
+pub(crate) fn json(value: &impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value).context("JSON can't hold this")? + "\n")
+}

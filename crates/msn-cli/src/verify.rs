@@ -1,0 +1,43 @@
+//! `msn verify`: golden cases.
+
+use anyhow::Result;
+use burn::tensor::backend::AutodiffBackend;
+use msn_model::TensorFile;
+use msn_train::{Row, verify as compare};
+use serde_json::json;
+
+use crate::{
+    Failed,
+    args::VerifyArgs,
+    device::{Job, on},
+    run,
+};
+
+pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
+    struct Verify<'a>(&'a TensorFile);
+    impl Job for Verify<'_> {
+        type Output = Vec<Row>;
+
+        fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Vec<Row>> {
+            Ok(compare::<B>(self.0, device, 1.0)?)
+        }
+    }
+    let file = TensorFile::read(&args.file)?;
+    let rows = on(args.place.device, Verify(&file))?;
+    let failed = rows.iter().filter(|r| !r.pass).count();
+    if args.json {
+        let all = json!({
+            "file": args.file, "device": args.place.device.to_string(), "pass": failed == 0, "tensors": rows,
+        });
+        print!("{}", run::json(&all)?);
+    } else {
+        let widest = rows.iter().map(|r| r.tensor.len()).max().unwrap_or(0).max(6);
+        println!("{:<widest$}  {:>10}  {:>10}  verdict", "tensor", "absolute", "relative");
+        for r in &rows {
+            let verdict = if r.pass { "ok" } else { "OUT OF TOLERANCE" };
+            println!("{:<widest$}  {:>10.2e}  {:>10.2e}  {verdict}", r.tensor, r.absolute, r.relative);
+        }
+        println!("{} of {} tensors agree on {}", rows.len() - failed, rows.len(), args.place.device);
+    }
+    if failed > 0 { Err(Failed.into()) } else { Ok(()) }
+}

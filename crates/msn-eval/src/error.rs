@@ -1,0 +1,55 @@
+//! What can go wrong between weights and figures.
+
+use camino::Utf8PathBuf;
+
+/// Scores that can't be computed, compared or written.
+#[derive(Debug, thiserror::Error)]
+pub enum EvalError {
+    /// A score is no number.
+    #[error("{video}, frame {frame}: the {score} score is {value}: the weights are damaged or the training diverged")]
+    NotFinite {
+        /// The video.
+        video: String,
+        /// The frame, 0-based.
+        frame: usize,
+        /// Which score.
+        score: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// Nothing to calibrate on.
+    #[error("no held-out frame can be scored, so the fair score can't be calibrated: give more or longer normal videos")]
+    NothingHeldOut,
+    /// All held-out frames score alike.
+    #[error("the held-out frames all have the same error (MAD {mad:e}), so scores can't be standardised: give normal videos in which something moves")]
+    NoSpread {
+        /// Median absolute deviation.
+        mad: f64,
+    },
+    /// No test video is long enough.
+    #[error("no test video has the {needed} unbroken frames that one score needs: give longer videos, or weights of fewer frames or a smaller stride")]
+    NothingScored {
+        /// Frames of a clip with its target.
+        needed: usize,
+    },
+    /// Labels that do not fit, or a damaged data set.
+    #[error(transparent)]
+    Data(#[from] msn_data::DataError),
+    /// A video that can't be read.
+    #[error(transparent)]
+    Video(#[from] msn_video::VideoError),
+    /// Frames that do not fit the network.
+    #[error(transparent)]
+    Predict(#[from] msn_model::PredictError),
+    /// Figures.
+    #[error(transparent)]
+    Metrics(#[from] msn_metrics::MetricsError),
+    /// The system can't write.
+    #[error("can't write {path}: {source}")]
+    Write {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}

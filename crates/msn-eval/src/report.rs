@@ -1,0 +1,314 @@
+//! The report of an evaluation: one HTML page that needs nothing else.
+
+mod axis;
+mod curve;
+mod path;
+mod plot;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use msn_metrics::{ScoredVideo, smooth_gaussian, video_auc};
+use msn_model::Meta;
+
+use self::{
+    axis::number,
+    curve::{Look, draw, fair_range, gaps, kinds_in_words},
+    plot::plots,
+    tables::{facts, provenance, short},
+};
+use crate::{EvalError, Evaluation, VideoScores};
+
+pub use self::curve::curve_svg;
+
+/// How much larger than the typical video's the largest range of scores may be for all to be drawn
+/// on one axis.
+const ONE_AXIS: f64 = 4.0;
+
+/// The report as one HTML page: no scripts, no other files, for wide and narrow screens, light and
+/// dark, and for print.
+///
+/// It shows the figures of both protocols apart, each with its interval, its priors and where it
+/// comes from, ROC and precision-recall curves, kinds of anomaly, every video's scores over time,
+/// the data, the weights and the command. `videos` are those that `evaluation` was made of; the
+/// curves look at their labels and scores, the figures are `evaluation`'s own.
+///
+/// # Errors
+/// [`EvalError::Metrics`] where scores are not finite or the smoothing is out of range.
+pub fn report(evaluation: &Evaluation, videos: &[VideoScores], meta: &Meta) -> Result<String, EvalError> {
+    let legacy = videos.iter().map(|v| smoothed(v, evaluation.smoothing)).collect::<Result<Vec<_>, _>>()?;
+    let name = &evaluation.data.name;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "MSN-net on " (name) }
+                style {
+                    (PreEscaped(include_str!("report/colours.css")))
+                    (PreEscaped(include_str!("report/chart.css")))
+                    (PreEscaped(include_str!("report/page.css")))
+                }
+            }
+            body {
+                h1 { "MSN-net on " (name) }
+                p class="soft" { (summary(evaluation)) }
+                (protocols())
+                h2 { "Figures" }
+                (figures(evaluation, videos, &legacy)?)
+                @if !evaluation.kinds.is_empty() {
+                    h2 { "Kinds of anomaly" }
+                    (tables::kinds(evaluation))
+                }
+                h2 { "Videos" }
+                (curves(evaluation, videos, &legacy)?)
+                div class="pair" {
+                    div { h2 { "Data" } (data(evaluation)) }
+                    div { h2 { "Weights" } (weights(meta)) }
+                }
+                h2 { "Command" }
+                pre { code { (evaluation.command) } }
+                p class="note" { "The figures are in eval.json and each frame's scores in scores/, beside this page." }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+/// The legacy scores that figures are made of.
+fn smoothed(video: &VideoScores, sigma: Option<f64>) -> Result<Vec<f64>, EvalError> {
+    match sigma {
+        Some(sigma) => Ok(smooth_gaussian(&video.legacy, sigma)?),
+        None => Ok(video.legacy.clone()),
+    }
+}
+
+fn summary(evaluation: &Evaluation) -> String {
+    let data = &evaluation.data;
+    format!(
+        "{} test videos, {} frames, {} of them scored; {} scored frames are labelled anomalous.",
+        number(data.videos),
+        number(data.frames),
+        number(data.scored_frames),
+        number(data.anomalous_scored_frames),
+    )
+}
+
+fn protocols() -> Markup {
+    html! {
+        p {
+            "The network predicts each frame from those before it; what it predicts badly is unusual. "
+            "Each frame's score is read in two ways, and their figures must not be compared with each other:"
+        }
+        ul {
+            li {
+                b { "legacy" }
+                " is what papers print. Each test video's scores are stretched from 0 to 1, which looks at the whole "
+                "video, its end included, and takes for granted that something happens in it. No live camera can do "
+                "this, and scores of two videos can't be compared."
+            }
+            li {
+                b { "fair" }
+                " is what a product can do. Scores are set against normal footage that was held out from training: "
+                "0 is a typical normal frame, 1 is one robust standard deviation above it. Only the past is looked at, "
+                "and scores of all videos share one scale."
+            }
+        }
+        p {
+            b { "micro" } " joins the frames of all videos; " b { "macro" } " is the mean over videos, leaving out "
+            "those with one class only (skip) or adding one normal and one anomalous frame to each (pad). "
+            b { "Intervals" } " are 95 %, from drawing videos again and again; with one video there is nothing to draw "
+            "and they shrink to the figure itself. " b { "Priors" } " never look at a pixel: a constant, the position "
+            "in the video, the distance to its nearer end. A figure whose interval does not clear the best of them is "
+            "marked: it says little."
+        }
+    }
+}
+
+fn figures(evaluation: &Evaluation, videos: &[VideoScores], legacy: &[Vec<f64>]) -> Result<Markup, EvalError> {
+    let of_legacy: Vec<ScoredVideo> = videos.iter().zip(legacy).filter_map(|(v, scores)| labelled(v, scores)).collect();
+    let of_fair: Vec<ScoredVideo> = videos.iter().filter_map(|v| labelled(v, v.fair.as_ref()?)).collect();
+    let skipped = evaluation.skipped_videos;
+    Ok(html! {
+        div class="pair" {
+            section class="card" {
+                h3 { "legacy" }
+                (tables::figures(evaluation, "legacy", &evaluation.legacy))
+                (plots("legacy", &provenance(evaluation, "legacy"), &of_legacy)?)
+            }
+            section class="card" {
+                h3 { "fair" }
+                @match &evaluation.fair {
+                    Some(fair) => {
+                        (tables::figures(evaluation, "fair", fair))
+                        (plots("fair", &provenance(evaluation, "fair"), &of_fair)?)
+                    }
+                    None => p {
+                        "There are no fair figures: these weights have no calibration, so nothing says what a normal "
+                        "frame scores. " code { "msn weights calibrate WEIGHTS NORMAL_VIDEOS" } " adds one."
+                    },
+                }
+            }
+        }
+        @if skipped > 0 {
+            p class="note" {
+                "Macro AUC (skip) leaves out " (number(skipped)) " of " (number(of_legacy.len()))
+                " videos: they hold one class only."
+            }
+        }
+    })
+}
+
+/// Labels and scores as a metric takes them; `None` without labels or scores.
+fn labelled(video: &VideoScores, scores: &[f64]) -> Option<ScoredVideo> {
+    let labels = video.labels.as_ref()?;
+    let anomalous = |frame: usize| labels.anomalous.get(frame).copied().unwrap_or(false);
+    let (labels, scores): (Vec<bool>, Vec<f64>) =
+        video.scores.iter().zip(scores).map(|(s, &v)| (anomalous(s.frame), v)).unzip();
+    (!scores.is_empty()).then(|| ScoredVideo { name: video.name.clone(), labels, scores })
+}
+
+fn curves(evaluation: &Evaluation, videos: &[VideoScores], legacy: &[Vec<f64>]) -> Result<Markup, EvalError> {
+    let range = one_range(videos);
+    let calibrated = videos.iter().any(|v| v.fair.is_some());
+    let figures = videos.iter().zip(legacy).map(|(v, l)| curve(v, l, evaluation.smoothing, range));
+    let figures = figures.collect::<Result<Vec<_>, _>>()?;
+    Ok(html! {
+        p {
+            "Higher is more anomalous; shaded spans are labelled anomalous. A line breaks where frames are missing. "
+            @match (calibrated, range) {
+                (false, _) => "",
+                (true, Some(_)) => "All fair curves share one axis.",
+                (true, None) => "Fair curves have an axis each, since a few would flatten the others: mind the numbers.",
+            }
+        }
+        p class="from" {
+            "AUC within a video is what macro AUC (skip) is the mean of. " (provenance(evaluation, "legacy and fair"))
+        }
+        div class="videos" { @for figure in figures { (figure) } }
+    })
+}
+
+fn curve(
+    video: &VideoScores,
+    legacy: &[f64],
+    smoothing: Option<f64>,
+    range: Option<(f64, f64)>,
+) -> Result<Markup, EvalError> {
+    let auc = |scores: &[f64]| labelled(video, scores).map(|v| video_auc(&v)).transpose().map(Option::flatten);
+    let (of_legacy, of_fair) = (auc(legacy)?, video.fair.as_deref().map(auc).transpose()?.flatten());
+    let drawing = draw(video, &Look { legacy, smoothing, range });
+    let anomalous = video.labels.as_ref().map(|l| l.anomalous.iter().filter(|&&a| a).count());
+    let kinds = video.labels.as_ref().map(kinds_in_words).unwrap_or_default();
+    let breaks = gaps(video);
+    Ok(html! {
+        figure {
+            figcaption {
+                b { (video.name) } " "
+                (number(video.scores.len())) " of " (number(video.frames)) " frames scored"
+                @match breaks { 0 => "", 1 => ", 1 gap", n => { ", " (number(n)) " gaps" } }
+                @match anomalous {
+                    None => "; no labels",
+                    Some(0) => "; all labelled normal",
+                    Some(n) => { "; " (number(n)) " labelled anomalous" @if !kinds.is_empty() { ": " (kinds) } }
+                }
+                @if of_legacy.is_some() || of_fair.is_some() {
+                    ". AUC within it: "
+                    @if let Some(v) = of_fair { "fair " (short(v)) @if of_legacy.is_some() { ", " } }
+                    @if let Some(v) = of_legacy { "legacy " (short(v)) }
+                }
+                "."
+            }
+            @if video.scores.is_empty() {
+                p { "Too short to be scored." }
+            } @else {
+                svg class="chart time" height=(drawing.height) role="img" aria-label={ "Scores of " (video.name) } {
+                    (drawing.content)
+                }
+            }
+        }
+    })
+}
+
+/// One axis for all fair curves, unless it would flatten most of them.
+fn one_range(videos: &[VideoScores]) -> Option<(f64, f64)> {
+    let fair = || videos.iter().filter_map(|v| v.fair.as_deref());
+    let all = fair_range(fair());
+    let mut heights: Vec<f64> = fair().map(|scores| fair_range([scores])).map(|(low, high)| high - low).collect();
+    heights.sort_by(f64::total_cmp);
+    let typical = heights.get(heights.len() / 2)?;
+    (all.1 - all.0 <= ONE_AXIS * typical).then_some(all)
+}
+
+fn data(evaluation: &Evaluation) -> Markup {
+    let data = &evaluation.data;
+    let mut rows = vec![
+        ("data set", data.name.clone()),
+        ("hash of the frames", data.hash.clone()),
+        ("test videos", number(data.videos)),
+        ("frames", number(data.frames)),
+        ("scored frames", number(data.scored_frames)),
+        ("scored and anomalous", number(data.anomalous_scored_frames)),
+    ];
+    match &data.labels {
+        Some(labels) => rows.extend([
+            ("labels", labels.format.clone()),
+            ("label files", some_of(&labels.files)),
+            ("hash of the labels", labels.hash.clone()),
+            ("anomalous frames", number(labels.anomalous_frames)),
+        ]),
+        None => rows.push(("labels", "none".to_owned())),
+    }
+    rows.push(("seed of the run", evaluation.seed.map_or("unknown".to_owned(), |s| s.to_string())));
+    facts(rows)
+}
+
+/// The first files by name, the others by number.
+fn some_of(files: &[String]) -> String {
+    const NAMED: usize = 6;
+    let named = files.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match files.len().checked_sub(NAMED) {
+        Some(more) if more > 0 => format!("{named} and {} more", number(more)),
+        _ => named,
+    }
+}
+
+fn weights(meta: &Meta) -> Markup {
+    let input = &meta.input;
+    let stride = match input.stride {
+        1 => "every frame".to_owned(),
+        n => format!("every {n}th frame"),
+    };
+    let mut rows = vec![
+        ("format", meta.format.clone()),
+        ("input", format!("{} × {} pixels (height × width), {stride}", input.height, input.width)),
+    ];
+    let settings = serde_json::to_value(&meta.config).unwrap_or_default();
+    let settings = settings.as_object().into_iter().flatten().map(|(name, value)| match value.as_str() {
+        Some(text) => format!("{name} {text}"),
+        None => format!("{name} {value}"),
+    });
+    rows.push(("network", settings.collect::<Vec<_>>().join(", ")));
+    rows.push((
+        "calibration",
+        match &meta.calibration {
+            Some(c) => format!(
+                "{} held-out normal frames; median {:.4}, median absolute deviation {:.4} (log error); windows of {} \
+                 pixels every {}, over {} frames; map threshold {:.3}",
+                number(c.frames),
+                c.median,
+                c.mad,
+                c.window,
+                c.window_stride,
+                c.history,
+                c.map_threshold,
+            ),
+            None => "none; `msn weights calibrate` adds one".to_owned(),
+        },
+    ));
+    rows.extend(meta.origin.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    facts(rows)
+}

@@ -1,0 +1,238 @@
+//! Frames in, scores out: one path for loaded videos, streams, calibration and evaluation.
+
+use std::{collections::VecDeque, ops::Range};
+
+use msn_data::{LoadedVideo, Segment};
+use msn_model::{Calibration, Clips, FrameMaps, Map64, Predictor, push_planes};
+
+use crate::{
+    EvalError, Fair,
+    fair::{Tube, calibrate, log_error, standardise},
+};
+
+/// Clips that are evaluated together.
+const BATCH: usize = 8;
+
+/// The scores of one frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameScore {
+    /// Index in its video, 0-based.
+    pub frame: usize,
+    /// Time in seconds, where the source has times.
+    pub seconds: Option<f64>,
+    /// Peak signal-to-noise ratio of the prediction, dB.
+    pub psnr: f64,
+    /// Largest mean squared error in a window, 0..1.
+    pub patch: f64,
+    /// Mean of each pool's distance map, pools ascending.
+    pub distances: Vec<f64>,
+    /// Log of the largest window of the causal tube.
+    pub log_error: f64,
+}
+
+/// A frame with its scores and the maps they come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoredFrame {
+    /// Its numbers.
+    pub score: FrameScore,
+    /// What the network saw.
+    pub maps: FrameMaps,
+    /// Window means of the causal tube.
+    pub tube: Map64,
+}
+
+impl ScoredFrame {
+    /// The map of the fair score: each window's standardised log error.
+    pub fn fair_map(&self, calibration: &Calibration) -> Map64 {
+        let value = |&m: &f64| standardise(log_error(m), calibration);
+        Map64 { values: self.tube.values.iter().map(value).collect(), ..self.tube }
+    }
+}
+
+/// A network and how its scores are read.
+#[derive(Clone, Copy)]
+pub struct Scorer<'a> {
+    /// The network.
+    pub predictor: &'a dyn Predictor,
+    /// Frames between two frames of a clip.
+    pub stride: usize,
+    /// The fair score.
+    pub fair: Fair,
+}
+
+impl std::fmt::Debug for Scorer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scorer").field("stride", &self.stride).field("fair", &self.fair).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Scorer<'a> {
+    /// Frames from a clip's first to its target.
+    pub fn frames_needed(&self) -> usize {
+        self.predictor.config().frames * self.stride + 1
+    }
+
+    /// A stream of the frames of one video, `height` x `width` pixels.
+    pub fn stream(&self, video: &'a str, height: usize, width: usize) -> Stream<'a> {
+        Stream {
+            scorer: *self,
+            video,
+            height,
+            width,
+            window: VecDeque::new(),
+            pending: Clips::default(),
+            targets: Vec::new(),
+            tube: Tube::new(self.fair),
+        }
+    }
+
+    /// Scores the given runs of frames of a video, in order.
+    ///
+    /// # Errors
+    /// [`EvalError::NotFinite`], or what `visit` returns.
+    pub fn runs(
+        &self,
+        video: &'a LoadedVideo,
+        runs: &[Range<usize>],
+        visit: &mut dyn FnMut(ScoredFrame) -> Result<(), EvalError>,
+    ) -> Result<(), EvalError> {
+        let [height, width] = [video.size.height, video.size.width].map(|v| usize::try_from(v).unwrap_or(usize::MAX));
+        let mut stream = self.stream(&video.name, height, width);
+        for run in runs {
+            for frame in run.clone() {
+                for scored in stream.push(frame, video.seconds[frame], video.frame(frame))? {
+                    visit(scored)?;
+                }
+            }
+            for scored in stream.gap()? {
+                visit(scored)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every score of a video.
+    ///
+    /// # Errors
+    /// [`EvalError::NotFinite`].
+    pub fn video(&self, video: &'a LoadedVideo) -> Result<Vec<FrameScore>, EvalError> {
+        let mut all = Vec::new();
+        self.runs(video, &video.runs, &mut |scored| {
+            all.push(scored.score);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Standardises the fair score on held-out segments of normal videos.
+    ///
+    /// # Errors
+    /// [`EvalError::NothingHeldOut`], [`EvalError::NoSpread`] or [`EvalError::NotFinite`].
+    pub fn calibrate(&self, videos: &'a [LoadedVideo], held: &[Segment]) -> Result<Calibration, EvalError> {
+        let (mut frames, mut pixels) = (Vec::new(), Vec::new());
+        for segment in held {
+            self.runs(&videos[segment.video], std::slice::from_ref(&segment.frames), &mut |scored| {
+                frames.push(scored.score.log_error);
+                pixels.extend(scored.tube.values.iter().map(|&m| log_error(m)));
+                Ok(())
+            })?;
+        }
+        calibrate(self.fair, &frames, &pixels)
+    }
+}
+
+/// One frame of the sliding window.
+struct Held {
+    index: usize,
+    seconds: Option<f64>,
+    planes: Vec<f32>,
+}
+
+/// The frames of one video, one by one; memory does not grow with its length.
+pub struct Stream<'a> {
+    scorer: Scorer<'a>,
+    video: &'a str,
+    height: usize,
+    width: usize,
+    window: VecDeque<Held>,
+    pending: Clips,
+    targets: Vec<(usize, Option<f64>)>,
+    tube: Tube,
+}
+
+impl std::fmt::Debug for Stream<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("video", &self.video).finish_non_exhaustive()
+    }
+}
+
+impl Stream<'_> {
+    /// Takes the next frame, interleaved 8-bit pixels; gives scores a batch at a time.
+    ///
+    /// # Errors
+    /// [`EvalError::NotFinite`].
+    pub fn push(&mut self, index: usize, seconds: Option<f64>, pixels: &[u8]) -> Result<Vec<ScoredFrame>, EvalError> {
+        let config = self.scorer.predictor.config();
+        let mut planes = Vec::with_capacity(pixels.len());
+        push_planes(pixels, config.channels, &mut planes);
+        self.window.push_back(Held { index, seconds, planes });
+        if self.window.len() < self.scorer.frames_needed() {
+            return Ok(Vec::new());
+        }
+        if self.pending.count == 0 {
+            self.pending = Clips { height: self.height, width: self.width, ..Clips::default() };
+        }
+        for held in self.window.iter().step_by(self.scorer.stride).take(config.frames) {
+            self.pending.frames.extend_from_slice(&held.planes);
+        }
+        if let Some(target) = self.window.back() {
+            self.pending.target.extend_from_slice(&target.planes);
+            self.targets.push((target.index, target.seconds));
+        }
+        self.pending.count += 1;
+        self.window.pop_front();
+        if self.pending.count == BATCH { self.flush() } else { Ok(Vec::new()) }
+    }
+
+    /// Ends a run of frames: gives what is left and forgets the frames before.
+    ///
+    /// # Errors
+    /// [`EvalError::NotFinite`].
+    pub fn gap(&mut self) -> Result<Vec<ScoredFrame>, EvalError> {
+        let left = self.flush();
+        self.window.clear();
+        self.tube.clear();
+        left
+    }
+
+    fn flush(&mut self) -> Result<Vec<ScoredFrame>, EvalError> {
+        let clips = std::mem::take(&mut self.pending);
+        if clips.count == 0 {
+            return Ok(Vec::new());
+        }
+        let maps = self.scorer.predictor.maps(clips)?;
+        let targets = std::mem::take(&mut self.targets);
+        targets.into_iter().zip(maps).map(|((frame, seconds), maps)| self.scored(frame, seconds, maps)).collect()
+    }
+
+    fn scored(&mut self, frame: usize, seconds: Option<f64>, maps: FrameMaps) -> Result<ScoredFrame, EvalError> {
+        let tube = self.tube.push(&maps.error);
+        let score = FrameScore {
+            frame,
+            seconds,
+            psnr: maps.psnr(),
+            patch: maps.patch(),
+            distances: maps.distances.iter().map(|(_, map)| map.mean()).collect(),
+            log_error: log_error(tube.largest()),
+        };
+        let numbers = [("psnr", score.psnr), ("patch", score.patch), ("fair", score.log_error)];
+        let distances = score.distances.iter().map(|&d| ("distance", d));
+        for (name, value) in numbers.into_iter().chain(distances) {
+            if !value.is_finite() {
+                let video = self.video.to_owned();
+                return Err(EvalError::NotFinite { video, frame, score: name, value });
+            }
+        }
+        Ok(ScoredFrame { score, maps, tube })
+    }
+}

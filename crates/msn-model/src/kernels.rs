@@ -1,0 +1,150 @@
+//! The network on the project's own CPU kernels: the same weights, scores equal to rounding.
+
+use std::{cell::RefCell, fmt, str::FromStr};
+
+use msn_kernels::{Algorithm, Inference, KernelError, NetworkConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::{Clips, FrameMaps, Map, NetConfig, PredictError, Predictor, Rewrite, Tensors};
+
+/// How convolutions are computed on a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernels {
+    /// The backend's own operations: the twin that the others are compared with.
+    Plain,
+    /// msn-kernels, direct convolution alone: the same sums in another order.
+    Direct,
+    /// msn-kernels, Winograd where it pays: rounding errors about ten times as large.
+    Fast,
+}
+
+impl Kernels {
+    /// The kernels' algorithm; `None` for the backend's own operations.
+    pub fn algorithm(self) -> Option<Algorithm> {
+        match self {
+            Self::Plain => None,
+            Self::Direct => Some(Algorithm::Direct),
+            Self::Fast => Some(Algorithm::Fastest),
+        }
+    }
+}
+
+impl fmt::Display for Kernels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::Direct => "direct",
+            Self::Fast => "fast",
+        })
+    }
+}
+
+impl FromStr for Kernels {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let found = [Self::Plain, Self::Direct, Self::Fast].into_iter().find(|k| k.to_string() == s);
+        found.ok_or_else(|| "give plain, direct or fast".to_owned())
+    }
+}
+
+impl From<&NetConfig> for NetworkConfig {
+    fn from(c: &NetConfig) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
+        let temperature = c.temperature as f32;
+        Self {
+            frames: c.frames,
+            channels: c.channels,
+            width: c.width,
+            pools: c.pools.clone(),
+            items: c.items,
+            skip1: c.skip1,
+            concat: c.rewrite == Rewrite::Concat,
+            temperature,
+            top_k: c.top_k,
+        }
+    }
+}
+
+/// A network for evaluation alone, with batch norms folded into its weights and buffers kept
+/// between calls.
+#[derive(Debug)]
+pub struct CpuNet {
+    config: NetConfig,
+    inference: RefCell<Inference>,
+}
+
+impl CpuNet {
+    /// A network with these tensors.
+    ///
+    /// # Errors
+    /// [`KernelError`] names a setting, or a tensor that is missing or of another size.
+    pub fn new(config: &NetConfig, tensors: &Tensors, algorithm: Algorithm) -> Result<Self, KernelError> {
+        let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
+        let inference = Inference::new(&config.into(), &tensor, algorithm)?;
+        Ok(Self { config: config.clone(), inference: RefCell::new(inference) })
+    }
+}
+
+impl Predictor for CpuNet {
+    fn config(&self) -> &NetConfig {
+        &self.config
+    }
+
+    fn maps(&self, clips: Clips) -> Result<Vec<FrameMaps>, PredictError> {
+        let (n, height, width, channels) = (clips.count, clips.height, clips.width, self.config.channels);
+        let input = channels_last(&clips.frames, n, self.config.frames * channels, height * width);
+        let output = self.inference.borrow_mut().run(&input, n, height, width);
+        let output = output.map_err(|e| PredictError(e.to_string()))?;
+        let prediction = channels_first(&output.prediction, n, channels, height * width);
+        let frame = |i: usize| {
+            let part = |values: &[f32]| values[i * values.len() / n..(i + 1) * values.len() / n].to_vec();
+            let (ours, target) = (part(&prediction), part(&clips.target));
+            let distances = output.distance_maps.iter().map(|(pool, values)| {
+                (*pool, Map { height: height >> pool, width: width >> pool, values: part(values) })
+            });
+            FrameMaps {
+                error: Map { height, width, values: error(&ours, &target, channels) },
+                prediction: ours,
+                distances: distances.collect(),
+            }
+        };
+        Ok((0..n).map(frame).collect())
+    }
+}
+
+/// Squared error in pixel range 0..1, mean over channels; both are planes.
+fn error(ours: &[f32], target: &[f32], channels: usize) -> Vec<f32> {
+    let area = ours.len() / channels;
+    let share = if channels == 3 { 1.0 / 3.0 } else { 1.0 };
+    let at = |i: usize| {
+        let of = |c: usize| ((ours[c * area + i] - target[c * area + i]) / 2.0).powi(2);
+        (0..channels).map(of).sum::<f32>() * share
+    };
+    (0..area).map(at).collect()
+}
+
+/// [N, C, area] as [N, area, C].
+pub(crate) fn channels_last(planes: &[f32], n: usize, channels: usize, area: usize) -> Vec<f32> {
+    let mut out = vec![0.0; planes.len()];
+    let images = planes.chunks_exact(channels * area).zip(out.chunks_exact_mut(channels * area)).take(n);
+    for (from, to) in images {
+        for (c, plane) in from.chunks_exact(area).enumerate() {
+            to.iter_mut().skip(c).step_by(channels).zip(plane).for_each(|(t, &f)| *t = f);
+        }
+    }
+    out
+}
+
+/// [N, area, C] as [N, C, area].
+fn channels_first(pixels: &[f32], n: usize, channels: usize, area: usize) -> Vec<f32> {
+    let mut out = vec![0.0; pixels.len()];
+    let images = pixels.chunks_exact(channels * area).zip(out.chunks_exact_mut(channels * area)).take(n);
+    for (from, to) in images {
+        for (c, plane) in to.chunks_exact_mut(area).enumerate() {
+            plane.iter_mut().zip(from.iter().skip(c).step_by(channels)).for_each(|(t, &f)| *t = f);
+        }
+    }
+    out
+}

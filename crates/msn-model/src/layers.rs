@@ -1,0 +1,255 @@
+//! Layers of the network: 3x3 convolutions, batch norm, upsampling. NCHW throughout.
+
+use burn::{
+    module::{Module, Param, ParamId},
+    tensor::{
+        Tensor, TensorData,
+        activation::relu,
+        backend::{AutodiffBackend, Backend},
+        module::{conv_transpose2d, conv2d, max_pool2d},
+        ops::{ConvOptions, ConvTransposeOptions},
+    },
+};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+const EPSILON: f64 = 1e-5;
+
+/// Whether statistics come from the batch (and are noted) or from training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics, as in training.
+    Train,
+    /// Running statistics.
+    Evaluate,
+}
+
+/// Mean and unbiased variance [C] that one batch norm saw.
+#[derive(Clone, Debug)]
+pub struct BatchStatistics<B: Backend> {
+    /// Mean, [C].
+    pub mean: Tensor<B, 1>,
+    /// Unbiased variance, [C].
+    pub variance: Tensor<B, 1>,
+}
+
+impl<B: AutodiffBackend> BatchStatistics<B> {
+    /// The same numbers, seen on the inner backend, as constants of this one.
+    pub fn from_inner(seen: BatchStatistics<B::InnerBackend>) -> Self {
+        Self { mean: Tensor::from_inner(seen.mean), variance: Tensor::from_inner(seen.variance) }
+    }
+}
+
+/// One forward pass: its mode and, while training, what each batch norm saw, in forward order.
+#[derive(Debug)]
+pub(crate) struct Pass<B: Backend> {
+    pub mode: Mode,
+    pub statistics: Vec<BatchStatistics<B>>,
+}
+
+/// 3x3 convolution, padding 1, with bias. `weight` [Cout, Cin, 3, 3].
+#[derive(Module, Debug)]
+pub(crate) struct Conv<B: Backend> {
+    weight: Param<Tensor<B, 4>>,
+    bias: Param<Tensor<B, 1>>,
+}
+
+impl<B: Backend> Conv<B> {
+    pub fn new(cin: usize, cout: usize, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+        let bound = bound(cin);
+        Self {
+            weight: uniform([cout, cin, 3, 3], bound, rng, device),
+            bias: uniform([cout], bound, rng, device),
+        }
+    }
+
+    pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+        conv2d(x, self.weight.val(), Some(self.bias.val()), options)
+    }
+}
+
+/// Batch norm over [N, C, H, W] as PyTorch's: eps 1e-5, running variance unbiased.
+#[derive(Module, Debug)]
+pub(crate) struct Norm<B: Backend> {
+    weight: Param<Tensor<B, 1>>,
+    bias: Param<Tensor<B, 1>>,
+    running_mean: Param<Tensor<B, 1>>,
+    running_var: Param<Tensor<B, 1>>,
+}
+
+impl<B: Backend> Norm<B> {
+    pub fn new(channels: usize, device: &B::Device) -> Self {
+        let frozen = |t: Tensor<B, 1>| Param::initialized(ParamId::new(), t).set_require_grad(false);
+        Self {
+            weight: Param::from_tensor(Tensor::ones([channels], device)),
+            bias: Param::from_tensor(Tensor::zeros([channels], device)),
+            running_mean: frozen(Tensor::zeros([channels], device)),
+            running_var: frozen(Tensor::ones([channels], device)),
+        }
+    }
+
+    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<B>) -> Tensor<B, 4> {
+        let [n, c, h, w] = x.dims();
+        let row = |t: Tensor<B, 1>| t.reshape([1, c, 1, 1]);
+        let (weight, bias) = (row(self.weight.val()), row(self.bias.val()));
+        match pass.mode {
+            Mode::Evaluate => {
+                let std = row(self.running_var.val()).add_scalar(EPSILON).sqrt();
+                let scale = weight / std;
+                let shift = bias - row(self.running_mean.val()) * scale.clone();
+                x * scale + shift
+            }
+            Mode::Train => {
+                let over = |t: Tensor<B, 4>| t.mean_dim(0).mean_dim(2).mean_dim(3);
+                let mean = over(x.clone());
+                let centred = x - mean.clone();
+                let variance = over(centred.clone().square());
+                let count = count(n * h * w);
+                pass.statistics.push(BatchStatistics {
+                    mean: mean.detach().reshape([c]),
+                    variance: variance.clone().detach().reshape([c]) * (count / (count - 1.0).max(1.0)),
+                });
+                centred * (weight / variance.add_scalar(EPSILON).sqrt()) + bias
+            }
+        }
+    }
+
+    /// `running <- (1 - share) running + share seen`.
+    pub fn update(&mut self, seen: &BatchStatistics<B>, share: f64) {
+        let mixed = |old: &Param<Tensor<B, 1>>, new: &Tensor<B, 1>| {
+            let value = old.val() * (1.0 - share) + new.clone() * share;
+            Param::initialized(old.id, value.detach()).set_require_grad(false)
+        };
+        self.running_mean = mixed(&self.running_mean, &seen.mean);
+        self.running_var = mixed(&self.running_var, &seen.variance);
+    }
+}
+
+/// conv - norm - ReLU - conv - [norm - ReLU].
+#[derive(Module, Debug)]
+pub(crate) struct Block<B: Backend> {
+    conv1: Conv<B>,
+    norm1: Norm<B>,
+    conv2: Conv<B>,
+    norm2: Option<Norm<B>>,
+}
+
+impl<B: Backend> Block<B> {
+    pub fn new(cin: usize, cout: usize, last_norm: bool, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+        Self {
+            conv1: Conv::new(cin, cout, rng, device),
+            norm1: Norm::new(cout, device),
+            conv2: Conv::new(cout, cout, rng, device),
+            norm2: last_norm.then(|| Norm::new(cout, device)),
+        }
+    }
+
+    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<B>) -> Tensor<B, 4> {
+        let x = relu(self.norm1.forward(self.conv1.forward(x), pass));
+        let x = self.conv2.forward(x);
+        match &self.norm2 {
+            Some(norm) => relu(norm.forward(x, pass)),
+            None => x,
+        }
+    }
+
+    /// In forward order.
+    pub fn norms(&mut self) -> impl Iterator<Item = &mut Norm<B>> {
+        [Some(&mut self.norm1), self.norm2.as_mut()].into_iter().flatten()
+    }
+}
+
+/// The last block: like [`Block`], then conv - tanh to the frame.
+#[derive(Module, Debug)]
+pub(crate) struct LastBlock<B: Backend> {
+    conv1: Conv<B>,
+    norm1: Norm<B>,
+    conv2: Conv<B>,
+    norm2: Norm<B>,
+    conv3: Conv<B>,
+}
+
+impl<B: Backend> LastBlock<B> {
+    pub fn new(cin: usize, width: usize, cout: usize, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+        Self {
+            conv1: Conv::new(cin, width, rng, device),
+            norm1: Norm::new(width, device),
+            conv2: Conv::new(width, width, rng, device),
+            norm2: Norm::new(width, device),
+            conv3: Conv::new(width, cout, rng, device),
+        }
+    }
+
+    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<B>) -> Tensor<B, 4> {
+        let x = relu(self.norm1.forward(self.conv1.forward(x), pass));
+        let x = relu(self.norm2.forward(self.conv2.forward(x), pass));
+        self.conv3.forward(x).tanh()
+    }
+
+    pub fn norms(&mut self) -> impl Iterator<Item = &mut Norm<B>> {
+        [&mut self.norm1, &mut self.norm2].into_iter()
+    }
+}
+
+/// 3x3 transposed convolution to twice the size, `weight` [Cin, Cout, 3, 3].
+#[derive(Module, Debug)]
+pub(crate) struct UpConv<B: Backend> {
+    weight: Param<Tensor<B, 4>>,
+    bias: Param<Tensor<B, 1>>,
+}
+
+/// Transposed conv - norm - ReLU.
+#[derive(Module, Debug)]
+pub(crate) struct Up<B: Backend> {
+    conv: UpConv<B>,
+    norm: Norm<B>,
+}
+
+impl<B: Backend> Up<B> {
+    pub fn new(cin: usize, cout: usize, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+        // PyTorch takes the second axis of a transposed weight for its fan-in.
+        let bound = bound(cout);
+        let conv = UpConv {
+            weight: uniform([cin, cout, 3, 3], bound, rng, device),
+            bias: uniform([cout], bound, rng, device),
+        };
+        Self { conv, norm: Norm::new(cout, device) }
+    }
+
+    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<B>) -> Tensor<B, 4> {
+        let options = ConvTransposeOptions::new([2, 2], [1, 1], [1, 1], [1, 1], 1);
+        let (weight, bias) = (self.conv.weight.val(), self.conv.bias.val());
+        relu(self.norm.forward(conv_transpose2d(x, weight, Some(bias), options), pass))
+    }
+
+    pub fn norm(&mut self) -> &mut Norm<B> {
+        &mut self.norm
+    }
+}
+
+/// 2x2 max-pool.
+pub(crate) fn halve<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], false)
+}
+
+/// PyTorch's default for convolutions: uniform within 1 / sqrt(fan-in).
+fn bound(fan_channels: usize) -> f64 {
+    1.0 / count(fan_channels * 9).sqrt()
+}
+
+fn uniform<B: Backend, const D: usize>(
+    shape: [usize; D],
+    bound: f64,
+    rng: &mut ChaCha8Rng,
+    device: &B::Device,
+) -> Param<Tensor<B, D>> {
+    let draw = |_| (rng.random::<f64>() * 2.0 - 1.0) * bound;
+    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+    let draws: Vec<f32> = (0..shape.iter().product()).map(draw).map(|v| v as f32).collect();
+    Param::from_tensor(Tensor::from_data(TensorData::new(draws, shape), device))
+}
+
+fn count(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
+}

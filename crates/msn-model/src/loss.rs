@@ -1,0 +1,64 @@
+//! The training loss and its parts.
+
+use burn::tensor::{Tensor, backend::Backend};
+use serde::{Deserialize, Serialize};
+
+use crate::{Asked, Output};
+
+/// How much each pool loss counts beside the prediction error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossWeights {
+    /// Of compactness.
+    #[serde(default)]
+    pub compactness: f64,
+    /// Of separateness.
+    #[serde(default)]
+    pub separateness: f64,
+    /// Of information.
+    #[serde(default)]
+    pub information: f64,
+}
+
+impl Default for LossWeights {
+    fn default() -> Self {
+        Self { compactness: 0.1, separateness: 0.1, information: 0.01 }
+    }
+}
+
+/// The parts of the loss, each [1]; pool parts are summed over pools.
+#[derive(Clone, Debug)]
+pub struct Losses<B: Backend> {
+    /// Mean squared error over [-1, 1] values.
+    pub prediction: Tensor<B, 1>,
+    /// Queries to their nearest item.
+    pub compactness: Tensor<B, 1>,
+    /// Nearest against second nearest item.
+    pub separateness: Tensor<B, 1>,
+    /// Minus the mutual information of query and item.
+    pub information: Tensor<B, 1>,
+}
+
+impl<B: Backend> Losses<B> {
+    /// Of a forward pass against `target` [N, C, H, W] in [-1, 1].
+    pub fn new(output: &Output<B>, target: Tensor<B, 4>) -> Self {
+        let device = target.device();
+        let summed = |part: fn(&Asked<B>) -> Tensor<B, 1>| {
+            output.asked.iter().map(part).reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros([1], &device))
+        };
+        Self {
+            prediction: (output.prediction.clone() - target).square().mean(),
+            compactness: summed(|a| a.lookup.compactness()),
+            separateness: summed(|a| a.lookup.separateness()),
+            information: summed(|a| a.lookup.information()),
+        }
+    }
+
+    /// What a training step descends.
+    pub fn total(&self, weights: &LossWeights) -> Tensor<B, 1> {
+        self.prediction.clone()
+            + self.compactness.clone() * weights.compactness
+            + self.separateness.clone() * weights.separateness
+            + self.information.clone() * weights.information
+    }
+}

@@ -1,0 +1,200 @@
+//! MSN-net: encoder, pools at three scales, decoder.
+
+use burn::{
+    module::Module,
+    tensor::{
+        Tensor,
+        backend::{AutodiffBackend, Backend},
+    },
+};
+use msn_memory::{Lookup, Pool, queries, to_map};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    ConfigError, NetConfig, Rewrite,
+    layers::{BatchStatistics, Block, LastBlock, Mode, Norm, Pass, Up, halve},
+};
+
+/// Features at four scales, w at full size to 8w at an eighth.
+#[derive(Module, Debug)]
+struct Encoder<B: Backend> {
+    level1: Block<B>,
+    level2: Block<B>,
+    level3: Block<B>,
+    level4: Block<B>,
+}
+
+/// From rewritten features back to a frame.
+#[derive(Module, Debug)]
+struct Decoder<B: Backend> {
+    level4: Block<B>,
+    up4: Up<B>,
+    level3: Block<B>,
+    up3: Up<B>,
+    level2: Block<B>,
+    up2: Up<B>,
+    level1: LastBlock<B>,
+}
+
+/// The network. Predicts the frame one stride after T past ones, through what its pools hold.
+#[derive(Module, Debug)]
+pub struct MsnNet<B: Backend> {
+    encoder: Encoder<B>,
+    decoder: Decoder<B>,
+    pools: Vec<Pool<B>>,
+    #[module(skip)]
+    config: NetConfig,
+}
+
+/// What one pool was asked in a forward pass.
+#[derive(Clone, Debug)]
+pub struct Asked<B: Backend> {
+    /// Pool 1, 2 or 3.
+    pub pool: usize,
+    /// The queries [N*h*w, D] and what the items say to them.
+    pub lookup: Lookup<B>,
+    /// [N, h, w].
+    pub shape: [usize; 3],
+}
+
+impl<B: Backend> Asked<B> {
+    /// Squared distance to the nearest item, mean over features: [N, h, w].
+    pub fn distance_map(&self) -> Tensor<B, 3> {
+        self.lookup.distance().reshape(self.shape)
+    }
+}
+
+/// What a forward pass gives.
+#[derive(Debug)]
+pub struct Output<B: Backend> {
+    /// [N, C, H, W] in [-1, 1].
+    pub prediction: Tensor<B, 4>,
+    /// One entry per pool, ascending.
+    pub asked: Vec<Asked<B>>,
+    /// What each batch norm saw, in forward order; empty unless [`Mode::Train`].
+    pub statistics: Vec<BatchStatistics<B>>,
+}
+
+impl<B: Backend> MsnNet<B> {
+    /// A fresh network; the same seed gives the same weights on every device.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for settings out of range.
+    pub fn new(config: &NetConfig, seed: u64, device: &B::Device) -> Result<Self, ConfigError> {
+        config.check()?;
+        // Weights and items draw from streams of their own, so that pools change no weight.
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let w = config.width;
+        let mut block = |cin, cout, last| Block::new(cin, cout, last, &mut rng, device);
+        let encoder = Encoder {
+            level1: block(config.frames * config.channels, w, true),
+            level2: block(w, 2 * w, true),
+            level3: block(2 * w, 4 * w, true),
+            level4: block(4 * w, 8 * w, false),
+        };
+        let decoder = Decoder {
+            level4: block(config.handed_on(4), 8 * w, true),
+            level3: block(config.handed_on(3) + 4 * w, 4 * w, true),
+            level2: block(config.handed_on(2) + 2 * w, 2 * w, true),
+            level1: LastBlock::new(if config.skip1 { 2 * w } else { w }, w, config.channels, &mut rng, device),
+            up4: Up::new(8 * w, 4 * w, &mut rng, device),
+            up3: Up::new(4 * w, 2 * w, &mut rng, device),
+            up2: Up::new(2 * w, w, &mut rng, device),
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(1);
+        let pool = |&p: &usize| Pool::new(config.pool(p), &mut rng, device);
+        let pools = config.pools.iter().map(pool).collect::<Result<_, _>>()?;
+        Ok(Self { encoder, decoder, pools, config: config.clone() })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &NetConfig {
+        &self.config
+    }
+
+    /// Each pool with its number, ascending.
+    pub fn pools(&self) -> impl Iterator<Item = (usize, &Pool<B>)> {
+        self.config.pools.iter().copied().zip(&self.pools)
+    }
+
+    /// The frame after `frames` [N, T*C, H, W] in [-1, 1], oldest first, channel fastest; H and W
+    /// multiples of 8.
+    pub fn forward(&self, frames: Tensor<B, 4>, mode: Mode) -> Output<B> {
+        debug_assert!(frames.dims()[2].is_multiple_of(8) && frames.dims()[3].is_multiple_of(8));
+        let mut pass = Pass { mode, statistics: Vec::new() };
+        let (e, d) = (&self.encoder, &self.decoder);
+        let e1 = e.level1.forward(frames, &mut pass);
+        let e2 = e.level2.forward(halve(e1.clone()), &mut pass);
+        let e3 = e.level3.forward(halve(e2.clone()), &mut pass);
+        let e4 = e.level4.forward(halve(e3.clone()), &mut pass);
+
+        let mut asked = Vec::new();
+        let [e2, e3, e4] = [(1, e2), (2, e3), (3, e4)].map(|(p, f)| self.rewritten(p, f, &mut asked));
+
+        let x = d.up4.forward(d.level4.forward(e4, &mut pass), &mut pass);
+        let x = d.level3.forward(Tensor::cat(vec![e3, x], 1), &mut pass);
+        let x = d.up3.forward(x, &mut pass);
+        let x = d.level2.forward(Tensor::cat(vec![e2, x], 1), &mut pass);
+        let x = d.up2.forward(x, &mut pass);
+        let x = if self.config.skip1 { Tensor::cat(vec![e1, x], 1) } else { x };
+        let prediction = d.level1.forward(x, &mut pass);
+        Output { prediction, asked, statistics: pass.statistics }
+    }
+
+    /// What the decoder gets in place of a level's `feature`.
+    fn rewritten(&self, number: usize, feature: Tensor<B, 4>, asked: &mut Vec<Asked<B>>) -> Tensor<B, 4> {
+        let Some((_, pool)) = self.pools().find(|&(p, _)| p == number) else {
+            return feature;
+        };
+        let [n, _, h, w] = feature.dims();
+        let lookup = pool.lookup(queries(feature));
+        let read = lookup.read();
+        let rows = match self.config.rewrite {
+            Rewrite::Replace => read,
+            Rewrite::Concat => Tensor::cat(vec![lookup.queries(), read], 1),
+        };
+        asked.push(Asked { pool: number, lookup, shape: [n, h, w] });
+        to_map(rows, [n, h, w])
+    }
+
+    /// Moves running statistics by `share` (0.1 in training) towards what a pass saw.
+    pub fn update_statistics(&mut self, seen: &[BatchStatistics<B>], share: f64) {
+        for (norm, seen) in self.norms().into_iter().zip(seen) {
+            norm.update(seen, share);
+        }
+    }
+
+    /// In forward order.
+    fn norms(&mut self) -> Vec<&mut Norm<B>> {
+        let (e, d) = (&mut self.encoder, &mut self.decoder);
+        let mut all: Vec<&mut Norm<B>> = Vec::new();
+        for level in [&mut e.level1, &mut e.level2, &mut e.level3, &mut e.level4] {
+            all.extend(level.norms());
+        }
+        for (level, up) in
+            [(&mut d.level4, &mut d.up4), (&mut d.level3, &mut d.up3), (&mut d.level2, &mut d.up2)]
+        {
+            all.extend(level.norms());
+            all.push(up.norm());
+        }
+        all.extend(d.level1.norms());
+        all
+    }
+}
+
+impl<B: AutodiffBackend> MsnNet<B> {
+    /// Writes a training step's queries into the pools, after the optimiser's step. Networks that
+    /// are evaluated live on the inner backend, where this does not exist.
+    pub fn write(&mut self, asked: &[Asked<B>]) {
+        for (pool, asked) in self.pools.iter_mut().zip(asked) {
+            pool.write(&asked.lookup);
+        }
+    }
+
+    /// The pools, to be started, written or revived; ascending.
+    pub fn pools_mut(&mut self) -> &mut [Pool<B>] {
+        &mut self.pools
+    }
+}

@@ -1,0 +1,189 @@
+//! The network's tensors by name: PyTorch's names for the same network.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    tensor::{Tensor, TensorData, backend::Backend},
+};
+
+use crate::{MsnNet, NetConfig};
+
+/// A tensor on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostTensor {
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Row-major values.
+    pub values: Vec<f32>,
+}
+
+/// Tensors by name, sorted.
+pub type Tensors = BTreeMap<String, HostTensor>;
+
+/// Tensors that do not fit a network.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TensorError {
+    /// The network has a tensor that the source lacks.
+    #[error("tensor {name} is missing")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// The source has a tensor that the network lacks.
+    #[error("tensor {name} belongs to no part of this network")]
+    Unexpected {
+        /// Its name.
+        name: String,
+    },
+    /// A tensor has another shape than the network's.
+    #[error("tensor {name} has shape {found:?}, the network wants {expected:?}")]
+    Shape {
+        /// Its name.
+        name: String,
+        /// The source's shape.
+        found: Vec<usize>,
+        /// The network's shape.
+        expected: Vec<usize>,
+    },
+}
+
+/// Turns the path of a walk over the module into a tensor's name: pools go by number, not by place.
+#[derive(Debug)]
+struct Path<'a> {
+    parts: Vec<String>,
+    config: &'a NetConfig,
+}
+
+impl Path<'_> {
+    fn enter(&mut self, name: &str) {
+        let in_pools = self.parts.last().is_some_and(|last| last == "pools");
+        let number = name.parse::<usize>().ok().and_then(|i| self.config.pools.get(i));
+        self.parts.push(match number {
+            Some(number) if in_pools => number.to_string(),
+            _ => name.to_owned(),
+        });
+    }
+
+    fn leave(&mut self) {
+        self.parts.pop();
+    }
+
+    fn name(&self) -> String {
+        self.parts.join(".")
+    }
+}
+
+struct Reader<'a, F> {
+    path: Path<'a>,
+    visit: F,
+}
+
+/// Called with each tensor's name and parameter, in the module's order.
+pub trait Visit<B: Backend> {
+    /// One tensor.
+    fn tensor<const D: usize>(&mut self, name: &str, param: &Param<Tensor<B, D>>);
+}
+
+impl<B: Backend, V: Visit<B>> ModuleVisitor<B> for Reader<'_, &mut V> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.leave();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.visit.tensor(&self.path.name(), param);
+    }
+}
+
+struct Collect(Tensors);
+
+impl<B: Backend> Visit<B> for Collect {
+    fn tensor<const D: usize>(&mut self, name: &str, param: &Param<Tensor<B, D>>) {
+        self.0.insert(name.to_owned(), HostTensor::of(param.val()));
+    }
+}
+
+impl HostTensor {
+    /// Brings a tensor to the host.
+    pub fn of<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Self {
+        let shape = tensor.dims().to_vec();
+        Self { shape, values: tensor.into_data().iter::<f32>().collect() }
+    }
+}
+
+struct Load<'a, 'b> {
+    path: Path<'a>,
+    source: &'b Tensors,
+    error: Option<TensorError>,
+}
+
+impl<B: Backend> ModuleMapper<B> for Load<'_, '_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.leave();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let name = self.path.name();
+        let expected = param.dims().to_vec();
+        let problem = match self.source.get(&name) {
+            None => TensorError::Missing { name },
+            Some(t) if t.shape != expected => {
+                TensorError::Shape { name, found: t.shape.clone(), expected }
+            }
+            Some(t) => {
+                let data = TensorData::new(t.values.clone(), t.shape.clone());
+                let trained = param.is_require_grad();
+                let value = Tensor::from_data(data, &param.device());
+                return Param::initialized(param.id, value).set_require_grad(trained);
+            }
+        };
+        self.error.get_or_insert(problem);
+        param
+    }
+}
+
+impl<B: Backend> MsnNet<B> {
+    /// Calls `visit` with every tensor: parameters, running statistics and items.
+    pub fn visit_tensors(&self, visit: &mut impl Visit<B>) {
+        let path = Path { parts: Vec::new(), config: self.config() };
+        self.visit(&mut Reader { path, visit });
+    }
+
+    /// Every tensor by name, on the host.
+    pub fn tensors(&self) -> Tensors {
+        let mut all = Collect(Tensors::new());
+        self.visit_tensors(&mut all);
+        all.0
+    }
+
+    /// A network with these tensors. PyTorch's `num_batches_tracked` is passed over.
+    ///
+    /// # Errors
+    /// [`TensorError`] for a tensor that is missing, unexpected or of another shape.
+    pub fn with_tensors(self, tensors: &Tensors) -> Result<Self, TensorError> {
+        let config = self.config().clone();
+        let known = self.tensors();
+        let unexpected = |name: &&String| {
+            !known.contains_key(*name) && !name.ends_with(".num_batches_tracked")
+        };
+        let mut load = Load {
+            path: Path { parts: Vec::new(), config: &config },
+            source: tensors,
+            error: None,
+        };
+        let net = self.map(&mut load);
+        match (load.error, tensors.keys().find(unexpected)) {
+            (Some(error), _) => Err(error),
+            (None, Some(name)) => Err(TensorError::Unexpected { name: name.clone() }),
+            (None, None) => Ok(net),
+        }
+    }
+}

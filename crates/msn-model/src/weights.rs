@@ -1,0 +1,315 @@
+//! Weights files: safetensors with one metadata key, `msn`, that says what the tensors are.
+
+use std::{borrow::Cow, collections::HashMap, io::Write as _};
+
+use burn::tensor::backend::Backend;
+use camino::{Utf8Path, Utf8PathBuf};
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use crate::{ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors};
+
+/// Version of the metadata that this crate writes and reads.
+pub const WEIGHTS_FORMAT: &str = "msn-weights-1";
+
+/// What a weights file says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    /// [`WEIGHTS_FORMAT`].
+    pub format: String,
+    /// The network.
+    pub config: NetConfig,
+    /// What the network is fed.
+    pub input: Input,
+    /// What standardises the fair score; absent in imported weights.
+    pub calibration: Option<Calibration>,
+    /// Where the weights come from: run, data, seed, versions; free text by name.
+    #[serde(default)]
+    pub origin: std::collections::BTreeMap<String, String>,
+}
+
+/// The frames that a network was trained for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Height in pixels, a multiple of 8.
+    pub height: u32,
+    /// Width in pixels, a multiple of 8.
+    pub width: u32,
+    /// Frames between two frames of a clip, at least 1.
+    pub stride: usize,
+}
+
+/// Settings of the fair score and the statistics of held-out normal frames that standardise it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Side of the square window over which the error map is averaged, pixels.
+    pub window: usize,
+    /// Pixels between two windows.
+    pub window_stride: usize,
+    /// Scored frames over which a window is averaged.
+    pub history: usize,
+    /// Median of `ln max(m, 1e-10)` over held-out frames.
+    pub median: f64,
+    /// Median absolute deviation of the same.
+    pub mad: f64,
+    /// Held-out frames behind the two.
+    pub frames: usize,
+    /// 99.5th percentile of the standardised map over held-out frames: where components begin.
+    pub map_threshold: f64,
+}
+
+/// A file that can't be read, written, or understood as weights.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// The system can't read it.
+    #[error("can't read {path}: {source}")]
+    Read {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The system can't write it.
+    #[error("can't write {path}: {source}")]
+    Write {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// It is no safetensors file, or a damaged one.
+    #[error("{path} is no usable safetensors file ({reason}): give weights written by `msn train` or a PyTorch state dict saved with safetensors")]
+    Format {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// It has no `msn` metadata.
+    #[error("{path} has no `msn` metadata, so its settings are unknown: `msn weights import` makes a weights file of it")]
+    NoMeta {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// Its metadata can't be understood.
+    #[error("{path}: metadata `msn` can't be read ({reason}): this version reads {WEIGHTS_FORMAT}")]
+    Meta {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Its settings are out of range.
+    #[error("{path}: {source}")]
+    Config {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Which setting.
+        source: ConfigError,
+    },
+    /// Its tensors do not fit its settings.
+    #[error("{path}: {source}; the file is damaged or of another network")]
+    Tensor {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Which tensor.
+        source: TensorError,
+    },
+}
+
+/// A safetensors file in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorFile {
+    /// Where it was read.
+    pub path: Utf8PathBuf,
+    /// Tensors as f32 (f16, bf16 and f64 are converted; integers are left out).
+    pub tensors: Tensors,
+    /// Metadata by key.
+    pub metadata: HashMap<String, String>,
+}
+
+impl TensorFile {
+    /// Reads a safetensors file whole.
+    ///
+    /// # Errors
+    /// [`WeightsError::Read`] or [`WeightsError::Format`].
+    pub fn read(path: &Utf8Path) -> Result<Self, WeightsError> {
+        let bytes = std::fs::read(path)
+            .map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
+        let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| format(e.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| format(e.to_string()))?;
+        let mut tensors = Tensors::new();
+        for (name, view) in file.iter() {
+            if let Some(values) = floats(view.dtype(), view.data()) {
+                tensors.insert(name.to_owned(), HostTensor { shape: view.shape().to_vec(), values });
+            }
+        }
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(Self { path: path.to_owned(), tensors, metadata })
+    }
+}
+
+/// Little-endian floats of any width as f32; `None` for other types.
+fn floats(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
+    let half = |c: &[u8]| u16::from_le_bytes([c[0], c[1]]);
+    Some(match dtype {
+        Dtype::F32 => data.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect(),
+        #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+        Dtype::F64 => data
+            .chunks_exact(8)
+            .map(|c| f64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]) as f32)
+            .collect(),
+        Dtype::BF16 => data.chunks_exact(2).map(|c| f32::from_bits(u32::from(half(c)) << 16)).collect(),
+        Dtype::F16 => data.chunks_exact(2).map(|c| burn::tensor::f16::from_bits(half(c)).to_f32()).collect(),
+        _ => return None,
+    })
+}
+
+/// Weights with their metadata.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// What the tensors are.
+    pub meta: Meta,
+    /// Parameters, running statistics, items.
+    pub tensors: Tensors,
+}
+
+impl Weights {
+    /// Reads a weights file.
+    ///
+    /// # Errors
+    /// Any [`WeightsError`] but `Write` and `Tensor`; tensors are checked by [`Weights::net`].
+    pub fn read(path: &Utf8Path) -> Result<Self, WeightsError> {
+        let file = TensorFile::read(path)?;
+        let Some(text) = file.metadata.get("msn") else {
+            return Err(WeightsError::NoMeta { path: path.to_owned() });
+        };
+        let bad = |reason| WeightsError::Meta { path: path.to_owned(), reason };
+        let value: serde_json::Value = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+        let format = value.get("format").and_then(|v| v.as_str()).unwrap_or("no format");
+        if format != WEIGHTS_FORMAT {
+            return Err(bad(format!("it is {format}")));
+        }
+        let meta: Meta = serde_json::from_value(value).map_err(|e| bad(e.to_string()))?;
+        let config = |source| WeightsError::Config { path: path.to_owned(), source };
+        meta.config.check().map_err(config)?;
+        let input = meta.input;
+        let whole = |n: u32| n >= 8 && n.is_multiple_of(8);
+        if !whole(input.height) || !whole(input.width) || input.stride == 0 {
+            return Err(bad("input sizes must be multiples of 8 and stride at least 1".to_owned()));
+        }
+        Ok(Self { meta, tensors: file.tensors })
+    }
+
+    /// The network, on a device. `path` is for the error alone.
+    ///
+    /// # Errors
+    /// [`WeightsError::Config`] or [`WeightsError::Tensor`].
+    pub fn net<B: Backend>(&self, path: &Utf8Path, device: &B::Device) -> Result<MsnNet<B>, WeightsError> {
+        let config = |source| WeightsError::Config { path: path.to_owned(), source };
+        let tensor = |source| WeightsError::Tensor { path: path.to_owned(), source };
+        let net = MsnNet::new(&self.meta.config, 0, device).map_err(config)?;
+        net.with_tensors(&self.tensors).map_err(tensor)
+    }
+
+    /// Writes the file whole or not at all; the same weights give the same bytes.
+    ///
+    /// # Errors
+    /// [`WeightsError::Write`], or [`WeightsError::Meta`] where metadata has a number that JSON
+    /// lacks.
+    pub fn write(&self, path: &Utf8Path) -> Result<(), WeightsError> {
+        let failed = |source| WeightsError::Write { path: path.to_owned(), source };
+        // Through a `Value`, whose maps are sorted.
+        let meta = serde_json::to_value(&self.meta)
+            .map_err(|e| WeightsError::Meta { path: path.to_owned(), reason: e.to_string() })?;
+        let metadata = HashMap::from([("msn".to_owned(), meta.to_string())]);
+        let views = self.tensors.iter().map(|(name, t)| (name, Stored(t)));
+        let bytes = safetensors::serialize(views, Some(metadata))
+            .map_err(|e| failed(std::io::Error::other(e.to_string())))?;
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_str().is_empty() => folder,
+            _ => Utf8Path::new("."),
+        };
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+        file.persist(path).map_err(|e| failed(e.error))?;
+        Ok(())
+    }
+}
+
+struct Stored<'a>(&'a HostTensor);
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.0.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.0.values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.0.values.len() * 4
+    }
+}
+
+/// Settings of a golden case (`msn-parity-1`): the network, the loss and Adam.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParityCase {
+    /// The network.
+    pub config: NetConfig,
+    /// Weights of the pool losses; one that is not named is 0.
+    pub loss: LossWeights,
+    /// Learning rate of the step.
+    pub lr: f64,
+    /// Adam's decay rates.
+    pub betas: [f64; 2],
+    /// Adam's epsilon.
+    pub eps: f64,
+    /// Side and stride of the patch window.
+    pub patch: [usize; 2],
+}
+
+impl ParityCase {
+    /// Reads the settings from a golden case's metadata.
+    ///
+    /// # Errors
+    /// [`WeightsError::Format`] says which entry is missing or wrong.
+    pub fn of(file: &TensorFile) -> Result<Self, WeightsError> {
+        #[derive(Deserialize)]
+        struct Adam {
+            lr: f64,
+            betas: [f64; 2],
+            eps: f64,
+        }
+        #[derive(Deserialize)]
+        struct Patch {
+            window: usize,
+            stride: usize,
+        }
+        fn entry<T: serde::de::DeserializeOwned>(file: &TensorFile, key: &str, default: Option<&str>) -> Result<T, WeightsError> {
+            let wrong = |reason: String| WeightsError::Format { path: file.path.clone(), reason };
+            let text = file.metadata.get(key).map(String::as_str).or(default);
+            let text = text.ok_or_else(|| wrong(format!("metadata `{key}` is missing")))?;
+            serde_json::from_str(text).map_err(|e| wrong(format!("metadata `{key}`: {e}")))
+        }
+        let found = file.metadata.get("format").map_or("no format", String::as_str);
+        if found != "msn-parity-1" {
+            let reason = format!("metadata `format` is {found}, a golden case has msn-parity-1");
+            return Err(WeightsError::Format { path: file.path.clone(), reason });
+        }
+        let config: NetConfig = entry(file, "config", None)?;
+        config.check().map_err(|source| WeightsError::Config { path: file.path.clone(), source })?;
+        let adam: Adam = entry(file, "adam", Some(r#"{"lr": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8}"#))?;
+        let patch: Patch = entry(file, "patch", Some(r#"{"window": 8, "stride": 4}"#))?;
+        let loss = entry(file, "loss", Some("{}"))?;
+        Ok(Self { config, loss, lr: adam.lr, betas: adam.betas, eps: adam.eps, patch: [patch.window, patch.stride] })
+    }
+}

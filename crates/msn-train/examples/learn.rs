@@ -1,0 +1,51 @@
+//! Trains a small network on frames that are already in memory, and watches the loss.
+//!
+//! Run with `cargo run -p msn-train --example learn`.
+#![allow(clippy::print_stdout, missing_docs)]
+
+use burn::backend::{Autodiff, Flex};
+use msn_data::{Color, LoadedVideo, Size, segments};
+use msn_train::{BurnEngine, Event, Preset, Settings, train};
+
+/// A bar that sweeps over a 32 x 32 frame.
+fn video(name: &str, speed: usize) -> LoadedVideo {
+    let size = Size { width: 32, height: 32 };
+    let frames = 40;
+    let pixel = |i: usize| {
+        let (t, x) = (i / 1024, i % 32);
+        if (x + 32 - t * speed % 32) % 32 < 6 { 220 } else { 40 }
+    };
+    LoadedVideo {
+        name: name.into(),
+        source: name.into(),
+        size,
+        color: Color::Grey,
+        source_size: size,
+        pixels: (0..frames * 1024).map(pixel).collect(),
+        seconds: vec![None; frames],
+        runs: vec![0..frames],
+        lost: 0,
+        rate_hz: None,
+        warnings: Vec::new(),
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut settings = Settings::preset(Preset::Tiny);
+    for setting in ["size=32", "width=4", "epochs=6"] {
+        settings.set(setting)?;
+    }
+    let videos = [video("slow", 1), video("fast", 2)];
+    let mut losses = Vec::new();
+    let mut watch = |event: Event<'_>| {
+        if let Event::Step(report) = event {
+            losses.push(report.numbers.prediction);
+        }
+        Ok(())
+    };
+    let mut engine = BurnEngine::<Autodiff<Flex>>::new(&settings, &Default::default())?;
+    train(&settings, &videos, &segments(&videos), &mut engine, &mut watch)?;
+    let (first, last) = (losses[0], losses[losses.len() - 1]);
+    println!("prediction error {first:.3} at the first of {} steps, {last:.3} at the last", losses.len());
+    if last < first { Ok(()) } else { Err("nothing was learned".into()) }
+}

@@ -1,0 +1,144 @@
+//! What does a training step: a Burn backend, or the project's own CPU kernels.
+
+use burn::{
+    module::AutodiffModule,
+    optim::GradientsParams,
+    tensor::{Tensor, backend::AutodiffBackend},
+};
+use msn_memory::{Health, Monitor};
+use msn_model::{Asked, BatchStatistics, Clips, ConfigError, Losses, Mode, MsnNet, Tensors};
+
+use crate::{
+    Adam, Settings, TrainError,
+    random::{Purpose, generator},
+    step::Step,
+};
+
+/// The numbers of one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepNumbers {
+    /// What the step descended.
+    pub loss: f64,
+    /// Mean squared error over [-1, 1] values.
+    pub prediction: f64,
+    /// Summed over pools.
+    pub compactness: f64,
+    /// Summed over pools.
+    pub separateness: f64,
+    /// Summed over pools.
+    pub information: f64,
+    /// Each pool's number and state.
+    pub health: Vec<(usize, Health)>,
+}
+
+/// A network in training.
+pub trait Engine {
+    /// Forward, backward, optimiser, statistics, write: in this order.
+    ///
+    /// # Errors
+    /// [`TrainError`] where items can't be started or the engine can't take the clips.
+    fn step(&mut self, clips: Clips, lr: f64) -> Result<StepNumbers, TrainError>;
+
+    /// Moves running statistics by `share` towards those of a batch; nothing else changes.
+    ///
+    /// # Errors
+    /// [`TrainError`] where the engine can't take the clips.
+    fn statistics(&mut self, clips: Clips, share: f64) -> Result<(), TrainError>;
+
+    /// The network as it stands, by PyTorch's names.
+    fn tensors(&self) -> Tensors;
+}
+
+/// Training on any autodiff backend of Burn.
+pub struct BurnEngine<B: AutodiffBackend> {
+    settings: Settings,
+    device: B::Device,
+    net: MsnNet<B>,
+    step: Step<B>,
+    monitors: Vec<Monitor>,
+    started: bool,
+}
+
+impl<B: AutodiffBackend> std::fmt::Debug for BurnEngine<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BurnEngine").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl<B: AutodiffBackend> BurnEngine<B> {
+    /// A fresh network, drawn from the settings' seed.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a network's settings out of range.
+    pub fn new(settings: &Settings, device: &B::Device) -> Result<Self, ConfigError> {
+        let monitor = |_| Monitor::new(settings.net.items);
+        Ok(Self {
+            settings: settings.clone(),
+            device: device.clone(),
+            net: MsnNet::new(&settings.net, settings.train.seed, device)?,
+            step: Step::new(&Adam::default()),
+            monitors: settings.net.pools.iter().map(monitor).collect(),
+            started: !settings.train.start_items,
+        })
+    }
+
+    fn observe(&mut self, asked: &[Asked<B>]) -> Vec<(usize, Health)> {
+        let mut all = Vec::new();
+        let pools = self.net.pools_mut().iter_mut();
+        for ((pool, monitor), asked) in pools.zip(&mut self.monitors).zip(asked) {
+            all.push((asked.pool, monitor.observe(&asked.lookup, pool)));
+            if self.settings.train.revive {
+                pool.revive(&asked.lookup, monitor);
+            }
+        }
+        all
+    }
+
+    fn start_items(&mut self, frames: Tensor<B, 4>) -> Result<(), TrainError> {
+        let mut rng = generator(self.settings.train.seed, Purpose::StartItems, 0);
+        let output = self.net.forward(frames, Mode::Train);
+        for (pool, asked) in self.net.pools_mut().iter_mut().zip(&output.asked) {
+            pool.start_from(asked.lookup.queries(), &mut rng)?;
+        }
+        self.started = true;
+        Ok(())
+    }
+}
+
+impl<B: AutodiffBackend> Engine for BurnEngine<B> {
+    fn step(&mut self, clips: Clips, lr: f64) -> Result<StepNumbers, TrainError> {
+        let [frames, target] = clips.tensors::<B>(&self.settings.net, &self.device);
+        if !self.started {
+            self.start_items(frames.clone())?;
+        }
+        let output = self.net.forward(frames, Mode::Train);
+        let losses = Losses::new(&output, target);
+        let total = losses.total(&self.settings.loss);
+        let parts = [&total, &losses.prediction, &losses.compactness, &losses.separateness, &losses.information];
+        let parts = Tensor::cat(parts.map(|p| p.clone().detach()).to_vec(), 0);
+        let grads = GradientsParams::from_grads(total.backward(), &self.net);
+        self.net = self.step.finish(self.net.clone(), grads, &output, lr);
+        let health = self.observe(&output.asked);
+        let parts: Vec<f64> = parts.into_data().iter::<f64>().collect();
+        Ok(StepNumbers {
+            loss: parts[0],
+            prediction: parts[1],
+            compactness: parts[2],
+            separateness: parts[3],
+            information: parts[4],
+            health,
+        })
+    }
+
+    fn statistics(&mut self, clips: Clips, share: f64) -> Result<(), TrainError> {
+        let [frames, _] = clips.tensors::<B::InnerBackend>(&self.settings.net, &self.device);
+        let seen = self.net.valid().forward(frames, Mode::Train).statistics;
+        let seen: Vec<_> = seen.into_iter().map(BatchStatistics::from_inner).collect();
+        self.net.update_statistics(&seen, share);
+        Ok(())
+    }
+
+    fn tensors(&self) -> Tensors {
+        self.net.tensors()
+    }
+}

@@ -1,0 +1,25 @@
+//! One seeded generator per purpose.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// What a generator is for; weights and items have their own in msn-model.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    /// Order of clips in an epoch.
+    Order,
+    /// Place of a clip's crop.
+    Crop,
+    /// Items started from queries.
+    StartItems,
+    /// Which frames batch-norm statistics are recomputed on.
+    Statistics,
+}
+
+/// The generator of a purpose; `index` tells epochs and samples apart.
+pub(crate) fn generator(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // Streams 0 and 1 are the network's; each purpose has 2^56 of the rest.
+    rng.set_stream(((purpose as u64 + 1) << 56) | (index & ((1 << 56) - 1)));
+    rng
+}

@@ -1,0 +1,300 @@
+//! A run's settings: presets, `key=value` changes, `config.toml`.
+
+use std::{fmt, str::FromStr};
+
+use msn_model::{ConfigError, Input, LossWeights, NetConfig};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// Named settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Width 8, 64 px, whole frames: demo and tests.
+    Tiny,
+    /// Width 16, 128 px, trained on 64 px crops: two cores, under an hour.
+    Cpu,
+    /// Width 64, 256 px, 60 epochs: a GPU.
+    Paper,
+}
+
+impl Preset {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Tiny, Self::Cpu, Self::Paper];
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tiny => "tiny",
+            Self::Cpu => "cpu",
+            Self::Paper => "paper",
+        })
+    }
+}
+
+impl FromStr for Preset {
+    type Err = SettingsError;
+
+    fn from_str(s: &str) -> Result<Self, SettingsError> {
+        let found = Self::ALL.into_iter().find(|p| p.to_string() == s);
+        found.ok_or_else(|| SettingsError::Preset { name: s.to_owned() })
+    }
+}
+
+/// How a network is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Passes over all training clips, at least 1.
+    pub epochs: usize,
+    /// Clips of a step, at least 1.
+    pub batch: usize,
+    /// Adam's learning rate at the start; a cosine takes it to 0.
+    pub lr: f64,
+    /// Side of the random square that is cut from each clip, pixels, a multiple of 8; 0 for whole frames.
+    pub crop: usize,
+    /// Start the items from real queries of the first batch (beyond METHOD.md).
+    pub start_items: bool,
+    /// Replace dead items by real queries (beyond METHOD.md).
+    pub revive: bool,
+    /// What weights, items, order, crops and the hold-out are drawn from.
+    pub seed: u64,
+}
+
+/// All settings of a run, as in its `config.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The preset they started from.
+    pub preset: Preset,
+    /// The network.
+    pub net: NetConfig,
+    /// The frames.
+    pub input: Input,
+    /// The training.
+    pub train: TrainSettings,
+    /// Weights of the pool losses.
+    pub loss: LossWeights,
+}
+
+/// Settings that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// No such preset.
+    #[error("there is no preset {name}: give tiny, cpu or paper")]
+    Preset {
+        /// What was given.
+        name: String,
+    },
+    /// Not `key=value`.
+    #[error("{text} is no setting: give key=value, such as epochs=8")]
+    NotASetting {
+        /// What was given.
+        text: String,
+    },
+    /// No such key.
+    #[error("there is no setting {key}{}: {} are the settings", .similar.as_ref().map(|s| format!(" (did you mean {s}?)")).unwrap_or_default(), Settings::keys().join(", "))]
+    UnknownKey {
+        /// What was given.
+        key: String,
+        /// The key that looks most like it.
+        similar: Option<String>,
+    },
+    /// A value of the wrong kind.
+    #[error("{key}={value} can't be used: {reason}")]
+    Value {
+        /// The key.
+        key: String,
+        /// What was given.
+        value: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A value out of range.
+    #[error("{setting} = {value} is out of range: give {range}")]
+    Range {
+        /// The key.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// The network's settings.
+    #[error(transparent)]
+    Net(#[from] ConfigError),
+    /// A `config.toml` that can't be understood.
+    #[error("settings can't be read: {reason}")]
+    Toml {
+        /// What is wrong, with its line.
+        reason: String,
+    },
+}
+
+impl Settings {
+    /// A preset's settings.
+    pub fn preset(preset: Preset) -> Self {
+        let (width, size, crop, batch, epochs, lr) = match preset {
+            Preset::Tiny => (8, 64, 0, 8, 8, 1e-3),
+            Preset::Cpu => (16, 128, 64, 8, 4, 1e-3),
+            Preset::Paper => (64, 256, 0, 4, 60, 2e-4),
+        };
+        Self {
+            preset,
+            net: NetConfig { width, ..NetConfig::default() },
+            input: Input { height: size, width: size, stride: 1 },
+            train: TrainSettings { epochs, batch, lr, crop, start_items: false, revive: false, seed: 0 },
+            loss: LossWeights::default(),
+        }
+    }
+
+    /// Changes one setting, given as `key=value`. `pools=none` means no pools, `size=128` both
+    /// sides and `size=128x192` height x width; `size=` stands for `height=` and the input's width.
+    ///
+    /// # Errors
+    /// [`SettingsError`]; ranges are checked by [`Settings::check`].
+    pub fn set(&mut self, text: &str) -> Result<(), SettingsError> {
+        let Some((key, value)) = text.split_once('=') else {
+            return Err(SettingsError::NotASetting { text: text.to_owned() });
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let wrong = |reason: String| SettingsError::Value { key: key.to_owned(), value: value.to_owned(), reason };
+        if key == "size" {
+            let (height, width) = value.split_once('x').unwrap_or((value, value));
+            let side = |s: &str| s.parse::<u32>().map_err(|_| wrong("give pixels: 128, or height x width as 128x192".into()));
+            (self.input.height, self.input.width) = (side(height)?, side(width)?);
+            return Ok(());
+        }
+        let mut table = self.table();
+        let slot = slot(&mut table, key).ok_or_else(|| {
+            let close = |k: &String| (strsim::jaro_winkler(k, key) * 1000.0).round().max(0.0);
+            let best = Self::keys().into_iter().max_by(|a, b| close(a).total_cmp(&close(b)));
+            SettingsError::UnknownKey { key: key.to_owned(), similar: best.filter(|b| close(b) > 750.0) }
+        })?;
+        *slot = parsed(slot, value).map_err(wrong)?;
+        *self = table.try_into().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+        Ok(())
+    }
+
+    /// Every key that [`Settings::set`] takes.
+    pub fn keys() -> Vec<String> {
+        let table = Self::preset(Preset::Tiny).table();
+        let sections = table.iter().filter_map(|(section, v)| Some((section, v.as_table()?)));
+        let mut keys: Vec<String> = sections
+            .flat_map(|(section, t)| t.keys().filter(|k| section != "input" || *k == "stride").cloned().collect::<Vec<_>>())
+            .collect();
+        keys.push("size".to_owned());
+        keys.sort();
+        keys
+    }
+
+    fn table(&self) -> Table {
+        // Settings hold nothing that TOML lacks.
+        Table::try_from(self).unwrap_or_default()
+    }
+
+    /// As `config.toml`.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// From `config.toml`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Toml`], or one of [`Settings::check`].
+    pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
+        let settings: Self = toml::from_str(text).map_err(|e| SettingsError::Toml { reason: e.message().to_owned() })?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Whether every setting is within its range.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the first that is not.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        self.net.check()?;
+        let wrong = |setting, value: String, range| Err(SettingsError::Range { setting, value, range });
+        let (i, t) = (&self.input, &self.train);
+        for side in [i.height, i.width] {
+            if !side.is_multiple_of(8) || !(8..=4096).contains(&side) {
+                return wrong("size", format!("{}x{}", i.height, i.width), "multiples of 8, 8 to 4096");
+            }
+        }
+        if i.stride < 1 {
+            return wrong("stride", i.stride.to_string(), "at least 1");
+        }
+        if t.epochs < 1 {
+            return wrong("epochs", t.epochs.to_string(), "at least 1");
+        }
+        if t.batch < 1 {
+            return wrong("batch", t.batch.to_string(), "at least 1");
+        }
+        if !(t.lr > 0.0 && t.lr.is_finite()) {
+            return wrong("lr", t.lr.to_string(), "above 0");
+        }
+        let side = usize::try_from(i.height.min(i.width)).unwrap_or(usize::MAX);
+        if t.crop != 0 && (!t.crop.is_multiple_of(8) || t.crop > side) {
+            return wrong("crop", t.crop.to_string(), "a multiple of 8 up to the frame's size, or 0 for whole frames");
+        }
+        let l = &self.loss;
+        for (name, value) in [("compactness", l.compactness), ("separateness", l.separateness), ("information", l.information)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return wrong(name, value.to_string(), "0 or more");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The place of a key in any section; input sizes go by `size` alone, since `width` is the network's.
+fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
+    let section = |name: &str| name != "input" || key == "stride";
+    table.iter_mut().filter(|(name, _)| section(name)).find_map(|(_, v)| v.as_table_mut()?.get_mut(key))
+}
+
+/// A value of the kind that stands there now.
+fn parsed(now: &Value, text: &str) -> Result<Value, String> {
+    let fail = |kind: &str| format!("give {kind}");
+    Ok(match now {
+        Value::Integer(_) => Value::Integer(text.replace('_', "").parse().map_err(|_| fail("a whole number"))?),
+        Value::Float(_) => Value::Float(text.parse().map_err(|_| fail("a number"))?),
+        Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| fail("true or false"))?),
+        Value::Array(_) if text == "none" || text.is_empty() => Value::Array(Vec::new()),
+        Value::Array(_) => {
+            let one = |s: &str| s.trim().parse().map(Value::Integer).map_err(|_| fail("numbers such as 1,2,3, or none"));
+            Value::Array(text.split(',').map(one).collect::<Result<_, _>>()?)
+        }
+        _ => Value::String(text.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_can_be_set_and_survives_toml() {
+        let mut s = Settings::preset(Preset::Cpu);
+        for text in ["epochs=3", "pools=none", "pools=1,3", "size=64x96", "rewrite=concat", "write_max=own", "lr=2e-4", "information=0", "skip1=false", "seed=7", "stride=2", "width=24", "temperature=0.1"] {
+            s.set(text).unwrap();
+        }
+        assert_eq!((s.net.width, s.input.height, s.input.width, s.net.pools.clone()), (24, 64, 96, vec![1, 3]));
+        s.check().unwrap();
+        assert_eq!(Settings::from_toml(&s.to_toml()).unwrap(), s);
+    }
+
+    #[test]
+    fn mistakes_get_a_sentence() {
+        let mut s = Settings::preset(Preset::Tiny);
+        let says = |r: Result<(), SettingsError>| r.unwrap_err().to_string();
+        assert!(says(s.set("epoch=3")).starts_with("there is no setting epoch (did you mean epochs?)"));
+        assert!(!says(s.set("zzz=3")).contains("did you mean"));
+        assert_eq!(says(s.set("epochs=x")), "epochs=x can't be used: give a whole number");
+        assert!(says(s.set("rewrite=mix")).contains("concat"));
+        assert!(says(s.set("epochs")).contains("give key=value"));
+        s.set("crop=12").unwrap();
+        assert!(says(s.check()).contains("multiple of 8"));
+    }
+}

@@ -1,0 +1,4 @@
+//! Golden cases and training, on flex and ndarray.
+#![allow(missing_docs, clippy::print_stderr)]
+
+mod parity;
