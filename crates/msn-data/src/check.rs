@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::labels::Timing;
 use crate::labels::masks::Masks;
+use crate::load::loss_text;
 use crate::{
     DataError, DataSet, FrameLabels, Labels, Layout, Marks, OpenOptions, RegionSource, Sheet, Video,
 };
@@ -270,22 +271,18 @@ impl Look {
             self.problems
                 .push(problem(Severity::Warning, Some(source), note));
         }
-        if losses.frames > 0 || losses.bytes > 0 {
-            let reason = first_reason.or_else(|| losses.reasons.first().cloned());
+        if !losses.is_empty() {
+            let frames = self.seconds.len();
             let too_many = matches!(info.kind, msn_video::SourceKind::Folder)
-                && losses.frames.saturating_mul(20) > self.seconds.len();
+                && losses.frames.saturating_mul(20) > frames;
             let severity = if too_many {
                 Severity::Error
             } else {
                 Severity::Warning
             };
-            let reason = format!(
-                "{} of {} frames and {} bytes are lost (first: {})",
-                losses.frames,
-                self.seconds.len(),
-                losses.bytes,
-                reason.as_deref().unwrap_or("no reason given")
-            );
+            let reason = first_reason.or_else(|| losses.reasons.first().cloned());
+            let reason = reason.as_deref().unwrap_or("no reason given");
+            let reason = loss_text(losses, frames, reason);
             self.problems.push(problem(severity, Some(source), &reason));
         }
         Ok(())

@@ -159,6 +159,27 @@ fn frame_bytes(size: Size, color: Color) -> usize {
         .saturating_mul(color.channels())
 }
 
+/// What was lost of a source of so many frames, in words.
+pub(crate) fn loss_text(losses: &Losses, frames: usize, reason: &str) -> String {
+    let mut parts = Vec::new();
+    if losses.frames > 0 {
+        parts.push(format!("{} of {frames} frames are lost", losses.frames));
+    }
+    if losses.missing > 0 {
+        parts.push(format!(
+            "{} frames that the file announces after the last are not there",
+            losses.missing
+        ));
+    }
+    if losses.damaged > 0 {
+        parts.push(format!("{} frames are damaged in part", losses.damaged));
+    }
+    if losses.bytes > 0 {
+        parts.push(format!("{} bytes gave no frame", losses.bytes));
+    }
+    format!("{} (first: {reason})", parts.join(", "))
+}
+
 /// Frames of a video: files of a folder, or what decodes of a file.
 pub(crate) fn count_frames(video: &Video) -> Result<usize, DataError> {
     if video.source.is_dir() {
@@ -252,7 +273,7 @@ impl Loading {
                 looked_for: "frame that decodes".to_owned(),
             });
         }
-        if losses.frames == 0 && losses.bytes == 0 {
+        if losses.is_empty() {
             return Ok(());
         }
         let frames = self.present.len();
@@ -271,11 +292,7 @@ impl Loading {
                 reason,
             });
         }
-        warnings.push(format!(
-            "{source}: {} of {frames} frames and {} bytes are lost (first: {reason}); \
-             no clip crosses them",
-            losses.frames, losses.bytes
-        ));
+        warnings.push(format!("{source}: {}", loss_text(losses, frames, &reason)));
         Ok(())
     }
 

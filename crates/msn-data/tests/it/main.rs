@@ -1,4 +1,13 @@
 //! Behaviour of the crate as its users see it, on small folders and on real data.
 #![allow(clippy::print_stderr)]
+// A video of one unbroken run is a list of one range.
+#![allow(clippy::single_range_in_vec_init)]
 
+mod bad_input;
+mod checking;
+mod labels;
+mod laws;
+mod layouts;
 mod real;
+mod sources;
+mod tiny;
