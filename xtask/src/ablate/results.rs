@@ -20,6 +20,26 @@ pub struct Eval {
     pub legacy: Figures,
     /// Missing where the run has no calibration.
     pub fair: Option<Figures>,
+    /// Standard deviation, in frames, of the smoothing of legacy scores.
+    #[serde(default)]
+    pub smoothing: Option<f64>,
+    #[serde(default)]
+    pub data: Option<Data>,
+}
+
+/// What the figures were measured on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Data {
+    pub name: String,
+    #[serde(default)]
+    pub labels: Option<Labels>,
+}
+
+/// The version of the labels.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Labels {
+    pub format: String,
+    pub hash: String,
 }
 
 /// Figures of one protocol; `None` where the labels do not define one.
@@ -71,6 +91,27 @@ impl Eval {
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text)
             .with_context(|| format!("{} holds no complete evaluation", path.display()))
+    }
+
+    /// What every figure of this run is to carry: data set, label version, smoothing.
+    pub fn measured(&self) -> String {
+        let data = self.data.as_ref();
+        let name = data.map_or("an unnamed data set", |d| d.name.as_str());
+        let labels = data.and_then(|d| d.labels.as_ref()).map_or_else(
+            || "labels unknown".to_owned(),
+            |l| {
+                format!(
+                    "{} labels {}",
+                    l.format,
+                    l.hash.get(..12).unwrap_or(&l.hash)
+                )
+            },
+        );
+        let smoothing = self.smoothing.map_or_else(
+            || "no smoothing".to_owned(),
+            |s| format!("legacy smoothed by {s} frames"),
+        );
+        format!("{name}, {labels}, {smoothing}")
     }
 
     /// A figure by its name in [`METRICS`].
@@ -146,6 +187,20 @@ mod tests {
         );
         assert_eq!(eval.figure(Protocol::Legacy, "macro_auc_skip"), None);
         assert_eq!(eval.figure(Protocol::Fair, "micro_auc"), None);
+        assert_eq!(
+            eval.measured(),
+            "an unnamed data set, labels unknown, no smoothing"
+        );
+    }
+
+    #[test]
+    fn an_evaluation_says_what_it_was_measured_on() {
+        let eval = read(
+            r#"{"legacy": {}, "fair": null, "smoothing": 3.0, "data": {"name": "ped2", "videos": 12,
+            "labels": {"format": "npy", "files": [], "hash": "0123456789abcdef"}}}"#,
+        );
+        let text = "ped2, npy labels 0123456789ab, legacy smoothed by 3 frames";
+        assert_eq!(eval.unwrap().measured(), text);
     }
 
     #[test]
@@ -163,7 +218,7 @@ mod tests {
         };
         let eval = Eval {
             legacy: figures,
-            fair: None,
+            ..Eval::default()
         };
         assert!(
             METRICS

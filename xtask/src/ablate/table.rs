@@ -1,5 +1,6 @@
 //! The grid's results as Markdown and CSV.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -48,10 +49,13 @@ fn markdown(title: &str, grid: &Grid, runs: &[Run]) -> Result<String> {
     writeln!(
         text,
         "Seeds {}. Each figure: mean over seeds, (spread: largest minus smallest; sample standard \
-         deviation), number of runs where some are missing. Smoothing and label version stand in \
-         each run's `eval.json`.",
+         deviation), number of runs where some are missing.",
         seeds.join(", ")
     )?;
+    let measured: BTreeSet<_> = runs.iter().map(|r| r.eval.measured()).collect();
+    for measured in measured {
+        writeln!(text, "\nMeasured on {measured}.")?;
+    }
     let keys: Vec<_> = grid.axes.iter().map(|a| a.key.as_str()).collect();
     for protocol in Protocol::ALL {
         writeln!(text, "\n## Protocol {}\n", protocol.name())?;
@@ -212,7 +216,11 @@ pub(super) mod tests {
                 let fair = (cell.seed == 0).then(|| legacy.clone());
                 Run {
                     cell,
-                    eval: Eval { legacy, fair },
+                    eval: Eval {
+                        legacy,
+                        fair,
+                        ..Eval::default()
+                    },
                 }
             })
             .collect();
@@ -227,6 +235,7 @@ pub(super) mod tests {
             text.starts_with("# Ablation: ped2, preset cpu\n\nSeeds 0, 1. "),
             "{text}"
         );
+        assert_eq!(text.matches("\nMeasured on ").count(), 1);
         // Cells 0 and 4: 0.90 and 0.94.
         let row = "| none | 10 | 0.9200 (0.0400; 0.0283) | - | - | - |";
         assert!(text.contains(row), "{text}");
