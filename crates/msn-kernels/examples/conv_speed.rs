@@ -22,7 +22,7 @@ fn main() {
     let batch: usize = std::env::args().nth(1).map_or(1, |a| a.parse().expect("a batch size"));
     let isa = Isa::detect();
     println!("{isa}, {} threads, batch {batch}", rayon::current_num_threads());
-    println!("{:>24} {:>9} {:>9} {:>9} {:>9}", "", "direct", "(dense)", "winograd", "weights");
+    println!("{:>24} {:>9} {:>9} {:>9} {:>9} {:>9}", "", "direct", "(dense)", "winograd", "gradient", "winograd");
     for w in [16, 32] {
         let convs = [
             (4, w, 128), (w, w, 128), (w, 2 * w, 64), (2 * w, 2 * w, 64), (2 * w, 4 * w, 32), (4 * w, 4 * w, 32),
@@ -48,8 +48,9 @@ fn main() {
             let wg = best(flops, || conv3x3(map.view(), &wino, Epilogue::bias_relu(&bias), out.view_mut()));
             let g = FeatureMap::from_view(View::dense(&dense_out, shape.with_channels(cout)));
             let mut gw = vec![0.0; channels.weights()];
-            let gd = best(flops, || conv3x3_weight_gradient(isa, map.view(), g.view(), &mut gw));
-            println!("{:>24} {d:>9.0} {dd:>9.0} {wg:>9.0} {gd:>9.0}", format!("{cin} -> {cout} @ {size}"));
+            let gd = best(flops, || conv3x3_weight_gradient(isa, Algorithm::Direct, map.view(), g.view(), &mut gw));
+            let gw = best(flops, || conv3x3_weight_gradient(isa, Algorithm::Winograd, map.view(), g.view(), &mut gw));
+            println!("{:>24} {d:>9.0} {dd:>9.0} {wg:>9.0} {gd:>9.0} {gw:>9.0}", format!("{cin} -> {cout} @ {size}"));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::narrow::Narrow;
 use crate::threads::for_each_task;
 use crate::view::{View, ViewMut};
 use crate::weights::{Channels, Panels, TAPS, swap_channels};
-use crate::winograd::Winograd;
+use crate::winograd::{self, Winograd};
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,6 +19,16 @@ pub enum Algorithm {
     /// Winograd where it is faster, else direct.
     #[default]
     Fastest,
+}
+
+impl Algorithm {
+    pub(crate) fn is_winograd(self, channels: Channels) -> bool {
+        match self {
+            Self::Direct => false,
+            Self::Winograd => true,
+            Self::Fastest => winograd::pays(channels),
+        }
+    }
 }
 
 /// What is done to each output value besides the convolution.
@@ -93,12 +103,7 @@ impl PackedWeights {
 
     fn zeros(isa: Isa, algorithm: Algorithm, channels: Channels, direction: Direction) -> Self {
         assert!(channels.input > 0 && channels.output > 0, "a convolution without channels: {channels:?}");
-        let winograd = match algorithm {
-            Algorithm::Direct => false,
-            Algorithm::Winograd => true,
-            Algorithm::Fastest => Winograd::pays(channels),
-        };
-        let kind = if winograd {
+        let kind = if algorithm.is_winograd(channels) {
             Kind::Winograd(Winograd::zeros(isa, channels))
         } else if Narrow::pays(isa, channels) {
             Kind::Narrow(Narrow::zeros(isa, channels))

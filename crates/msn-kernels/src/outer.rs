@@ -1,27 +1,29 @@
 //! Gradients of convolution weights: sums of outer products over pixels.
 
+use crate::conv::Algorithm;
 use crate::isa::{Isa, Kernel, Simd};
 use crate::threads::{SharedMut, for_each_task};
 use crate::view::View;
-use crate::weights::TAPS;
+use crate::weights::{Channels, TAPS};
+use crate::winograd;
 
 /// Sums over pixels of products of channels:
 /// `output[i * output_row + j] += sum a[y * a_row + x * a_pixel + i] * b[y * b_row + x * b_pixel + j]`.
 #[derive(Clone, Copy)]
-struct Outer {
-    a: *const f32,
-    a_row: usize,
-    a_pixel: usize,
-    a_channels: usize,
-    b: *const f32,
-    b_row: usize,
-    b_pixel: usize,
+pub(crate) struct Outer {
+    pub(crate) a: *const f32,
+    pub(crate) a_row: usize,
+    pub(crate) a_pixel: usize,
+    pub(crate) a_channels: usize,
+    pub(crate) b: *const f32,
+    pub(crate) b_row: usize,
+    pub(crate) b_pixel: usize,
     /// At most two vectors.
-    b_channels: usize,
-    rows: usize,
-    columns: usize,
-    output: *mut f32,
-    output_row: usize,
+    pub(crate) b_channels: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) output: *mut f32,
+    pub(crate) output_row: usize,
 }
 
 impl Outer {
@@ -29,7 +31,7 @@ impl Outer {
     /// All addresses that the fields describe are valid: `a` and `b` for reading, `output` for
     /// reading and writing by this call alone.
     #[inline]
-    unsafe fn run(self, isa: Isa) {
+    pub(crate) unsafe fn run(self, isa: Isa) {
         debug_assert!(self.b_channels > 0 && self.b_channels <= 2 * isa.lanes());
         isa.run(self);
     }
@@ -143,9 +145,21 @@ enum Kind {
 ///
 /// # Panics
 /// If the shapes do not fit together.
-pub fn conv3x3_weight_gradient(isa: Isa, input: View<'_>, gradient: View<'_>, weights: &mut [f32]) {
+pub fn conv3x3_weight_gradient(
+    isa: Isa,
+    algorithm: Algorithm,
+    input: View<'_>,
+    gradient: View<'_>,
+    weights: &mut [f32],
+) {
     let shape = input.shape();
     assert_eq!(gradient.shape(), shape.with_channels(gradient.shape().channels), "the output's gradient");
+    let channels = Channels::new(shape.channels, gradient.shape().channels);
+    assert_eq!(weights.len(), channels.weights(), "the length of the gradient of the weights");
+    if algorithm.is_winograd(channels) {
+        winograd::weight_gradient(isa, input, gradient, weights);
+        return;
+    }
     weight_gradient(isa, Kind::Same, input, gradient, weights);
 }
 
@@ -312,22 +326,26 @@ fn weight_gradient(isa: Isa, kind: Kind, input: View<'_>, gradient: View<'_>, we
         }
     });
 
-    if chunks > 1 {
-        let total = first;
-        let parts = size.div_ceil(SLICE);
-        let others = &others;
-        for_each_task(parts, |part| {
-            let at = part * SLICE;
-            let len = SLICE.min(size - at);
-            // SAFETY: parts do not overlap.
-            let total = unsafe { total.part(at, len) };
-            for other in others.chunks_exact(size) {
-                for (t, v) in total.iter_mut().zip(&other[at..at + len]) {
-                    *t += v;
-                }
-            }
-        });
+    add_chunks(first, &others);
+}
+
+/// Adds chunks of sums to the first, in their order.
+pub(crate) fn add_chunks(first: SharedMut<'_>, others: &[f32]) {
+    let size = first.len();
+    if others.is_empty() {
+        return;
     }
+    for_each_task(size.div_ceil(SLICE), |part| {
+        let at = part * SLICE;
+        let len = SLICE.min(size - at);
+        // SAFETY: parts do not overlap.
+        let total = unsafe { first.part(at, len) };
+        for other in others.chunks_exact(size) {
+            for (t, v) in total.iter_mut().zip(&other[at..at + len]) {
+                *t += v;
+            }
+        }
+    });
 }
 
 /// Values that one task adds up.

@@ -43,6 +43,10 @@ impl<'a> SharedMut<'a> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), life: PhantomData }
     }
 
+    pub(crate) fn len(self) -> usize {
+        self.len
+    }
+
     pub(crate) fn as_ptr(self) -> *const f32 {
         self.start
     }

@@ -227,21 +227,42 @@ impl<'a> View<'a> {
     where
         'a: 's,
     {
-        const SIDE: usize = 6;
+        self.square::<6>(image, y, x, 1, edge)
+    }
+
+    /// The 4x4 pixels from `y`, `x` on, likewise; `edge` has room for 16 pixels.
+    pub(crate) fn tile<'s>(&self, image: usize, y: usize, x: usize, edge: &'s mut [f32]) -> Patch<'s>
+    where
+        'a: 's,
+    {
+        self.square::<4>(image, y, x, 0, edge)
+    }
+
+    /// `SIDE` squared pixels from `y - before`, `x - before` on.
+    fn square<'s, const SIDE: usize>(
+        &self,
+        image: usize,
+        y: usize,
+        x: usize,
+        before: usize,
+        edge: &'s mut [f32],
+    ) -> Patch<'s>
+    where
+        'a: 's,
+    {
         let (s, l) = (self.layout.shape, &self.layout);
         assert!(image < s.batch && y < s.height && x < s.width && edge.len() >= SIDE * SIDE * s.channels);
-        // In coordinates that count the halo.
         let border = usize::from(l.halo);
-        let inside = |from: usize, size: usize| from + border >= 1 && from + SIDE - 1 <= size + border;
+        let inside = |from: usize, size: usize| from + border >= before && from + SIDE <= size + border + before;
         if inside(y, s.height) && inside(x, s.width) {
-            let start = l.origin + image * l.image + y * l.row + x * l.pixel - l.row - l.pixel;
+            let start = l.origin + image * l.image + y * l.row + x * l.pixel - before * (l.row + l.pixel);
             return Patch { start: self.data.wrapping_add(start), row: l.row, pixel: l.pixel, life: PhantomData };
         }
         let c = s.channels;
         for (i, to) in edge.chunks_exact_mut(c).take(SIDE * SIDE).enumerate() {
             let (y, x) = (y + i / SIDE, x + i % SIDE);
-            if (1..=s.height).contains(&y) && (1..=s.width).contains(&x) {
-                to.copy_from_slice(self.pixel(image, y - 1, x - 1));
+            if (before..s.height + before).contains(&y) && (before..s.width + before).contains(&x) {
+                to.copy_from_slice(self.pixel(image, y - before, x - before));
             } else {
                 to.fill(0.0);
             }
@@ -281,7 +302,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// What [`View::patch`] gives: 6x6 pixels, readable at `start + i * row + j * pixel`.
+/// What [`View::patch`] and [`View::tile`] give: pixels, readable at `start + i * row + j * pixel`.
 pub(crate) struct Patch<'a> {
     pub(crate) start: *const f32,
     pub(crate) row: usize,

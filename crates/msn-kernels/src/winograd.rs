@@ -5,19 +5,28 @@
 //! middle is taken for each of 36 components over all input channels: 36 matrix products of tiles
 //! by channels, 2.25 products an output instead of 9.
 
+mod weight_gradient;
+
+pub(crate) use weight_gradient::weight_gradient;
+
 use crate::buffers::Scratch;
 use crate::conv::Epilogue;
 use crate::gather::Gather;
 use crate::isa::{Isa, Kernel, Simd};
 use crate::pixels::load;
 use crate::threads::{SharedMut, for_each_task};
-use crate::view::{Patch, SharedView, View, ViewMut};
+use crate::view::{Patch, Shape, SharedView, View, ViewMut};
 use crate::weights::{Channels, Panel, Panels, TAPS};
 
 /// Components of a transformed tile.
 const PARTS: usize = 36;
 /// Outputs along a side of a tile.
 const SIDE: usize = 4;
+
+/// Whether this is faster than the direct kernels; measured.
+pub(crate) fn pays(channels: Channels) -> bool {
+    channels.input >= 16 && channels.output >= 16
+}
 
 /// Transformed weights.
 #[derive(Clone, Debug)]
@@ -26,11 +35,6 @@ pub(crate) struct Winograd {
 }
 
 impl Winograd {
-    /// Whether this is faster than the direct kernel; measured.
-    pub(crate) fn pays(channels: Channels) -> bool {
-        channels.input >= 16 && channels.output >= 16
-    }
-
     pub(crate) fn zeros(isa: Isa, channels: Channels) -> Self {
         Self { panels: Panels::zeros(isa, channels, PARTS) }
     }
@@ -47,8 +51,7 @@ impl Winograd {
         let shape = input.shape();
         let isa = self.panels.isa();
         let cin = shape.channels;
-        let (down, across) = (shape.height.div_ceil(SIDE), shape.width.div_ceil(SIDE));
-        let count = shape.batch * down * across;
+        let count = Place::count(shape);
         if count == 0 {
             return;
         }
@@ -57,10 +60,7 @@ impl Winograd {
         for_each_task(count.div_ceil(tiles), |task| {
             let first = task * tiles;
             let tiles = tiles.min(count - first);
-            let place = |i: usize| {
-                let (t, per_image) = (first + i, down * across);
-                Place { image: t / per_image, y: t % per_image / across * SIDE, x: t % across * SIDE }
-            };
+            let place = |i: usize| Place::of(shape, first + i);
             let stride = cin.next_multiple_of(isa.lanes());
             // The extra line keeps the 36 parts of a tile out of one cache set.
             let part = tiles * stride + 16;
@@ -159,6 +159,20 @@ struct Place {
     image: usize,
     y: usize,
     x: usize,
+}
+
+impl Place {
+    /// Tiles of all images.
+    fn count(shape: Shape) -> usize {
+        shape.batch * shape.height.div_ceil(SIDE) * shape.width.div_ceil(SIDE)
+    }
+
+    /// Tile number `index`, row by row.
+    fn of(shape: Shape, index: usize) -> Self {
+        let (down, across) = (shape.height.div_ceil(SIDE), shape.width.div_ceil(SIDE));
+        let per_image = down * across;
+        Self { image: index / per_image, y: index % per_image / across * SIDE, x: index % across * SIDE }
+    }
 }
 
 /// Tiles of a task: as many as leave its values and sums in a core's own cache, in whole register

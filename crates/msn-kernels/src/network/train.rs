@@ -82,7 +82,7 @@ struct Conv {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Same { forward: PackedWeights, backward: PackedWeights },
+    Same { algorithm: Algorithm, forward: PackedWeights, backward: PackedWeights },
     Up { forward: PackedUpWeights, backward: PackedUpGradient },
 }
 
@@ -486,6 +486,7 @@ impl Conv {
             }
         } else {
             Kind::Same {
+                algorithm,
                 forward: PackedWeights::new(isa, algorithm, hwio, *channels),
                 backward: PackedWeights::for_input_gradient(isa, algorithm, hwio, *channels),
             }
@@ -497,7 +498,7 @@ impl Conv {
     fn pack(&mut self, values: &[f32]) {
         let hwio = &values[self.weights.clone()];
         match &mut self.kind {
-            Kind::Same { forward, backward } => {
+            Kind::Same { forward, backward, .. } => {
                 forward.replace(hwio);
                 backward.replace(hwio);
             }
@@ -559,8 +560,8 @@ impl Conv {
         let gradient = gradient.as_view();
         let of_weights = &mut to[self.weights.clone()];
         match &self.kind {
-            Kind::Same { backward, .. } => {
-                conv3x3_weight_gradient(isa, input, gradient, of_weights);
+            Kind::Same { algorithm, backward, .. } => {
+                conv3x3_weight_gradient(isa, *algorithm, input, gradient, of_weights);
                 if let Some(of_input) = of_input {
                     conv3x3(gradient, backward, Epilogue::default(), of_input);
                 }
