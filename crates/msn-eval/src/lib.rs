@@ -13,10 +13,12 @@ mod error;
 mod fair;
 mod files;
 mod protocol;
+mod report;
 mod scoring;
 
 pub use error::EvalError;
 pub use fair::{Fair, standardise};
 pub use files::{scores_csv, write_file};
 pub use protocol::{DataCard, EvalOptions, Evaluation, KindFigures, LAMBDA, LabelCard, Priors, Protocol, VideoScores, evaluate};
+pub use report::{curve_svg, report};
 pub use scoring::{FrameScore, ScoredFrame, Scorer, Stream};

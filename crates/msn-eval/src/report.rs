@@ -16,7 +16,7 @@ use self::{
     axis::number,
     curve::{Look, draw, fair_range, gaps, kinds_in_words},
     plot::plots,
-    tables::{facts, provenance, short},
+    tables::{facts, provenance, short, shown_protocols},
 };
 use crate::{EvalError, Evaluation, VideoScores};
 
@@ -36,8 +36,15 @@ const ONE_AXIS: f64 = 4.0;
 ///
 /// # Errors
 /// [`EvalError::Metrics`] where scores are not finite or the smoothing is out of range.
-pub fn report(evaluation: &Evaluation, videos: &[VideoScores], meta: &Meta) -> Result<String, EvalError> {
-    let legacy = videos.iter().map(|v| smoothed(v, evaluation.smoothing)).collect::<Result<Vec<_>, _>>()?;
+pub fn report(
+    evaluation: &Evaluation,
+    videos: &[VideoScores],
+    meta: &Meta,
+) -> Result<String, EvalError> {
+    let legacy = videos
+        .iter()
+        .map(|v| smoothed(v, evaluation.smoothing))
+        .collect::<Result<Vec<_>, _>>()?;
     let name = &evaluation.data.name;
     let page = html! {
         (DOCTYPE)
@@ -120,6 +127,8 @@ fn protocols() -> Markup {
         p {
             b { "micro" } " joins the frames of all videos; " b { "macro" } " is the mean over videos, leaving out "
             "those with one class only (skip) or adding one normal and one anomalous frame to each (pad). "
+            b { "AUC" } " is the area under the ROC curve, " b { "AP" } " average precision, the area under the "
+            "precision-recall curve, " b { "EER" } " the rate at which false alarms and misses are equally frequent. "
             b { "Intervals" } " are 95 %, from drawing videos again and again; with one video there is nothing to draw "
             "and they shrink to the figure itself. " b { "Priors" } " never look at a pixel: a constant, the position "
             "in the video, the distance to its nearer end. A figure whose interval does not clear the best of them is "
@@ -128,9 +137,20 @@ fn protocols() -> Markup {
     }
 }
 
-fn figures(evaluation: &Evaluation, videos: &[VideoScores], legacy: &[Vec<f64>]) -> Result<Markup, EvalError> {
-    let of_legacy: Vec<ScoredVideo> = videos.iter().zip(legacy).filter_map(|(v, scores)| labelled(v, scores)).collect();
-    let of_fair: Vec<ScoredVideo> = videos.iter().filter_map(|v| labelled(v, v.fair.as_ref()?)).collect();
+fn figures(
+    evaluation: &Evaluation,
+    videos: &[VideoScores],
+    legacy: &[Vec<f64>],
+) -> Result<Markup, EvalError> {
+    let of_legacy: Vec<ScoredVideo> = videos
+        .iter()
+        .zip(legacy)
+        .filter_map(|(v, scores)| labelled(v, scores))
+        .collect();
+    let of_fair: Vec<ScoredVideo> = videos
+        .iter()
+        .filter_map(|v| labelled(v, v.fair.as_ref()?))
+        .collect();
     let skipped = evaluation.skipped_videos;
     Ok(html! {
         div class="pair" {
@@ -166,15 +186,30 @@ fn figures(evaluation: &Evaluation, videos: &[VideoScores], legacy: &[Vec<f64>])
 fn labelled(video: &VideoScores, scores: &[f64]) -> Option<ScoredVideo> {
     let labels = video.labels.as_ref()?;
     let anomalous = |frame: usize| labels.anomalous.get(frame).copied().unwrap_or(false);
-    let (labels, scores): (Vec<bool>, Vec<f64>) =
-        video.scores.iter().zip(scores).map(|(s, &v)| (anomalous(s.frame), v)).unzip();
-    (!scores.is_empty()).then(|| ScoredVideo { name: video.name.clone(), labels, scores })
+    let (labels, scores): (Vec<bool>, Vec<f64>) = video
+        .scores
+        .iter()
+        .zip(scores)
+        .map(|(s, &v)| (anomalous(s.frame), v))
+        .unzip();
+    (!scores.is_empty()).then(|| ScoredVideo {
+        name: video.name.clone(),
+        labels,
+        scores,
+    })
 }
 
-fn curves(evaluation: &Evaluation, videos: &[VideoScores], legacy: &[Vec<f64>]) -> Result<Markup, EvalError> {
+fn curves(
+    evaluation: &Evaluation,
+    videos: &[VideoScores],
+    legacy: &[Vec<f64>],
+) -> Result<Markup, EvalError> {
     let range = one_range(videos);
     let calibrated = videos.iter().any(|v| v.fair.is_some());
-    let figures = videos.iter().zip(legacy).map(|(v, l)| curve(v, l, evaluation.smoothing, range));
+    let figures = videos
+        .iter()
+        .zip(legacy)
+        .map(|(v, l)| curve(v, l, evaluation.smoothing, range));
     let figures = figures.collect::<Result<Vec<_>, _>>()?;
     Ok(html! {
         p {
@@ -186,7 +221,7 @@ fn curves(evaluation: &Evaluation, videos: &[VideoScores], legacy: &[Vec<f64>]) 
             }
         }
         p class="from" {
-            "AUC within a video is what macro AUC (skip) is the mean of. " (provenance(evaluation, "legacy and fair"))
+            "AUC within a video is what macro AUC (skip) is the mean of. " (provenance(evaluation, shown_protocols(evaluation)))
         }
         div class="videos" { @for figure in figures { (figure) } }
     })
@@ -198,11 +233,33 @@ fn curve(
     smoothing: Option<f64>,
     range: Option<(f64, f64)>,
 ) -> Result<Markup, EvalError> {
-    let auc = |scores: &[f64]| labelled(video, scores).map(|v| video_auc(&v)).transpose().map(Option::flatten);
-    let (of_legacy, of_fair) = (auc(legacy)?, video.fair.as_deref().map(auc).transpose()?.flatten());
-    let drawing = draw(video, &Look { legacy, smoothing, range });
-    let anomalous = video.labels.as_ref().map(|l| l.anomalous.iter().filter(|&&a| a).count());
-    let kinds = video.labels.as_ref().map(kinds_in_words).unwrap_or_default();
+    let auc = |scores: &[f64]| {
+        labelled(video, scores)
+            .map(|v| video_auc(&v))
+            .transpose()
+            .map(Option::flatten)
+    };
+    let (of_legacy, of_fair) = (
+        auc(legacy)?,
+        video.fair.as_deref().map(auc).transpose()?.flatten(),
+    );
+    let drawing = draw(
+        video,
+        &Look {
+            legacy,
+            smoothing,
+            range,
+        },
+    );
+    let anomalous = video
+        .labels
+        .as_ref()
+        .map(|l| l.anomalous.iter().filter(|&&a| a).count());
+    let kinds = video
+        .labels
+        .as_ref()
+        .map(kinds_in_words)
+        .unwrap_or_default();
     let breaks = gaps(video);
     Ok(html! {
         figure {
@@ -237,7 +294,10 @@ fn curve(
 fn one_range(videos: &[VideoScores]) -> Option<(f64, f64)> {
     let fair = || videos.iter().filter_map(|v| v.fair.as_deref());
     let all = fair_range(fair());
-    let mut heights: Vec<f64> = fair().map(|scores| fair_range([scores])).map(|(low, high)| high - low).collect();
+    let mut heights: Vec<f64> = fair()
+        .map(|scores| fair_range([scores]))
+        .map(|(low, high)| high - low)
+        .collect();
     heights.sort_by(f64::total_cmp);
     let typical = heights.get(heights.len() / 2)?;
     (all.1 - all.0 <= ONE_AXIS * typical).then_some(all)
@@ -262,14 +322,24 @@ fn data(evaluation: &Evaluation) -> Markup {
         ]),
         None => rows.push(("labels", "none".to_owned())),
     }
-    rows.push(("seed of the run", evaluation.seed.map_or("unknown".to_owned(), |s| s.to_string())));
+    rows.push((
+        "seed of the run",
+        evaluation
+            .seed
+            .map_or("unknown".to_owned(), |s| s.to_string()),
+    ));
     facts(rows)
 }
 
 /// The first files by name, the others by number.
 fn some_of(files: &[String]) -> String {
     const NAMED: usize = 6;
-    let named = files.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let named = files
+        .iter()
+        .take(NAMED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     match files.len().checked_sub(NAMED) {
         Some(more) if more > 0 => format!("{named} and {} more", number(more)),
         _ => named,
@@ -284,13 +354,23 @@ fn weights(meta: &Meta) -> Markup {
     };
     let mut rows = vec![
         ("format", meta.format.clone()),
-        ("input", format!("{} × {} pixels (height × width), {stride}", input.height, input.width)),
+        (
+            "input",
+            format!(
+                "{} × {} pixels (height × width), {stride}",
+                input.height, input.width
+            ),
+        ),
     ];
     let settings = serde_json::to_value(&meta.config).unwrap_or_default();
-    let settings = settings.as_object().into_iter().flatten().map(|(name, value)| match value.as_str() {
-        Some(text) => format!("{name} {text}"),
-        None => format!("{name} {value}"),
-    });
+    let settings = settings
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name} {text}"),
+            None => format!("{name} {value}"),
+        });
     rows.push(("network", settings.collect::<Vec<_>>().join(", ")));
     rows.push((
         "calibration",
@@ -309,6 +389,10 @@ fn weights(meta: &Meta) -> Markup {
             None => "none; `msn weights calibrate` adds one".to_owned(),
         },
     ));
-    rows.extend(meta.origin.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    rows.extend(
+        meta.origin
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone())),
+    );
     facts(rows)
 }

@@ -1,0 +1,292 @@
+//! One video's scores over time.
+
+use maud::{Markup, PreEscaped, html};
+use msn_data::FrameLabels;
+
+use super::{
+    axis::{Axis, number, ticks},
+    path::{Point, thin, time_path},
+};
+use crate::{VideoScores, fair::count};
+
+/// Pixel columns that a curve can show.
+const COLUMNS: f64 = 600.0;
+/// Rows of labels above a curve; a label that finds no place is told in words alone.
+const LANES: usize = 3;
+const LANE: f64 = 13.0;
+const TITLE: f64 = 15.0;
+const TALL: f64 = 120.0;
+const LOW: f64 = 44.0;
+/// Ticks and title of the time axis.
+const FOOT: f64 = 32.0;
+
+/// What a curve shows beside the video's own scores.
+#[derive(Debug)]
+pub(super) struct Look<'a> {
+    /// The legacy scores to be drawn.
+    pub legacy: &'a [f64],
+    /// Deviation in frames of their smoothing.
+    pub smoothing: Option<f64>,
+    /// Lowest and highest fair score of the axis; the video's own where `None`.
+    pub range: Option<(f64, f64)>,
+}
+
+/// A drawing whose x coordinates are percentages: it fits any width.
+pub(super) struct Drawing {
+    pub height: f64,
+    pub content: Markup,
+}
+
+pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
+    let axis = Axis::of(video);
+    let runs = video
+        .labels
+        .as_ref()
+        .map(anomalous_runs)
+        .unwrap_or_default();
+    let kinds = Kinds::place(video.labels.as_ref(), &axis);
+    let top = TITLE + LANE * count(kinds.lanes);
+    let smoothed = look
+        .smoothing
+        .map(|s| format!(", smoothed (σ = {s} frames)"));
+    let legacy_title = format!(
+        "legacy: min to max of the video{}",
+        smoothed.unwrap_or_default()
+    );
+
+    let mut panels = Vec::new();
+    if let Some(fair) = &video.fair {
+        let range = look.range.unwrap_or_else(|| fair_range([fair.as_slice()]));
+        panels.push(Panel {
+            class: "fair",
+            title: "fair: robust standard deviations above normal",
+            top,
+            height: TALL,
+            range,
+            scores: fair,
+        });
+    }
+    let (legacy_top, height) = match panels.last() {
+        Some(above) => (above.top + above.height + TITLE + 5.0, LOW),
+        None => (top, TALL),
+    };
+    panels.push(Panel {
+        class: "legacy",
+        title: &legacy_title,
+        top: legacy_top,
+        height,
+        range: (0.0, 1.0),
+        scores: look.legacy,
+    });
+    let bottom = legacy_top + height;
+
+    let content = html! {
+        @for (i, panel) in panels.iter().enumerate() {
+            // The first title stands above the labels' rows.
+            text x="0" y=(if i == 0 { 10.0 } else { panel.top - 5.0 }) { (panel.title) }
+            rect class="panel" x="0" y=(panel.top) width="100%" height=(panel.height) {}
+            @for run in &runs {
+                rect class="span" x=(percent(axis.place(run.0))) y=(panel.top)
+                    width=(percent(axis.place(run.1) - axis.place(run.0))) height=(panel.height) {
+                    title { "labelled anomalous: frames " (run.0) " to " (run.1 - 1) }
+                }
+            }
+            (panel.grid())
+            @for label in kinds.labels.iter().filter(|_| i == 0) {
+                line class="edge" x1=(percent(label.at)) x2=(percent(label.at))
+                    y1=(TITLE + LANE * count(label.lane)) y2=(panel.top + panel.height) {}
+            }
+            svg x="0" y=(panel.top) width="100%" height=(panel.height) overflow="visible"
+                viewBox={ "0 0 1200 " (panel.height * 4.0) } preserveAspectRatio="none" {
+                path class=(panel.class) d=(panel.path(video, &axis)) {}
+            }
+        }
+        @for label in &kinds.labels {
+            text class={ "kind" @if label.ends { " end" } } x=(percent(if label.ends { 1.0 } else { label.at }))
+                dx=[(!label.ends).then_some(3)] y=(TITLE + LANE * count(label.lane) + 10.0) { (label.text) }
+        }
+        @for tick in ticks(axis.low, axis.high, 6.0) {
+            @let place = percent(axis.share(tick.value));
+            line class="grid" x1=(place) x2=(place) y1=(bottom) y2=(bottom + 4.0) {}
+            text class="mid" x=(place) y=(bottom + 15.0) { (tick.text) }
+        }
+        text class="end" x="100%" y=(bottom + 28.0) { (axis.unit) }
+    };
+    Drawing {
+        height: bottom + FOOT,
+        content,
+    }
+}
+
+/// One video's fair and legacy scores as a standalone SVG picture, 800 px wide, for light and dark.
+///
+/// Labelled spans are shaded and named; time is in seconds where all scored frames have times, else
+/// in frames. The legacy score is drawn without smoothing.
+pub fn curve_svg(video: &VideoScores) -> String {
+    let Drawing { height, content } = draw(
+        video,
+        &Look {
+            legacy: &video.legacy,
+            smoothing: None,
+            range: None,
+        },
+    );
+    let (head, height) = (34.0, height + 34.0 + 6.0);
+    // XML has no control characters.
+    let name: String = video
+        .name
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
+    let svg = html! {
+        svg class="chart" xmlns="http://www.w3.org/2000/svg" width="800" height=(height)
+            viewBox={ "0 0 800 " (height) } role="img" aria-label={ "Anomaly scores of " (name) } {
+            style { (PreEscaped(include_str!("colours.css"))) (PreEscaped(include_str!("chart.css"))) }
+            rect width="100%" height="100%" style="fill:var(--paper)" {}
+            text class="name" x="44" y="22" { (name) }
+            svg x="44" y=(head) width="740" height=(height - head) overflow="visible" { (content) }
+        }
+    };
+    svg.into_string()
+}
+
+/// An axis for all the scores: it holds 0 and never magnifies noise to the full height.
+pub(super) fn fair_range<'a>(scores: impl IntoIterator<Item = &'a [f64]>) -> (f64, f64) {
+    let finite = scores
+        .into_iter()
+        .flatten()
+        .copied()
+        .filter(|v| v.is_finite());
+    let (low, high) = finite.fold((0.0f64, 4.0f64), |(l, h), v| (l.min(v), h.max(v)));
+    let edge = (high - low) * 0.04;
+    (low - edge, high + edge)
+}
+
+/// Frames `start..end` that are labelled, joined where they touch.
+pub(super) fn anomalous_runs(labels: &FrameLabels) -> Vec<(usize, usize)> {
+    let mut runs = Vec::new();
+    let mut frame = 0;
+    for run in labels.anomalous.chunk_by(|a, b| a == b) {
+        if run.first() == Some(&true) {
+            runs.push((frame, frame + run.len()));
+        }
+        frame += run.len();
+    }
+    runs
+}
+
+/// Breaks between scored frames.
+pub(super) fn gaps(video: &VideoScores) -> usize {
+    video
+        .scores
+        .windows(2)
+        .filter(|pair| pair[1].frame != pair[0].frame + 1)
+        .count()
+}
+
+pub(super) fn percent(share: f64) -> String {
+    let text = format!("{:.2}", 100.0 * share.clamp(0.0, 1.0));
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+struct Panel<'a> {
+    class: &'static str,
+    title: &'a str,
+    top: f64,
+    height: f64,
+    range: (f64, f64),
+    scores: &'a [f64],
+}
+
+impl Panel<'_> {
+    /// Distance from the panel's upper edge, 0 to 1.
+    fn drop(&self, score: f64) -> f64 {
+        (self.range.1 - score) / (self.range.1 - self.range.0)
+    }
+
+    fn grid(&self) -> Markup {
+        html! {
+            @for tick in ticks(self.range.0, self.range.1, if self.height < TALL { 1.0 } else { 6.0 }) {
+                @let y = format!("{:.1}", self.top + self.height * self.drop(tick.value));
+                line class=(if tick.value == 0.0 && self.range.0 < 0.0 { "zero" } else { "grid" }) x1="0" x2="100%" y1=(y) y2=(y) {}
+                text class="end" x="-6" y=(y) dy="4" { (tick.text) }
+            }
+        }
+    }
+
+    fn path(&self, video: &VideoScores, axis: &Axis) -> String {
+        let mut points = Vec::with_capacity(self.scores.len());
+        let mut before = None;
+        for (score, &y) in video.scores.iter().zip(self.scores) {
+            if y.is_finite() {
+                let starts = before.is_none_or(|frame: usize| score.frame != frame + 1);
+                points.push(Point {
+                    x: axis.place(score.frame),
+                    y: self.drop(y),
+                    starts,
+                });
+                before = Some(score.frame);
+            }
+        }
+        time_path(&thin(&points, COLUMNS), 1200.0, self.height * 4.0)
+    }
+}
+
+struct Kind {
+    text: String,
+    /// Share of the width at which its span starts.
+    at: f64,
+    lane: usize,
+    /// Whether it is set against the right edge.
+    ends: bool,
+}
+
+struct Kinds {
+    labels: Vec<Kind>,
+    lanes: usize,
+}
+
+impl Kinds {
+    fn place(labels: Option<&FrameLabels>, axis: &Axis) -> Self {
+        let mut ends = [f64::NEG_INFINITY; LANES];
+        let mut kinds = Self {
+            labels: Vec::new(),
+            lanes: 0,
+        };
+        for span in labels.map(|l| l.spans.as_slice()).unwrap_or_default() {
+            let Some(text) = &span.kind else { continue };
+            // The letters' width as a share of a phone's: what fits there fits everywhere.
+            let width = (count(text.chars().count()) * 6.0 + 8.0) / 320.0;
+            let at = axis.place(span.start);
+            let set_against_edge = at + width > 1.0;
+            let from = if set_against_edge { 1.0 - width } else { at };
+            if let Some(lane) = ends.iter().position(|&end| end <= from) {
+                ends[lane] = from + width;
+                kinds.lanes = kinds.lanes.max(lane + 1);
+                kinds.labels.push(Kind {
+                    text: text.clone(),
+                    at,
+                    lane,
+                    ends: set_against_edge,
+                });
+            }
+        }
+        kinds
+    }
+}
+
+/// How often each kind is labelled: `cyclist x 2, cart`.
+pub(super) fn kinds_in_words(labels: &FrameLabels) -> String {
+    let mut kinds = std::collections::BTreeMap::<&str, usize>::new();
+    for kind in labels.spans.iter().filter_map(|s| s.kind.as_deref()) {
+        *kinds.entry(kind).or_default() += 1;
+    }
+    let word = |(kind, n): (&str, usize)| {
+        if n == 1 {
+            kind.to_owned()
+        } else {
+            format!("{kind} × {}", number(n))
+        }
+    };
+    kinds.into_iter().map(word).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,242 @@
+//! Tables of figures and facts.
+
+use maud::{Markup, html};
+use msn_metrics::{Figure, Prior};
+
+use super::axis::number;
+use crate::{Evaluation, LabelCard, Protocol};
+
+/// A figure of a protocol: its name, where it stands, and whether more of it is better.
+struct Row {
+    name: &'static str,
+    of: fn(&Protocol) -> Option<Figure>,
+    more_is_better: bool,
+}
+
+const ROWS: [Row; 5] = [
+    Row {
+        name: "micro AUC",
+        of: |p| p.micro_auc,
+        more_is_better: true,
+    },
+    Row {
+        name: "macro AUC (skip)",
+        of: |p| p.macro_auc_skip,
+        more_is_better: true,
+    },
+    Row {
+        name: "macro AUC (pad)",
+        of: |p| p.macro_auc_pad,
+        more_is_better: true,
+    },
+    Row {
+        name: "AP, micro",
+        of: |p| p.average_precision,
+        more_is_better: true,
+    },
+    Row {
+        name: "EER, micro",
+        of: |p| p.equal_error_rate,
+        more_is_better: false,
+    },
+];
+
+/// Whether a figure's whole interval lies beyond the best of its priors; `None` without priors.
+fn clears(figure: &Figure, priors: &[f64], more_is_better: bool) -> Option<bool> {
+    let best = if more_is_better { f64::max } else { f64::min };
+    let best = priors.iter().copied().reduce(best)?;
+    Some(if more_is_better {
+        figure.clears(best)
+    } else {
+        figure.high < best
+    })
+}
+
+/// The figures of one protocol beside its priors.
+pub(super) fn figures(evaluation: &Evaluation, protocol: &str, figures: &Protocol) -> Markup {
+    let none = std::collections::BTreeMap::new();
+    let priors = evaluation.priors.get(protocol).unwrap_or(&none);
+    let known = Prior::ALL.map(Prior::name);
+    let columns: Vec<&str> = known
+        .into_iter()
+        .filter(|name| priors.contains_key(*name))
+        .collect();
+    html! {
+        p class="from" { (provenance(evaluation, protocol)) }
+        div class="scroll" {
+            table {
+                thead {
+                    @if !columns.is_empty() {
+                        tr class="group" { th colspan="2" {} th colspan=(columns.len()) scope="colgroup" { "priors" } }
+                    }
+                    tr {
+                        th scope="col" { "figure" }
+                        th scope="col" { (protocol) br; "[95\u{a0}%]" }
+                        @for name in &columns { th scope="col" { (name.replace('_', " ")) } }
+                    }
+                }
+                tbody {
+                    @for row in &ROWS {
+                        @let of_priors: Vec<Option<f64>> =
+                            columns.iter().map(|name| (row.of)(&priors[*name]).map(|f| f.value)).collect();
+                        @let known: Vec<f64> = of_priors.iter().flatten().copied().collect();
+                        @let figure = (row.of)(figures);
+                        tr {
+                            th scope="row" {
+                                (row.name)
+                                @if !row.more_is_better { small { "less is better" } }
+                            }
+                            td {
+                                (shown(figure))
+                                @if figure.is_some_and(|f| clears(&f, &known, row.more_is_better) == Some(false)) {
+                                    small class="warn" { "does not clear its priors" }
+                                }
+                            }
+                            @for value in of_priors {
+                                td class="prior" { @match value { Some(v) => { (short(v)) } None => { "–" } } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Figures of single kinds of anomaly, both protocols under their headers.
+pub(super) fn kinds(evaluation: &Evaluation) -> Markup {
+    html! {
+        p class="from" {
+            "Micro AUC of the frames of one kind against all normal frames [95 % interval]. "
+            (provenance(evaluation, shown_protocols(evaluation)))
+        }
+        div class="scroll" {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "kind" }
+                        th scope="col" { "scored frames" }
+                        th scope="col" { "legacy micro AUC" br; "smoothing: " (smoothing(evaluation, "legacy")) }
+                        th scope="col" { "fair micro AUC" br; "smoothing: " (smoothing(evaluation, "fair")) }
+                    }
+                }
+                tbody {
+                    @for (kind, figures) in &evaluation.kinds {
+                        tr {
+                            th scope="row" { (kind.replace('+', " + ")) }
+                            td { (number(figures.frames)) }
+                            td { (shown(figures.legacy_micro_auc)) }
+                            td {
+                                @if evaluation.fair.is_some() { (shown(figures.fair_micro_auc)) }
+                                @else { small { "not calibrated" } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn shown(figure: Option<Figure>) -> Markup {
+    html! {
+        @match figure {
+            Some(f) => { (short(f.value)) small { "[" (short(f.low)) ", " (short(f.high)) "]" } }
+            None => small { "undefined" },
+        }
+    }
+}
+
+pub(super) fn short(value: f64) -> String {
+    format!("{value:.3}")
+}
+
+fn smoothing(evaluation: &Evaluation, protocol: &str) -> String {
+    match evaluation.smoothing {
+        Some(sigma) if protocol == "legacy" => format!("centred Gaussian, σ = {sigma} frames"),
+        Some(sigma) if protocol != "fair" => {
+            format!("legacy a centred Gaussian, σ = {sigma} frames; fair none")
+        }
+        _ => "none".to_owned(),
+    }
+}
+
+/// The protocols that there are figures of.
+pub(super) fn shown_protocols(evaluation: &Evaluation) -> &'static str {
+    if evaluation.fair.is_some() {
+        "legacy and fair"
+    } else {
+        "legacy"
+    }
+}
+
+/// What stands beside every figure: protocol, smoothing, data set, labels' version and seed.
+pub(super) fn provenance(evaluation: &Evaluation, protocol: &str) -> String {
+    let data = &evaluation.data;
+    let seed = match evaluation.seed {
+        Some(seed) => format!("one seed: {seed}"),
+        None => "seed unknown".to_owned(),
+    };
+    let labels = match &data.labels {
+        Some(LabelCard {
+            anomalous_frames,
+            hash,
+            ..
+        }) => {
+            format!(
+                "labels: {} anomalous frames ({})",
+                number(*anomalous_frames),
+                start(hash)
+            )
+        }
+        None => "no labels".to_owned(),
+    };
+    let smoothing = smoothing(evaluation, protocol);
+    format!(
+        "Protocol: {protocol}. Smoothing: {smoothing}. Data: {} ({}), {labels}; {seed}.",
+        data.name,
+        start(&data.hash)
+    )
+}
+
+/// The first letters of a hash, enough to tell versions apart.
+fn start(hash: &str) -> String {
+    hash.chars().take(12).collect()
+}
+
+/// Names and what they are.
+pub(super) fn facts<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> Markup {
+    html! {
+        table class="facts" {
+            tbody {
+                @for (name, value) in rows {
+                    tr { th scope="row" { (name) } td { (value) } }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_held_against_its_best_prior() {
+        let figure = Figure {
+            value: 0.8,
+            low: 0.7,
+            high: 0.9,
+        };
+        assert_eq!(clears(&figure, &[0.5, 0.69], true), Some(true));
+        assert_eq!(clears(&figure, &[0.5, 0.7], true), Some(false));
+        let rate = Figure {
+            value: 0.2,
+            low: 0.1,
+            high: 0.3,
+        };
+        assert_eq!(clears(&rate, &[0.5, 0.31], false), Some(true));
+        assert_eq!(clears(&rate, &[0.5, 0.25], false), Some(false));
+        assert_eq!(clears(&rate, &[], true), None);
+    }
+}

@@ -1,0 +1,297 @@
+use msn_data::{FrameLabels, FrameSpan};
+use msn_metrics::Bootstrap;
+use msn_model::{Calibration, Input, NetConfig};
+
+use super::*;
+use crate::{DataCard, EvalOptions, FrameScore, LabelCard, evaluate};
+
+fn calibration() -> Calibration {
+    Calibration {
+        window: 16,
+        window_stride: 4,
+        history: 8,
+        median: -7.0,
+        mad: 0.2,
+        frames: 412,
+        map_threshold: 3.25,
+    }
+}
+
+fn meta(calibration: Option<Calibration>) -> Meta {
+    Meta {
+        format: "msn-weights-1".into(),
+        config: NetConfig::default(),
+        input: Input {
+            height: 128,
+            width: 128,
+            stride: 1,
+        },
+        calibration,
+        origin: [("made_by".to_owned(), "<b>somebody</b>".to_owned())].into(),
+    }
+}
+
+/// A wave with a bump where the labels are; the same for the same numbers.
+fn video(
+    name: &str,
+    frames: usize,
+    kinds: &[(&str, usize, usize)],
+    seconds: bool,
+    calibrated: bool,
+) -> VideoScores {
+    let spans: Vec<FrameSpan> = kinds
+        .iter()
+        .map(|&(kind, start, end)| FrameSpan {
+            start,
+            end,
+            kind: Some(kind.to_owned()),
+        })
+        .collect();
+    let anomalous: Vec<bool> = (0..frames)
+        .map(|f| spans.iter().any(|s| (s.start..s.end).contains(&f)))
+        .collect();
+    let mut noise = 12345u32;
+    let score = |frame: usize| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let t = crate::fair::count(frame);
+        let jitter = f64::from(noise >> 8) / f64::from(1 << 24);
+        let bump = if anomalous[frame] { 2.2 } else { 0.0 };
+        let log_error = -7.0 + 0.25 * (t / 9.0).sin() + 0.3 * jitter + bump;
+        let seconds = seconds.then_some(t / 25.0);
+        FrameScore {
+            frame,
+            seconds,
+            psnr: 30.0 - log_error,
+            patch: 0.01,
+            distances: vec![0.1 * jitter],
+            log_error,
+        }
+    };
+    // The first four frames of both runs have no score.
+    let gap = frames / 2..frames / 2 + 12;
+    let scores = (4..frames)
+        .filter(|f| !gap.contains(f))
+        .map(score)
+        .collect();
+    let calibration = calibrated.then(calibration);
+    VideoScores::new(
+        name,
+        frames,
+        scores,
+        Some(FrameLabels { anomalous, spans }),
+        calibration.as_ref(),
+    )
+}
+
+fn evaluation(videos: &[VideoScores], smooth: Option<f64>) -> Evaluation {
+    let data = DataCard {
+        name: "plaza & <co>".into(),
+        hash: "0123456789abcdef0123456789abcdef".into(),
+        videos: videos.len(),
+        frames: videos.iter().map(|v| v.frames).sum(),
+        scored_frames: videos.iter().map(|v| v.scores.len()).sum(),
+        anomalous_scored_frames: 321,
+        labels: Some(LabelCard {
+            format: "spans (CSV)".into(),
+            files: (0..9).map(|i| format!("labels/{i:02}.csv")).collect(),
+            hash: "fedcba9876543210fedcba9876543210".into(),
+            anomalous_frames: 1648,
+        }),
+    };
+    let options = EvalOptions {
+        smooth,
+        bootstrap: Bootstrap {
+            resamples: 60,
+            seed: 0,
+        },
+        groups: vec![vec!["cart".into(), "cyclist".into()]],
+        command: "msn eval runs/one/weights.safetensors --data 'plaza & <co>' --smooth 3".into(),
+        seed: Some(7),
+    };
+    evaluate(videos, data, &options).unwrap()
+}
+
+fn some(calibrated: bool) -> Vec<VideoScores> {
+    vec![
+        video(
+            "01 <script>alert(1)</script>",
+            200,
+            &[("cyclist", 60, 90), ("cart", 150, 200)],
+            true,
+            calibrated,
+        ),
+        video(
+            "02",
+            180,
+            &[("cart", 20, 50), ("running & jumping", 52, 70)],
+            false,
+            calibrated,
+        ),
+        video("03", 160, &[], true, calibrated),
+    ]
+}
+
+#[test]
+fn strings_are_escaped() {
+    let videos = some(true);
+    let page = report(
+        &evaluation(&videos, None),
+        &videos,
+        &meta(Some(calibration())),
+    )
+    .unwrap();
+    assert!(!page.contains("<script") && page.contains("01 &lt;script&gt;"));
+    assert!(page.contains("plaza &amp; &lt;co&gt;") && !page.contains("& <co>"));
+    assert!(!page.contains("<b>somebody"));
+    assert!(!page.contains("& jumping"));
+    let svg = curve_svg(&videos[0]);
+    assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;"));
+    let named = VideoScores {
+        name: "a\u{1}b".into(),
+        ..videos[1].clone()
+    };
+    assert!(!curve_svg(&named).contains('\u{1}'));
+}
+
+#[test]
+fn the_page_holds_every_video_and_figure() {
+    let videos = some(true);
+    let evaluation = evaluation(&videos, Some(3.0));
+    let page = report(&evaluation, &videos, &meta(Some(calibration()))).unwrap();
+    for video in ["01 &lt;script", "<b>02</b>", "<b>03</b>"] {
+        assert!(page.contains(video), "{video}");
+    }
+    for protocol in [&evaluation.legacy, evaluation.fair.as_ref().unwrap()] {
+        let p = protocol;
+        for figure in [
+            p.micro_auc,
+            p.macro_auc_skip,
+            p.macro_auc_pad,
+            p.average_precision,
+            p.equal_error_rate,
+        ] {
+            let f = figure.unwrap();
+            let shown = format!("{:.3}<small>[{:.3}, {:.3}]</small>", f.value, f.low, f.high);
+            assert!(page.contains(&shown), "{shown}");
+        }
+    }
+    for kind in evaluation.kinds.values() {
+        let shown = kind
+            .fair_micro_auc
+            .map(|f| format!("<td>{:.3}<small>[{:.3}", f.value, f.low))
+            .unwrap();
+        assert!(page.contains(&shown), "{shown}");
+    }
+    for part in [
+        "σ = 3 frames",
+        "1,648 anomalous frames (fedcba987654)",
+        "one seed: 7",
+        ">end distance<",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(page.contains("Macro AUC (skip) leaves out 1 of 3"));
+    assert!(page.contains("--data 'plaza &amp; &lt;co&gt;'"));
+    assert!(page.contains("labels/05.csv and 3 more"));
+    assert!(!page.contains("NaN") && !page.contains("inf"));
+    // Nothing is loaded from elsewhere.
+    assert!(!page.contains("src=") && !page.contains("url(") && !page.contains("@import"));
+}
+
+#[test]
+fn without_a_calibration_fair_is_told_in_words() {
+    let videos = some(false);
+    let page = report(&evaluation(&videos, None), &videos, &meta(None)).unwrap();
+    assert!(page.contains("no fair figures") && page.contains("msn weights calibrate"));
+    assert!(page.contains("not calibrated"));
+    assert!(!page.contains("fair: robust") && !page.contains(r#"class="fair""#));
+    assert!(!page.contains("0.000<"));
+}
+
+#[test]
+fn what_priors_explain_is_marked() {
+    let videos = some(true);
+    let mut evaluation = evaluation(&videos, None);
+    let marks = |e: &Evaluation| {
+        report(e, &videos, &meta(None))
+            .unwrap()
+            .matches("does not clear its priors")
+            .count()
+    };
+    let fair = evaluation.fair.clone().unwrap();
+    let before = marks(&evaluation);
+    evaluation
+        .priors
+        .get_mut("fair")
+        .unwrap()
+        .insert("position".into(), fair);
+    evaluation.priors.get_mut("legacy").unwrap().clear();
+    // Each fair figure is now its own prior, and legacy has none to be held against.
+    assert_eq!(marks(&evaluation), 5, "before: {before}");
+}
+
+#[test]
+fn undefined_figures_are_told_in_words() {
+    let videos = vec![
+        video("a", 60, &[], true, true),
+        video("b", 3, &[], true, true),
+    ];
+    let page = report(&evaluation(&videos, None), &videos, &meta(None)).unwrap();
+    assert!(page.contains("<small>undefined</small>") && page.contains("No curves"));
+    assert!(page.contains("Too short to be scored."));
+    let unlabelled = vec![VideoScores {
+        labels: None,
+        ..videos[0].clone()
+    }];
+    let page = report(&evaluation(&unlabelled, None), &unlabelled, &meta(None)).unwrap();
+    assert!(page.contains("no labels"));
+    assert!(report(&evaluation(&[], None), &[], &meta(None)).is_ok());
+}
+
+#[test]
+fn scores_that_are_no_numbers_are_an_error() {
+    let mut videos = some(true);
+    let evaluation = evaluation(&videos, None);
+    videos[1].legacy[3] = f64::NAN;
+    assert!(matches!(
+        report(&evaluation, &videos, &meta(None)),
+        Err(EvalError::Metrics(_))
+    ));
+}
+
+#[test]
+fn curves_show_spans_gaps_and_units() {
+    let svg = curve_svg(&some(true)[0]);
+    // Two spans in two panels; one gap in either line.
+    assert_eq!(svg.matches(r#"class="span""#).count(), 4);
+    for line in svg.split("<path").skip(1) {
+        let d = line
+            .split("d=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
+        assert_eq!(d.matches('M').count(), 2, "{d}");
+    }
+    assert!(svg.contains(">cyclist<") && svg.contains(">cart<"));
+    assert!(svg.contains(">seconds<") && svg.contains("robust standard deviations"));
+    assert!(curve_svg(&some(true)[1]).contains(">frames<"));
+    // Frames 60 to 90 of 200.
+    assert!(
+        svg.contains(r#"x="30%""#) && svg.contains(r#"width="15%""#),
+        "{svg}"
+    );
+    assert!(curve_svg(&video("none", 0, &[], true, true)).contains("none"));
+}
+
+#[test]
+fn large_reports_stay_small() {
+    let videos: Vec<_> = (0..12)
+        .map(|i| video(&i.to_string(), 200, &[("cart", 90, 130)], true, true))
+        .collect();
+    let page = report(&evaluation(&videos, None), &videos, &meta(None)).unwrap();
+    assert!(page.len() < 200_000, "{}", page.len());
+    let one = video("long", 10_000, &[("cart", 3000, 4500)], true, true);
+    assert!(curve_svg(&one).len() < 30_000, "{}", curve_svg(&one).len());
+}
