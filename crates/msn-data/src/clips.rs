@@ -5,7 +5,7 @@ use std::ops::Range;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::LoadedVideo;
+use crate::{DataError, LoadedVideo};
 
 /// An unbroken piece of a video: no clip crosses its ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +63,36 @@ pub fn clips(segments: &[Segment], past: usize, stride: usize) -> Vec<Clip> {
         firsts.map(move |first| Clip { video, first })
     };
     segments.iter().flat_map(of_segment).collect()
+}
+
+/// Names the videos that are too short for a clip, each in a warning.
+///
+/// # Errors
+/// [`DataError::NoClip`] if no video holds a clip of `past` * `stride` + 1 unbroken frames.
+pub fn short_videos(
+    videos: &[LoadedVideo],
+    past: usize,
+    stride: usize,
+) -> Result<Vec<String>, DataError> {
+    let reach = reach(past, stride);
+    let needed = reach.saturating_add(1);
+    let longest = |video: &LoadedVideo| video.runs.iter().map(Range::len).max().unwrap_or(0);
+    let mut warnings = Vec::new();
+    for video in videos.iter().filter(|video| longest(video) <= reach) {
+        warnings.push(format!(
+            "{} is skipped: a clip takes {needed} unbroken frames, it has {}",
+            video.source,
+            longest(video)
+        ));
+    }
+    if warnings.len() < videos.len() {
+        return Ok(warnings);
+    }
+    Err(DataError::NoClip {
+        videos: videos.len(),
+        needed,
+        longest: videos.iter().map(longest).max().unwrap_or(0),
+    })
 }
 
 /// Frames from a clip's first to its target.

@@ -93,11 +93,7 @@ impl DataSet {
         root: &Utf8Path,
         options: &OpenOptions,
     ) -> Result<(Self, Option<DataError>), DataError> {
-        let name = root
-            .canonicalize_utf8()
-            .ok()
-            .and_then(|path| path.file_name().map(str::to_owned))
-            .unwrap_or_else(|| root.as_str().to_owned());
+        let name = name_of(root);
         let layout = match options.layout {
             Some(layout) => layout,
             None => Layout::recognise(root)?,
@@ -137,4 +133,13 @@ impl DataSet {
         set.warnings.extend(found.warnings);
         Ok((set, None))
     }
+}
+
+/// A folder's name, also where it is given as `.` or ends in `..`.
+fn name_of(root: &Utf8Path) -> String {
+    let canonical = || root.canonicalize_utf8().ok();
+    root.file_name()
+        .map(str::to_owned)
+        .or_else(|| canonical().and_then(|path| path.file_name().map(str::to_owned)))
+        .unwrap_or_else(|| root.as_str().to_owned())
 }

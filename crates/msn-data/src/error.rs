@@ -125,6 +125,19 @@ pub enum DataError {
         /// Why the first one was lost.
         reason: String,
     },
+    /// No video is long enough for a clip.
+    #[error(
+        "none of {videos} videos holds a clip: it takes {needed} unbroken frames, the longest \
+         run has {longest}; use longer videos, fewer past frames or a smaller stride"
+    )]
+    NoClip {
+        /// Videos in all.
+        videos: usize,
+        /// Frames of a clip with its target.
+        needed: usize,
+        /// Frames of the longest run.
+        longest: usize,
+    },
     /// A data sheet or a manifest that can't be used.
     #[error("{path} can't be used: {reason}")]
     Sheet {

@@ -1,4 +1,44 @@
-//! Data sets for video anomaly detection: layouts, labels, clips, hold-out, a synthetic scene
+//! Data sets for video anomaly detection: layouts, labels, clips, hold-out, a synthetic scene.
+//!
+//! A data set is a folder with normal training videos and test videos, and with labels that say
+//! which test frames are anomalous. There are as many ways to lay one out as there are data
+//! sets; [`DataSet::open`] recognises eight of them ([`Layout`]) and reads the labels in every
+//! format that they circulate in:
+//!
+//! | labels | where | read as |
+//! |---|---|---|
+//! | one `.npy` for each video | `testing/test_frame_mask/01.npy` | a value for each frame |
+//! | `.mat` of version 5 (`-v6`, `-v7`) | `<folder>.mat`, in the folder or beside it | the cell `gt` of [first; last], 1-based, inclusive |
+//! | one `.npy` or `.npz` for all videos | `frame_labels_<folder>.npy`, `gt.npz` | an object, a row or an array for each video, or all frames one after the other, in natural order of names |
+//! | `.m` | `Test/UCSDped2.m` | `TestVideoFile{end+1}.gt_frame = [61:180];` |
+//! | `events.csv` | the data's root | `video,start,end,kind` in seconds or `video,start_frame,end_frame,kind` |
+//! | boxes of tracks as text | `Test001_gt.txt`, `tracks/01_0014.txt` | frames with a box |
+//! | pixel masks | `testing/masks/01/`, `Test001_gt/`, `test_pixel_mask/01.npy`, `testing_label_mask/1_label.mat` (`volLabel`) | frames with a marked pixel |
+//!
+//! The first that is there is used: one `.npy` for each video, then `<folder>.mat`, then
+//! `events.csv`, then the others. What else is found is listed ([`LabelSource::unused`]) and
+//! compared: where two disagree, [`DataSet::warnings`] has both counts. Labels that do not fit
+//! their videos are errors that name both files and both counts. Boxes and masks are at hand as
+//! [`Regions`] too.
+//!
+//! Videos are decoded into memory at one size ([`load_all`]), cut into clips that cross no
+//! video and no gap ([`clips`]), and split into training and held-out parts ([`hold_out`]).
+//! [`check`] looks through a data set and says what is wrong with it, beside what is known of
+//! it ([`Sheet`]). [`synth`] draws a data set with exact labels.
+//!
+//! ```no_run
+//! use msn_data::{Color, DataSet, LoadOptions, OpenOptions, Size, clips, hold_out, load_all};
+//!
+//! let set = DataSet::open("data/ped2".as_ref(), &OpenOptions::default())?;
+//! let size = Size { width: 128, height: 128 };
+//! let videos = load_all(&set.train, &LoadOptions { size, color: Color::Grey })?;
+//! let parts = hold_out(&videos, 4, 1, 7);
+//! println!("{} clips to train on", clips(&parts.train, 4, 1).len());
+//! # Ok::<(), msn_data::DataError>(())
+//! ```
+//!
+//! Which layouts were tried on real data stands at [`Layout`]. Damaged frames, truncated files
+//! and wrong labels are treated as the project's DATASETS.md says.
 
 mod check;
 mod clips;
@@ -18,7 +58,7 @@ pub mod synth;
 pub use check::{
     Check, CountCheck, LabelCheck, Problem, RateCount, Severity, SizeCount, SplitCheck, check,
 };
-pub use clips::{Clip, HoldOut, Segment, clips, hold_out, segments};
+pub use clips::{Clip, HoldOut, Segment, clips, hold_out, segments, short_videos};
 pub use dataset::{DataSet, LabelSource, OpenOptions, Video};
 pub use error::DataError;
 pub use labels::masks::{Mask, Masks};

@@ -51,15 +51,23 @@ impl LoadedVideo {
     /// Those of [`msn_video::open`] and of its reader; [`DataError::TooManyLost`] for a folder
     /// with over 5 % of its frames unreadable; [`DataError::Empty`] where nothing decodes.
     pub fn load(video: &Video, options: &LoadOptions) -> Result<Self, DataError> {
+        Self::load_with(video, options, 0)
+    }
+
+    /// Decodes a video with so many threads of the decoder; 0 for its own choice.
+    fn load_with(video: &Video, options: &LoadOptions, threads: usize) -> Result<Self, DataError> {
         let reader = msn_video::open(
             &video.source,
             &Options {
                 size: Some(options.size),
                 color: options.color,
-                threads: 0,
+                threads,
             },
         )?;
         let mut loading = Loading::new(frame_bytes(options.size, options.color));
+        if let (SourceKind::Folder, Some(frames)) = (reader.info().kind, reader.info().frames) {
+            loading.reserve(frames);
+        }
         let reader = loading.drain(reader)?;
         let (info, losses) = (reader.info(), reader.losses());
         let mut warnings = info.notes.clone();
@@ -128,9 +136,11 @@ impl LoadedVideo {
 /// # Errors
 /// The first error of [`LoadedVideo::load`], in order of videos.
 pub fn load_all(videos: &[Video], options: &LoadOptions) -> Result<Vec<LoadedVideo>, DataError> {
+    // Videos side by side keep all cores busy; a single one has them for its decoder.
+    let threads = usize::from(videos.len() > 1);
     let loaded: Vec<_> = videos
         .par_iter()
-        .map(|video| LoadedVideo::load(video, options))
+        .map(|video| LoadedVideo::load_with(video, options, threads))
         .collect();
     loaded.into_iter().collect()
 }
@@ -225,6 +235,12 @@ impl Loading {
             present: Vec::new(),
             first_reason: None,
         }
+    }
+
+    fn reserve(&mut self, frames: usize) {
+        self.pixels.reserve(frames.saturating_mul(self.bytes));
+        self.seconds.reserve(frames);
+        self.present.reserve(frames);
     }
 
     /// Takes all frames and hands the reader back for what it knows at its end.

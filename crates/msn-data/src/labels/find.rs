@@ -71,10 +71,11 @@ pub(crate) fn find(place: &Place<'_>, test: &[Video]) -> Result<Found, DataError
     if test.is_empty() {
         return Ok(found);
     }
-    let mut candidates = match place.named {
-        Some(path) => vec![named(place, path, test)?],
-        None => files(place)?,
-    };
+    let mut candidates = Vec::new();
+    if let Some(path) = place.named {
+        candidates.push(named(place, path, test)?);
+    }
+    candidates.extend(files(place)?);
     // What the user named decides; regions elsewhere that are no good are only mentioned.
     let sets = match region_sets(place, test) {
         Ok(sets) => sets,
@@ -90,9 +91,16 @@ pub(crate) fn find(place: &Place<'_>, test: &[Video]) -> Result<Found, DataError
         found.regions.clone_from(&set.sources);
     }
     for set in sets {
-        if place.named.is_none() && set.is_complete() {
+        if set.is_complete() {
             candidates.push(Box::new(set));
         }
+    }
+    if let Some(path) = place.named {
+        let named = path.canonicalize_utf8().ok();
+        let mut first = true;
+        candidates.retain(|candidate| {
+            std::mem::take(&mut first) || candidate.path().canonicalize_utf8().ok() != named
+        });
     }
     let Some((used, others)) = candidates.split_first() else {
         return Ok(found);

@@ -2,6 +2,9 @@
 //!
 //! A file is read from front to back; of a cell one element is in memory at a time, since the
 //! masks of a video take gigabytes together. Format: MathWorks, "MAT-File Format", chapter 1.
+//!
+//! A reader of our own, because of the crates matfile 0.5 reads no cells, and matrw 0.1 refuses
+//! files that SciPy wrote, panics on damaged ones and holds all of a cell in memory.
 
 use std::io::Read;
 use std::ops::ControlFlow;

@@ -116,7 +116,10 @@ pub(crate) fn region_sets(place: &Place<'_>, test: &[Video]) -> Result<Vec<Regio
             sets.push(npy_masks(&folder, test)?);
         }
     }
-    for folder in place.folders() {
+    // The owners of Avenue publish the labels apart, so they may lie beside the folder.
+    let beside = place.root.file_name().and(place.root.parent());
+    let beside = beside.filter(|_| place.layout == Layout::AvenueOriginal);
+    for folder in place.folders().chain(beside) {
         for name in ["ground_truth_demo/testing_label_mask", "testing_label_mask"] {
             let folder = folder.join(name);
             if folder.is_dir() {

@@ -1,6 +1,6 @@
 //! Bad input, as the user sees it.
 
-use msn_data::{DataError, DataSet, LoadedVideo, OpenOptions, load_all};
+use msn_data::{DataError, DataSet, LoadedVideo, OpenOptions, load_all, short_videos};
 
 use crate::tiny::{SMALL, Tiny};
 
@@ -136,4 +136,44 @@ fn a_wrong_sheet_is_named() {
         error.contains("dataset.toml") && error.contains("naem"),
         "{error}"
     );
+}
+
+#[test]
+fn frames_of_several_sizes_are_resized_with_one_warning() {
+    let tiny = Tiny::new("set");
+    tiny.frames("train/a", 0, 6, "png");
+    for index in [2, 4] {
+        let picture = image::GrayImage::from_pixel(20, 16, image::Luma([9]));
+        picture
+            .save(tiny.root.join(format!("train/a/{index:03}.png")))
+            .unwrap();
+    }
+    let video = LoadedVideo::load(&tiny.open().unwrap().train[0], &SMALL).unwrap();
+    assert_eq!((video.frames(), video.runs.len()), (6, 1));
+    let warnings: Vec<_> = video
+        .warnings
+        .iter()
+        .filter(|w| w.contains("size"))
+        .collect();
+    assert_eq!(warnings.len(), 1, "{:?}", video.warnings);
+}
+
+#[test]
+fn short_videos_are_skipped_with_a_warning_unless_all_are() {
+    let tiny = Tiny::new("set");
+    tiny.frames("train/long", 0, 5, "png")
+        .frames("train/short", 0, 4, "png");
+    let videos = load_all(&tiny.open().unwrap().train, &SMALL).unwrap();
+    let warnings = short_videos(&videos, 4, 1).unwrap();
+    assert_eq!(warnings.len(), 1);
+    assert!(
+        warnings[0].contains("train/short is skipped"),
+        "{warnings:?}"
+    );
+    let error = short_videos(&videos, 4, 2).unwrap_err().to_string();
+    assert!(
+        error.contains("none of 2 videos holds a clip: it takes 9"),
+        "{error}"
+    );
+    assert!(short_videos(&[], 4, 1).is_err());
 }

@@ -124,6 +124,24 @@ fn the_first_by_precedence_is_used_and_the_others_are_listed() {
 }
 
 #[test]
+fn labels_that_are_named_come_first_and_the_others_are_listed() {
+    let tiny = two("set");
+    tiny.npy("testing/test_frame_mask/01.npy", &[0, 0, 0, 0])
+        .npy("testing/test_frame_mask/02.npy", &[1, 0, 1])
+        .copy("gt_v7.mat", "set.mat");
+    let set = tiny.open_with("./set.mat").unwrap();
+    assert_eq!(resolved(&set), EXPECTED);
+    let unused = set.labels.unwrap().unused;
+    assert_eq!(unused.len(), 1);
+    assert!(unused[0].ends_with("test_frame_mask"), "{unused:?}");
+    assert!(
+        set.warnings.join("").contains("has 2; they differ in 01"),
+        "{:?}",
+        set.warnings
+    );
+}
+
+#[test]
 fn the_hash_is_that_of_what_is_used() {
     let hash = |values: &[u8], stray: &[u8]| {
         let tiny = two("set");
