@@ -19,38 +19,87 @@ fn best(flops: f64, mut f: impl FnMut()) -> f64 {
 }
 
 fn main() {
-    let batch: usize = std::env::args().nth(1).map_or(1, |a| a.parse().expect("a batch size"));
+    let batch: usize = std::env::args()
+        .nth(1)
+        .map_or(1, |a| a.parse().expect("a batch size"));
     let isa = Isa::detect();
-    println!("{isa}, {} threads, batch {batch}", rayon::current_num_threads());
-    println!("{:>24} {:>9} {:>9} {:>9} {:>9} {:>9}", "", "direct", "(dense)", "winograd", "gradient", "winograd");
+    println!(
+        "{isa}, {} threads, batch {batch}",
+        rayon::current_num_threads()
+    );
+    println!(
+        "{:>24} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "", "direct", "(dense)", "winograd", "gradient", "winograd"
+    );
     for w in [16, 32] {
         let convs = [
-            (4, w, 128), (w, w, 128), (w, 2 * w, 64), (2 * w, 2 * w, 64), (2 * w, 4 * w, 32), (4 * w, 4 * w, 32),
-            (4 * w, 8 * w, 16), (8 * w, 8 * w, 16), (8 * w, 4 * w, 32), (4 * w, 2 * w, 64), (2 * w, w, 128), (w, 1, 128), (w, 3, 128),
+            (4, w, 128),
+            (w, w, 128),
+            (w, 2 * w, 64),
+            (2 * w, 2 * w, 64),
+            (2 * w, 4 * w, 32),
+            (4 * w, 4 * w, 32),
+            (4 * w, 8 * w, 16),
+            (8 * w, 8 * w, 16),
+            (8 * w, 4 * w, 32),
+            (4 * w, 2 * w, 64),
+            (2 * w, w, 128),
+            (w, 1, 128),
+            (w, 3, 128),
         ];
         for (cin, cout, size) in convs {
             let channels = Channels::new(cin, cout);
             let shape = Shape::new(batch, size, size, cin);
-            let weights: Vec<f32> = (0..channels.weights()).map(|i| (i % 7) as f32 * 0.01 - 0.03).collect();
-            let x: Vec<f32> = (0..shape.len()).map(|i| (i % 11) as f32 * 0.1 - 0.5).collect();
+            let weights: Vec<f32> = (0..channels.weights())
+                .map(|i| (i % 7) as f32 * 0.01 - 0.03)
+                .collect();
+            let x: Vec<f32> = (0..shape.len())
+                .map(|i| (i % 11) as f32 * 0.1 - 0.5)
+                .collect();
             let map = FeatureMap::from_view(View::dense(&x, shape));
             let mut out = FeatureMap::zeros(shape.with_channels(cout));
             let flops = 2.0 * (shape.pixels() * channels.weights()) as f64;
             let bias = vec![0.1; cout];
             let direct = PackedWeights::new(isa, Algorithm::Direct, &weights, channels);
-            let d = best(flops, || conv3x3(map.view(), &direct, Epilogue::bias_relu(&bias), out.view_mut()));
+            let d = best(flops, || {
+                conv3x3(
+                    map.view(),
+                    &direct,
+                    Epilogue::bias_relu(&bias),
+                    out.view_mut(),
+                )
+            });
             let mut dense_out = vec![0.0; shape.with_channels(cout).len()];
             let dd = best(flops, || {
                 let out = ViewMut::dense(&mut dense_out, shape.with_channels(cout));
-                conv3x3(View::dense(&x, shape), &direct, Epilogue::bias_relu(&bias), out);
+                conv3x3(
+                    View::dense(&x, shape),
+                    &direct,
+                    Epilogue::bias_relu(&bias),
+                    out,
+                );
             });
             let wino = PackedWeights::new(isa, Algorithm::Winograd, &weights, channels);
-            let wg = best(flops, || conv3x3(map.view(), &wino, Epilogue::bias_relu(&bias), out.view_mut()));
+            let wg = best(flops, || {
+                conv3x3(
+                    map.view(),
+                    &wino,
+                    Epilogue::bias_relu(&bias),
+                    out.view_mut(),
+                )
+            });
             let g = FeatureMap::from_view(View::dense(&dense_out, shape.with_channels(cout)));
             let mut gw = vec![0.0; channels.weights()];
-            let gd = best(flops, || conv3x3_weight_gradient(isa, Algorithm::Direct, map.view(), g.view(), &mut gw));
-            let gw = best(flops, || conv3x3_weight_gradient(isa, Algorithm::Winograd, map.view(), g.view(), &mut gw));
-            println!("{:>24} {d:>9.0} {dd:>9.0} {wg:>9.0} {gd:>9.0} {gw:>9.0}", format!("{cin} -> {cout} @ {size}"));
+            let gd = best(flops, || {
+                conv3x3_weight_gradient(isa, Algorithm::Direct, map.view(), g.view(), &mut gw)
+            });
+            let gw = best(flops, || {
+                conv3x3_weight_gradient(isa, Algorithm::Winograd, map.view(), g.view(), &mut gw)
+            });
+            println!(
+                "{:>24} {d:>9.0} {dd:>9.0} {wg:>9.0} {gd:>9.0} {gw:>9.0}",
+                format!("{cin} -> {cout} @ {size}")
+            );
         }
     }
 }

@@ -20,7 +20,11 @@ fn times(mut f: impl FnMut()) -> (f64, f64) {
 }
 
 fn main() {
-    println!("{}, {} threads; best / median of 15 runs", Isa::detect(), rayon::current_num_threads());
+    println!(
+        "{}, {} threads; best / median of 15 runs",
+        Isa::detect(),
+        rayon::current_num_threads()
+    );
     for width in [16, 32] {
         let config = NetworkConfig {
             frames: 4,
@@ -38,13 +42,23 @@ fn main() {
         let tensor = |name: &str| {
             let (_, shape) = shapes.iter().find(|(n, _)| n == name)?;
             let len: usize = shape.iter().product();
-            let scale = if shape.len() == 4 { (2.0 / (9 * shape[1]) as f32).sqrt() } else { 1.0 };
+            let scale = if shape.len() == 4 {
+                (2.0 / (9 * shape[1]) as f32).sqrt()
+            } else {
+                1.0
+            };
             let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
             let one = name.contains("norm") && (name.ends_with("weight") || name.ends_with("var"));
-            Some((0..len).map(|i| if one { 1.0 } else { value(i) * scale }).collect())
+            Some(
+                (0..len)
+                    .map(|i| if one { 1.0 } else { value(i) * scale })
+                    .collect(),
+            )
         };
         let frames = |batch: usize, size: usize, channels: usize| -> Vec<f32> {
-            (0..batch * size * size * channels).map(|i| ((i * 31) % 255) as f32 / 127.5 - 1.0).collect()
+            (0..batch * size * size * channels)
+                .map(|i| ((i * 31) % 255) as f32 / 127.5 - 1.0)
+                .collect()
         };
         for algorithm in [Algorithm::Direct, Algorithm::Fastest] {
             let mut net = Inference::new(&config, &tensor, algorithm).expect("a network");
@@ -56,16 +70,28 @@ fn main() {
                     batch as f64 / median * 1e3
                 );
             }
-            let losses = LossWeights { compactness: 0.1, separateness: 0.1, information: 0.01 };
-            let training = TrainingConfig { losses, detach_read: false };
+            let losses = LossWeights {
+                compactness: 0.1,
+                separateness: 0.1,
+                information: 0.01,
+            };
+            let training = TrainingConfig {
+                losses,
+                detach_read: false,
+            };
             let mut net = Training::new(&config, training, &tensor, algorithm).expect("a network");
             let (input, target) = (frames(8, 64, 4), frames(8, 64, 1));
             let (best, median) = times(|| {
                 net.step(&input, &target, 8, 64, 64).expect("a step");
                 net.update(&Adam::default(), 1e-4);
-                net.write(WriteRule { momentum: None, own_maximum: false });
+                net.write(WriteRule {
+                    momentum: None,
+                    own_maximum: false,
+                });
             });
-            println!("width {width} {algorithm:?}: train on 8 x 64 px: {best:.1} / {median:.1} ms a step");
+            println!(
+                "width {width} {algorithm:?}: train on 8 x 64 px: {best:.1} / {median:.1} ms a step"
+            );
         }
     }
 }

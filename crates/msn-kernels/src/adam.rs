@@ -17,7 +17,11 @@ pub struct Adam {
 
 impl Default for Adam {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        }
     }
 }
 
@@ -47,12 +51,17 @@ impl Adam {
             mean_square.len()
         );
         let correct = |beta: f64| 1.0 - beta.powf(f64::from(step));
-        let (w, m, v) = (SharedMut::new(weights), SharedMut::new(mean), SharedMut::new(mean_square));
+        let (w, m, v) = (
+            SharedMut::new(weights),
+            SharedMut::new(mean),
+            SharedMut::new(mean_square),
+        );
         for_each_task(len.div_ceil(SLICE), |task| {
             let at = task * SLICE;
             let len = SLICE.min(len - at);
             // SAFETY: slices of different tasks do not overlap.
-            let (weights, mean, mean_square) = unsafe { (w.part(at, len), m.part(at, len), v.part(at, len)) };
+            let (weights, mean, mean_square) =
+                unsafe { (w.part(at, len), m.part(at, len), v.part(at, len)) };
             isa.run(Step {
                 weights,
                 gradient: &gradient[at..at + len],
@@ -99,8 +108,16 @@ impl Kernel for Step<'_> {
                 let g = load(s, self.gradient.as_ptr().add(i), n);
                 let m = load(s, self.mean.as_ptr().add(i), n);
                 let v = load(s, self.mean_square.as_ptr().add(i), n);
-                let m = s.fma(m, s.splat(self.beta1), s.mul(g, s.splat(self.one_less_beta1)));
-                let v = s.fma(v, s.splat(self.beta2), s.mul(s.mul(g, g), s.splat(self.one_less_beta2)));
+                let m = s.fma(
+                    m,
+                    s.splat(self.beta1),
+                    s.mul(g, s.splat(self.one_less_beta1)),
+                );
+                let v = s.fma(
+                    v,
+                    s.splat(self.beta2),
+                    s.mul(s.mul(g, g), s.splat(self.one_less_beta2)),
+                );
                 let root = s.add(s.div(s.sqrt(v), s.splat(self.root)), s.splat(self.epsilon));
                 let w = load(s, self.weights.as_ptr().add(i), n);
                 let w = s.fnma(s.splat(self.rate), s.div(m, root), w);

@@ -48,8 +48,15 @@ impl PackedItems {
     /// # Panics
     /// If the length is not `count * features`, or one of them is 0.
     pub fn new(isa: Isa, items: &[f32], count: usize, features: usize) -> Self {
-        assert!(count > 0 && features > 0, "a pool of {count} items with {features} features");
-        assert_eq!(items.len(), count * features, "the length of {count} items with {features} features");
+        assert!(
+            count > 0 && features > 0,
+            "a pool of {count} items with {features} features"
+        );
+        assert_eq!(
+            items.len(),
+            count * features,
+            "the length of {count} items with {features} features"
+        );
         let mut turned = vec![0.0; items.len()];
         for (i, item) in items.chunks_exact(features).enumerate() {
             for (d, v) in item.iter().enumerate() {
@@ -108,17 +115,44 @@ pub struct Readings<'a> {
 /// If shapes do not fit together, the temperature is not positive, or `top_k` exceeds the items.
 pub fn read_items(features: View<'_>, items: &PackedItems, how: Addressing, to: Readings<'_>) {
     let shape = features.shape();
-    assert_eq!(shape.channels, items.features, "features of {shape:?} and of the items");
-    assert!(how.temperature > 0.0, "the temperature is {}", how.temperature);
-    assert!(how.top_k <= items.count, "top_k is {} of {} items", how.top_k, items.count);
-    let Readings { mut queries, mut read, mut addresses, mut similarities, mut distances } = to;
+    assert_eq!(
+        shape.channels, items.features,
+        "features of {shape:?} and of the items"
+    );
+    assert!(
+        how.temperature > 0.0,
+        "the temperature is {}",
+        how.temperature
+    );
+    assert!(
+        how.top_k <= items.count,
+        "top_k is {} of {} items",
+        how.top_k,
+        items.count
+    );
+    let Readings {
+        mut queries,
+        mut read,
+        mut addresses,
+        mut similarities,
+        mut distances,
+    } = to;
     let by_item = shape.with_channels(items.count);
-    for (view, expected) in
-        [(&queries, shape), (&read, shape), (&addresses, by_item), (&similarities, by_item)]
-    {
-        assert!(view.as_ref().is_none_or(|v| v.shape() == expected), "an output that is not {expected:?}");
+    for (view, expected) in [
+        (&queries, shape),
+        (&read, shape),
+        (&addresses, by_item),
+        (&similarities, by_item),
+    ] {
+        assert!(
+            view.as_ref().is_none_or(|v| v.shape() == expected),
+            "an output that is not {expected:?}"
+        );
     }
-    assert!(distances.as_ref().is_none_or(|d| d.len() == shape.pixels()), "distances for {shape:?}");
+    assert!(
+        distances.as_ref().is_none_or(|d| d.len() == shape.pixels()),
+        "distances for {shape:?}"
+    );
 
     let queries = queries.as_mut().map(ViewMut::shared);
     let read = read.as_mut().map(ViewMut::shared);
@@ -133,7 +167,15 @@ pub fn read_items(features: View<'_>, items: &PackedItems, how: Addressing, to: 
         let mut table = Scratch::take(shape.width * wide);
         for y in strip.y..strip.y + strip.rows {
             let row = features.ptr(strip.image, y, 0);
-            multiply(isa, &items.compare, row, features.pixel_stride(), table.as_mut_ptr(), wide, shape.width);
+            multiply(
+                isa,
+                &items.compare,
+                row,
+                features.pixel_stride(),
+                table.as_mut_ptr(),
+                wide,
+                shape.width,
+            );
             let first = (strip.image * shape.height + y) * shape.width;
             // SAFETY: the rows of a strip are written by its task alone; shapes were compared.
             unsafe {
@@ -147,12 +189,21 @@ pub fn read_items(features: View<'_>, items: &PackedItems, how: Addressing, to: 
                     wide,
                     queries: queries.map(|q| (q.ptr(strip.image, y, 0), q.pixel_stride())),
                     addresses: addresses.map(|a| (a.ptr(strip.image, y, 0), a.pixel_stride())),
-                    similarities: similarities.map(|a| (a.ptr(strip.image, y, 0), a.pixel_stride())),
+                    similarities: similarities
+                        .map(|a| (a.ptr(strip.image, y, 0), a.pixel_stride())),
                     distances: distances.map(|d| d.part(first, shape.width)),
                 });
                 if let Some(read) = read {
                     let to = read.ptr(strip.image, y, 0);
-                    multiply(isa, &items.read, table.as_ptr(), wide, to, read.pixel_stride(), shape.width);
+                    multiply(
+                        isa,
+                        &items.read,
+                        table.as_ptr(),
+                        wide,
+                        to,
+                        read.pixel_stride(),
+                        shape.width,
+                    );
                 }
             }
         }
@@ -243,7 +294,9 @@ impl Kernel for Address<'_> {
             let threshold = if self.how.top_k > 0 && self.how.top_k < count {
                 sorted.clear();
                 sorted.extend_from_slice(&row[..count]);
-                *sorted.select_nth_unstable_by(self.how.top_k - 1, |a, b| b.total_cmp(a)).1
+                *sorted
+                    .select_nth_unstable_by(self.how.top_k - 1, |a, b| b.total_cmp(a))
+                    .1
             } else {
                 f32::NEG_INFINITY
             };
@@ -317,7 +370,14 @@ unsafe fn similarity<S: Simd>(s: S, row: &mut [f32], count: usize, factor: f32) 
 /// # Safety
 /// `row` is whole vectors and holds `count` values.
 #[inline(always)]
-unsafe fn softmax<S: Simd>(s: S, row: &mut [f32], count: usize, best: f32, threshold: f32, scale: f32) {
+unsafe fn softmax<S: Simd>(
+    s: S,
+    row: &mut [f32],
+    count: usize,
+    best: f32,
+    threshold: f32,
+    scale: f32,
+) {
     let (best, threshold, scale) = (s.splat(best), s.splat(threshold), s.splat(scale));
     let mut sum = s.zero();
     let mut i = 0;

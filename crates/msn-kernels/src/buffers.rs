@@ -18,7 +18,10 @@ pub(crate) struct AlignedBuf {
 
 impl AlignedBuf {
     pub(crate) fn zeroed(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)], len }
+        Self {
+            lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)],
+            len,
+        }
     }
 
     /// Makes the length `len`; what it holds is then unspecified, though initialised.

@@ -43,12 +43,18 @@ pub struct Epilogue<'a> {
 impl<'a> Epilogue<'a> {
     /// Adds `bias` alone.
     pub const fn bias(bias: &'a [f32]) -> Self {
-        Self { bias: Some(bias), relu: false }
+        Self {
+            bias: Some(bias),
+            relu: false,
+        }
     }
 
     /// Adds `bias`, then takes the positive part.
     pub const fn bias_relu(bias: &'a [f32]) -> Self {
-        Self { bias: Some(bias), relu: true }
+        Self {
+            bias: Some(bias),
+            relu: true,
+        }
     }
 }
 
@@ -94,7 +100,12 @@ impl PackedWeights {
     ///
     /// # Panics
     /// As for [`PackedWeights::new`].
-    pub fn for_input_gradient(isa: Isa, algorithm: Algorithm, hwio: &[f32], channels: Channels) -> Self {
+    pub fn for_input_gradient(
+        isa: Isa,
+        algorithm: Algorithm,
+        hwio: &[f32],
+        channels: Channels,
+    ) -> Self {
         let swapped = Channels::new(channels.output, channels.input);
         let mut packed = Self::zeros(isa, algorithm, swapped, Direction::InputGradient);
         packed.replace(hwio);
@@ -102,7 +113,10 @@ impl PackedWeights {
     }
 
     fn zeros(isa: Isa, algorithm: Algorithm, channels: Channels, direction: Direction) -> Self {
-        assert!(channels.input > 0 && channels.output > 0, "a convolution without channels: {channels:?}");
+        assert!(
+            channels.input > 0 && channels.output > 0,
+            "a convolution without channels: {channels:?}"
+        );
         let kind = if algorithm.is_winograd(channels) {
             Kind::Winograd(Winograd::zeros(isa, channels))
         } else if Narrow::pays(isa, channels) {
@@ -110,7 +124,12 @@ impl PackedWeights {
         } else {
             Kind::Panels(Panels::zeros(isa, channels, TAPS))
         };
-        Self { isa, channels, direction, kind }
+        Self {
+            isa,
+            channels,
+            direction,
+            kind,
+        }
     }
 
     /// Packs other weights of the same convolution, `[3, 3, Cin, Cout]`, in the memory of these.
@@ -122,7 +141,10 @@ impl PackedWeights {
         let (hwio, order) = match self.direction {
             Direction::Forward => (hwio, &PLAIN),
             Direction::InputGradient => {
-                swapped = swap_channels(hwio, Channels::new(self.channels.output, self.channels.input));
+                swapped = swap_channels(
+                    hwio,
+                    Channels::new(self.channels.output, self.channels.input),
+                );
                 (&*swapped, &TURNED)
             }
         };
@@ -159,11 +181,23 @@ impl PackedWeights {
 ///
 /// # Panics
 /// If the shapes of input, output, weights and bias do not fit together.
-pub fn conv3x3(input: View<'_>, weights: &PackedWeights, epilogue: Epilogue<'_>, mut output: ViewMut<'_>) {
+pub fn conv3x3(
+    input: View<'_>,
+    weights: &PackedWeights,
+    epilogue: Epilogue<'_>,
+    mut output: ViewMut<'_>,
+) {
     let shape = input.shape();
     let channels = weights.channels;
-    assert_eq!(shape.channels, channels.input, "input channels of {shape:?} and of the weights {channels:?}");
-    assert_eq!(output.shape(), shape.with_channels(channels.output), "the output of {channels:?} on {shape:?}");
+    assert_eq!(
+        shape.channels, channels.input,
+        "input channels of {shape:?} and of the weights {channels:?}"
+    );
+    assert_eq!(
+        output.shape(),
+        shape.with_channels(channels.output),
+        "the output of {channels:?} on {shape:?}"
+    );
     if let Some(bias) = epilogue.bias {
         assert_eq!(bias.len(), channels.output, "the length of the bias");
     }
@@ -212,7 +246,9 @@ fn direct(input: View<'_>, panels: &Panels, epilogue: Epilogue<'_>, mut output: 
                     weights: panels.weights(panel).as_ptr(),
                     vectors: panel.vectors,
                     channels: panel.channels,
-                    bias: epilogue.bias.map(|b| &b[panel.first..panel.first + panel.channels]),
+                    bias: epilogue
+                        .bias
+                        .map(|b| &b[panel.first..panel.first + panel.channels]),
                     relu: epilogue.relu,
                     output: out.ptr(n, y, 0).add(panel.first),
                     output_row: out.row_stride(),

@@ -34,7 +34,9 @@ impl Gather<'_> {
     /// pixels for writing `channels` floats, by this call alone.
     #[inline]
     pub(crate) unsafe fn run(self, isa: Isa) {
-        debug_assert!((1..=2).contains(&self.vectors) && self.channels <= self.vectors * isa.lanes());
+        debug_assert!(
+            (1..=2).contains(&self.vectors) && self.channels <= self.vectors * isa.lanes()
+        );
         debug_assert!(self.channels > (self.vectors - 1) * isa.lanes());
         debug_assert!(self.bias.is_none_or(|b| b.len() == self.channels));
         isa.run(self);
@@ -46,7 +48,11 @@ impl Kernel for Gather<'_> {
     fn run<S: Simd>(self, s: S) {
         // SAFETY: `Gather::run` is the only way here and has the promise.
         unsafe {
-            if self.vectors == 2 { rows::<S, 2>(s, &self) } else { rows::<S, 1>(s, &self) }
+            if self.vectors == 2 {
+                rows::<S, 2>(s, &self)
+            } else {
+                rows::<S, 1>(s, &self)
+            }
         }
     }
 }
@@ -97,7 +103,15 @@ unsafe fn tiles<S: Simd, const P: usize, const NV: usize>(
         unsafe {
             let input = g.input.add(y * g.input_row + x * g.input_pixel);
             let mut acc = [[s.zero(); NV]; P];
-            accumulate(s, &mut acc, input, g.input_pixel, g.taps, g.input_channels, g.weights);
+            accumulate(
+                s,
+                &mut acc,
+                input,
+                g.input_pixel,
+                g.taps,
+                g.input_channels,
+                g.weights,
+            );
             let output = g.output.add(y * g.output_row + x * g.output_pixel);
             store(s, &acc, bias, g.relu, output, g.output_pixel, g.channels);
         }
@@ -164,7 +178,11 @@ unsafe fn store<S: Simd, const P: usize, const NV: usize>(
             unsafe {
                 let to = output.add(p * pixel + v * S::LANES);
                 let left = channels - v * S::LANES;
-                if left >= S::LANES { s.store(to, x) } else { s.store_first(to, x, left) }
+                if left >= S::LANES {
+                    s.store(to, x)
+                } else {
+                    s.store_first(to, x, left)
+                }
             }
         }
     }

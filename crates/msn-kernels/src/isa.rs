@@ -169,7 +169,15 @@ pub(crate) trait Simd: Copy {
         let r = self.fnma(n, self.splat(0.693_359_4), x);
         let r = self.fnma(n, self.splat(-2.121_944_4e-4), r);
         let mut p = self.splat(1.987_569_1e-4);
-        for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5, 1.0, 1.0] {
+        for c in [
+            1.398_2e-3,
+            8.333_452e-3,
+            4.166_579_6e-2,
+            0.166_666_65,
+            0.5,
+            1.0,
+            1.0,
+        ] {
             p = self.fma(p, r, self.splat(c));
         }
         self.scale_by_power_of_two(p, n)
@@ -220,12 +228,24 @@ mod tests {
         for isa in Isa::available() {
             let mut exp = AlignedBuf::zeroed(x.len());
             let mut tanh = AlignedBuf::zeroed(x.len());
-            isa.run(Map { x: &x, exp: &mut exp, tanh: &mut tanh });
+            isa.run(Map {
+                x: &x,
+                exp: &mut exp,
+                tanh: &mut tanh,
+            });
             for (i, &x) in x.iter().enumerate() {
                 let e = f64::from(x).exp();
-                assert!((f64::from(exp[i]) - e).abs() <= 4e-7 * e, "{isa} exp {x}: {}", exp[i]);
+                assert!(
+                    (f64::from(exp[i]) - e).abs() <= 4e-7 * e,
+                    "{isa} exp {x}: {}",
+                    exp[i]
+                );
                 let t = f64::from(x).tanh();
-                assert!((f64::from(tanh[i]) - t).abs() <= 3e-7, "{isa} tanh {x}: {}", tanh[i]);
+                assert!(
+                    (f64::from(tanh[i]) - t).abs() <= 3e-7,
+                    "{isa} tanh {x}: {}",
+                    tanh[i]
+                );
             }
         }
     }

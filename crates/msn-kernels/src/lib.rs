@@ -22,15 +22,19 @@ mod winograd;
 
 pub use adam::Adam;
 pub use address::{
-    Addressing, Lookup, LossWeights, PackedItems, PoolLosses, Readings, WriteRule, read_items, write_items,
+    Addressing, Lookup, LossWeights, PackedItems, PoolLosses, Readings, WriteRule, read_items,
+    write_items,
 };
 pub use conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 pub use isa::Isa;
 pub use loss::squared_error_of_tanh;
 pub use max_pool::{max_pool2, max_pool2_backward};
-pub use network::{Inference, KernelError, Losses, NetworkConfig, Output, Training, TrainingConfig};
+pub use network::{
+    Inference, KernelError, Losses, NetworkConfig, Output, Training, TrainingConfig,
+};
 pub use norm::{
-    Affine, Moments, NormGradient, apply_affine, batch_norm_backward, channel_sums, moments, tanh_in_place,
+    Affine, Moments, NormGradient, apply_affine, batch_norm_backward, channel_sums, moments,
+    tanh_in_place,
 };
 pub use outer::{conv3x3_weight_gradient, up_conv3x3_weight_gradient};
 pub use up::{PackedUpGradient, PackedUpWeights, up_conv3x3, up_conv3x3_input_gradient};

@@ -8,7 +8,12 @@ use crate::view::{View, ViewMut};
 ///
 /// # Panics
 /// If the shapes differ.
-pub fn squared_error_of_tanh(isa: Isa, prediction: View<'_>, target: View<'_>, mut gradient: ViewMut<'_>) -> f64 {
+pub fn squared_error_of_tanh(
+    isa: Isa,
+    prediction: View<'_>,
+    target: View<'_>,
+    mut gradient: ViewMut<'_>,
+) -> f64 {
     let shape = prediction.shape();
     assert_eq!(target.shape(), shape, "the target");
     assert_eq!(gradient.shape(), shape, "the gradient");
@@ -18,17 +23,28 @@ pub fn squared_error_of_tanh(isa: Isa, prediction: View<'_>, target: View<'_>, m
         let mut sum = 0.0;
         for y in strip.y..strip.y + strip.rows {
             for x in 0..shape.width {
-                let (p, t) = (prediction.ptr(strip.image, y, x), target.ptr(strip.image, y, x));
+                let (p, t) = (
+                    prediction.ptr(strip.image, y, x),
+                    target.ptr(strip.image, y, x),
+                );
                 // Where no pixel has gaps, a row is one long pixel.
-                let whole = [prediction.pixel_stride(), target.pixel_stride(), out.pixel_stride()]
-                    .iter()
-                    .all(|&stride| stride == shape.channels);
+                let whole = [
+                    prediction.pixel_stride(),
+                    target.pixel_stride(),
+                    out.pixel_stride(),
+                ]
+                .iter()
+                .all(|&stride| stride == shape.channels);
                 isa.run(Values {
                     prediction: p,
                     target: t,
                     // SAFETY: the rows of a strip are written by its task alone.
                     gradient: unsafe { out.ptr(strip.image, y, x) },
-                    len: if whole { shape.width * shape.channels } else { shape.channels },
+                    len: if whole {
+                        shape.width * shape.channels
+                    } else {
+                        shape.channels
+                    },
                     factor: (2.0 / count) as f32,
                     sum: &mut sum,
                 });

@@ -47,10 +47,24 @@ impl Kernel for Forward {
             for x in 0..self.columns {
                 // SAFETY: both rows have 2 `columns` pixels, the output `columns`.
                 unsafe {
-                    let (left, right) = (2 * x * self.input_pixel + c, (2 * x + 1) * self.input_pixel + c);
-                    let upper = s.max(load(s, self.upper.add(left), n), load(s, self.upper.add(right), n));
-                    let lower = s.max(load(s, self.lower.add(left), n), load(s, self.lower.add(right), n));
-                    store(s, self.output.add(x * self.output_pixel + c), s.max(upper, lower), n);
+                    let (left, right) = (
+                        2 * x * self.input_pixel + c,
+                        (2 * x + 1) * self.input_pixel + c,
+                    );
+                    let upper = s.max(
+                        load(s, self.upper.add(left), n),
+                        load(s, self.upper.add(right), n),
+                    );
+                    let lower = s.max(
+                        load(s, self.lower.add(left), n),
+                        load(s, self.lower.add(right), n),
+                    );
+                    store(
+                        s,
+                        self.output.add(x * self.output_pixel + c),
+                        s.max(upper, lower),
+                        n,
+                    );
                 }
             }
             c += n;
@@ -63,20 +77,41 @@ impl Kernel for Forward {
 ///
 /// # Panics
 /// If the shapes do not fit together.
-pub fn max_pool2_backward(isa: Isa, input: View<'_>, gradient: View<'_>, mut input_gradient: ViewMut<'_>) {
+pub fn max_pool2_backward(
+    isa: Isa,
+    input: View<'_>,
+    gradient: View<'_>,
+    mut input_gradient: ViewMut<'_>,
+) {
     let shape = gradient.shape();
-    assert_eq!(shape, input.shape().halved(), "the gradient of the output of max_pool2");
-    assert_eq!(input_gradient.shape(), input.shape(), "the gradient of the input of max_pool2");
+    assert_eq!(
+        shape,
+        input.shape().halved(),
+        "the gradient of the output of max_pool2"
+    );
+    assert_eq!(
+        input_gradient.shape(),
+        input.shape(),
+        "the gradient of the input of max_pool2"
+    );
     let out = input_gradient.shared();
     Strips::new(shape).for_each(|strip| {
         for y in strip.y..strip.y + strip.rows {
             isa.run(Backward {
-                input: [input.ptr(strip.image, 2 * y, 0), input.ptr(strip.image, 2 * y + 1, 0)],
+                input: [
+                    input.ptr(strip.image, 2 * y, 0),
+                    input.ptr(strip.image, 2 * y + 1, 0),
+                ],
                 input_pixel: input.pixel_stride(),
                 gradient: gradient.ptr(strip.image, y, 0),
                 gradient_pixel: gradient.pixel_stride(),
                 // SAFETY: the two rows below an output row are written by its task alone.
-                output: unsafe { [out.ptr(strip.image, 2 * y, 0), out.ptr(strip.image, 2 * y + 1, 0)] },
+                output: unsafe {
+                    [
+                        out.ptr(strip.image, 2 * y, 0),
+                        out.ptr(strip.image, 2 * y + 1, 0),
+                    ]
+                },
                 output_pixel: out.pixel_stride(),
                 columns: shape.width,
                 channels: shape.channels,

@@ -28,7 +28,11 @@ impl Narrow {
 
     pub(crate) fn zeros(isa: Isa, channels: Channels) -> Self {
         let wide = channels.input.next_multiple_of(isa.lanes());
-        Self { isa, channels, data: AlignedBuf::zeroed(channels.output * TAPS * wide) }
+        Self {
+            isa,
+            channels,
+            data: AlignedBuf::zeroed(channels.output * TAPS * wide),
+        }
     }
 
     /// Replaces the weights.
@@ -117,7 +121,10 @@ impl Rows<'_> {
             let mut acc = [s.zero(); P];
             // SAFETY: taps of pixels x..x+P lie in the window; weights have `wide` floats a tap.
             unsafe {
-                let corner = self.window.start.add(y * self.window.row + x * self.window.pixel);
+                let corner = self
+                    .window
+                    .start
+                    .add(y * self.window.row + x * self.window.pixel);
                 let weights = self.weights.as_ptr().add(o * TAPS * wide);
                 for tap in 0..TAPS {
                     let from = corner.add(tap / 3 * self.window.row + tap % 3 * self.window.pixel);
@@ -143,7 +150,9 @@ impl Rows<'_> {
                     if self.epilogue.relu && v < 0.0 {
                         v = 0.0;
                     }
-                    *self.output.add(y * self.output_row + (x + p) * self.output_pixel + o) = v;
+                    *self
+                        .output
+                        .add(y * self.output_row + (x + p) * self.output_pixel + o) = v;
                 }
             }
         }

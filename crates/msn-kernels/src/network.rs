@@ -67,7 +67,9 @@ pub enum KernelError {
         name: String,
     },
     /// A tensor has another size than the configuration asks for.
-    #[error("tensor {name} has {found} values, the configuration asks for {expected}; check width, frames, channels, items and pools")]
+    #[error(
+        "tensor {name} has {found} values, the configuration asks for {expected}; check width, frames, channels, items and pools"
+    )]
     TensorSize {
         /// Its name.
         name: String,
@@ -77,7 +79,9 @@ pub enum KernelError {
         found: usize,
     },
     /// Pictures that can't be halved three times.
-    #[error("pictures are {height} x {width}, but sides are multiples of {MULTIPLE} and at least {MULTIPLE}; resize them")]
+    #[error(
+        "pictures are {height} x {width}, but sides are multiples of {MULTIPLE} and at least {MULTIPLE}; resize them"
+    )]
     PictureSize {
         /// Rows.
         height: usize,
@@ -104,8 +108,18 @@ impl NetworkConfig {
     /// # Errors
     /// [`KernelError::Config`] with the setting's name.
     pub fn check(&self) -> Result<(), KernelError> {
-        let error = |setting, value: String, expected| Err(KernelError::Config { setting, value, expected });
-        for (setting, value) in [("frames", self.frames), ("channels", self.channels), ("width", self.width)] {
+        let error = |setting, value: String, expected| {
+            Err(KernelError::Config {
+                setting,
+                value,
+                expected,
+            })
+        };
+        for (setting, value) in [
+            ("frames", self.frames),
+            ("channels", self.channels),
+            ("width", self.width),
+        ] {
             if value == 0 {
                 return error(setting, value.to_string(), "it is at least 1");
             }
@@ -114,14 +128,26 @@ impl NetworkConfig {
             return error("items", self.items.to_string(), "a pool has at least 2");
         }
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            return error("temperature", self.temperature.to_string(), "it is positive and finite");
+            return error(
+                "temperature",
+                self.temperature.to_string(),
+                "it is positive and finite",
+            );
         }
         if self.top_k > self.items {
-            return error("top_k", self.top_k.to_string(), "it is at most the number of items");
+            return error(
+                "top_k",
+                self.top_k.to_string(),
+                "it is at most the number of items",
+            );
         }
         let ascending = self.pools.windows(2).all(|p| p[0] < p[1]);
         if !ascending || self.pools.iter().any(|p| !(1..=3).contains(p)) {
-            return error("pools", format!("{:?}", self.pools), "they are some of 1, 2, 3 in this order");
+            return error(
+                "pools",
+                format!("{:?}", self.pools),
+                "they are some of 1, 2, 3 in this order",
+            );
         }
         Ok(())
     }
@@ -130,11 +156,24 @@ impl NetworkConfig {
     /// `num_batches_tracked`).
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let mut all = Vec::new();
-        let blocks = (1..=LEVELS).flat_map(|l| [Layer::encoder(self, l), Layer::decoder(self, l)].concat());
-        for layer in blocks.chain((2..=LEVELS).map(|l| Layer::up(self, l))).chain([Layer::last(self)]) {
-            let Layer { name, norm, channels, up } = layer;
+        let blocks =
+            (1..=LEVELS).flat_map(|l| [Layer::encoder(self, l), Layer::decoder(self, l)].concat());
+        for layer in blocks
+            .chain((2..=LEVELS).map(|l| Layer::up(self, l)))
+            .chain([Layer::last(self)])
+        {
+            let Layer {
+                name,
+                norm,
+                channels,
+                up,
+            } = layer;
             let (input, output) = (channels.input, channels.output);
-            let shape = if up { vec![input, output, 3, 3] } else { vec![output, input, 3, 3] };
+            let shape = if up {
+                vec![input, output, 3, 3]
+            } else {
+                vec![output, input, 3, 3]
+            };
             all.push((format!("{name}.weight"), shape));
             all.push((format!("{name}.bias"), vec![output]));
             for part in ["weight", "bias", "running_mean", "running_var"] {
@@ -144,7 +183,10 @@ impl NetworkConfig {
             }
         }
         for &pool in &self.pools {
-            all.push((layers::items_name(pool), vec![self.items, self.item_features(pool)]));
+            all.push((
+                layers::items_name(pool),
+                vec![self.items, self.item_features(pool)],
+            ));
         }
         all
     }
@@ -175,7 +217,12 @@ impl NetworkConfig {
 
     /// Channels that the decoder's block at `level` reads: what is handed on, then what comes up.
     pub(crate) fn joined(&self, level: usize) -> usize {
-        self.handed_on(level) + if level < LEVELS { self.features(level) } else { 0 }
+        self.handed_on(level)
+            + if level < LEVELS {
+                self.features(level)
+            } else {
+                0
+            }
     }
 
     /// Checks pictures and gives the input's shape.
@@ -186,13 +233,22 @@ impl NetworkConfig {
         height: usize,
         width: usize,
     ) -> Result<Shape, KernelError> {
-        if height == 0 || width == 0 || !height.is_multiple_of(MULTIPLE) || !width.is_multiple_of(MULTIPLE) {
+        if height == 0
+            || width == 0
+            || !height.is_multiple_of(MULTIPLE)
+            || !width.is_multiple_of(MULTIPLE)
+        {
             return Err(KernelError::PictureSize { height, width });
         }
         let shape = Shape::new(batch, height, width, self.frames * self.channels);
         if input.len() != shape.len() {
             let (expected, found) = (shape.len(), input.len());
-            return Err(KernelError::InputSize { what: "the input", shape, expected, found });
+            return Err(KernelError::InputSize {
+                what: "the input",
+                shape,
+                expected,
+                found,
+            });
         }
         Ok(shape)
     }
@@ -203,9 +259,15 @@ pub(crate) struct Tensors<'a>(pub(crate) &'a dyn Fn(&str) -> Option<Vec<f32>>);
 
 impl Tensors<'_> {
     pub(crate) fn get(&self, name: &str, expected: usize) -> Result<Vec<f32>, KernelError> {
-        let tensor = (self.0)(name).ok_or_else(|| KernelError::MissingTensor { name: name.to_owned() })?;
+        let tensor = (self.0)(name).ok_or_else(|| KernelError::MissingTensor {
+            name: name.to_owned(),
+        })?;
         if tensor.len() != expected {
-            return Err(KernelError::TensorSize { name: name.to_owned(), expected, found: tensor.len() });
+            return Err(KernelError::TensorSize {
+                name: name.to_owned(),
+                expected,
+                found: tensor.len(),
+            });
         }
         Ok(tensor)
     }

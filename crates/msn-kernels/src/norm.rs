@@ -19,7 +19,10 @@ impl Moments {
     /// The variance divided by pixels - 1, which running statistics hold.
     pub fn unbiased_variance(&self, pixels: usize) -> Vec<f32> {
         let factor = pixels as f64 / pixels.saturating_sub(1).max(1) as f64;
-        self.variance.iter().map(|&v| (f64::from(v) * factor) as f32).collect()
+        self.variance
+            .iter()
+            .map(|&v| (f64::from(v) * factor) as f32)
+            .collect()
     }
 
     /// What normalisation multiplies and adds: `gamma / sqrt(variance + epsilon)` and
@@ -35,11 +38,16 @@ impl Moments {
             gamma.len(),
             beta.len()
         );
-        let mut affine = Affine { scale: Vec::with_capacity(channels), shift: Vec::with_capacity(channels) };
+        let mut affine = Affine {
+            scale: Vec::with_capacity(channels),
+            shift: Vec::with_capacity(channels),
+        };
         for c in 0..channels {
             let scale = f64::from(gamma[c]) / (f64::from(self.variance[c]) + epsilon).sqrt();
             affine.scale.push(scale as f32);
-            affine.shift.push((f64::from(beta[c]) - f64::from(self.mean[c]) * scale) as f32);
+            affine
+                .shift
+                .push((f64::from(beta[c]) - f64::from(self.mean[c]) * scale) as f32);
         }
         affine
     }
@@ -81,7 +89,10 @@ pub fn moments(isa: Isa, input: View<'_>) -> Moments {
         });
     });
     // Chan's formula for joining two sets, in f64.
-    let mut result = Moments { mean: vec![0.0; channels], variance: vec![0.0; channels] };
+    let mut result = Moments {
+        mean: vec![0.0; channels],
+        variance: vec![0.0; channels],
+    };
     for c in 0..channels {
         let (mut count, mut mean, mut squares) = (0.0_f64, 0.0_f64, 0.0_f64);
         for (i, part) in parts.chunks_exact(2 * channels).enumerate() {
@@ -129,7 +140,9 @@ impl Kernel for StripMoments<'_> {
                 let mut row = s.zero();
                 for x in 0..r.columns {
                     // SAFETY: a pixel of the rows.
-                    row = s.add(row, unsafe { load(s, r.start.add(y * r.row + x * r.pixel + c), n) });
+                    row = s.add(row, unsafe {
+                        load(s, r.start.add(y * r.row + x * r.pixel + c), n)
+                    });
                 }
                 sum = s.add(sum, row);
             }
@@ -152,7 +165,12 @@ impl Kernel for StripMoments<'_> {
             // SAFETY: `n` values are left in both slices.
             unsafe {
                 store(s, self.mean.as_mut_ptr().add(c), s.add(mean, correction), n);
-                store(s, self.squares.as_mut_ptr().add(c), s.max(squares, s.zero()), n);
+                store(
+                    s,
+                    self.squares.as_mut_ptr().add(c),
+                    s.max(squares, s.zero()),
+                    n,
+                );
             }
             c += n;
         }
@@ -163,7 +181,13 @@ impl Kernel for StripMoments<'_> {
 ///
 /// # Panics
 /// If shapes or lengths differ.
-pub fn apply_affine(isa: Isa, input: View<'_>, affine: &Affine, relu: bool, mut output: ViewMut<'_>) {
+pub fn apply_affine(
+    isa: Isa,
+    input: View<'_>,
+    affine: &Affine,
+    relu: bool,
+    mut output: ViewMut<'_>,
+) {
     let shape = input.shape();
     assert_eq!(output.shape(), shape, "the output of an affine map");
     affine.check(shape.channels);
@@ -264,9 +288,16 @@ pub fn batch_norm_backward(
 ) -> NormGradient {
     let shape = input.shape();
     let channels = shape.channels;
-    assert_eq!(gradient.shape(), shape, "the gradient of a normalisation's output");
+    assert_eq!(
+        gradient.shape(),
+        shape,
+        "the gradient of a normalisation's output"
+    );
     affine.check(channels);
-    assert!(moments.mean.len() == channels && moments.variance.len() == channels, "moments of other channels");
+    assert!(
+        moments.mean.len() == channels && moments.variance.len() == channels,
+        "moments of other channels"
+    );
     let strips = Strips::new(shape);
     let mut parts = vec![0.0; strips.count() * 2 * channels];
     let shared = SharedMut::new(&mut parts);
@@ -296,7 +327,10 @@ pub fn batch_norm_backward(
             products,
         });
     });
-    let mut result = NormGradient { gamma: Vec::with_capacity(channels), beta: Vec::with_capacity(channels) };
+    let mut result = NormGradient {
+        gamma: Vec::with_capacity(channels),
+        beta: Vec::with_capacity(channels),
+    };
     let pixels = shape.pixels().max(1) as f64;
     // The gradient of the input is scale * g - offset - slope * (x - mean).
     let mut coefficients = Scratch::take(2 * channels);
@@ -433,7 +467,11 @@ impl Kernel for StripGradient<'_> {
 pub fn channel_sums(isa: Isa, input: View<'_>) -> Vec<f32> {
     let shape = input.shape();
     let pixels = shape.pixels() as f64;
-    moments(isa, input).mean.iter().map(|&m| (f64::from(m) * pixels) as f32).collect()
+    moments(isa, input)
+        .mean
+        .iter()
+        .map(|&m| (f64::from(m) * pixels) as f32)
+        .collect()
 }
 
 /// tanh of every value, in place.
@@ -467,8 +505,11 @@ impl Kernel for Tanh {
         let r = self.rows;
         for y in 0..r.rows {
             // Where pixels touch, a row is one long vector.
-            let (count, len) =
-                if r.pixel == r.channels { (1, r.columns * r.channels) } else { (r.columns, r.channels) };
+            let (count, len) = if r.pixel == r.channels {
+                (1, r.columns * r.channels)
+            } else {
+                (r.columns, r.channels)
+            };
             for x in 0..count {
                 let mut i = 0;
                 while i < len {

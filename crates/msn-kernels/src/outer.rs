@@ -64,7 +64,7 @@ unsafe fn all<S: Simd, const NV: usize, const CUT: bool>(s: S, o: &Outer) {
     unsafe {
         if S::PIXELS == 8 {
             i = blocks::<S, 8, NV, CUT>(s, o, i);
-        } else if S::PIXELS == 6 && o.a_channels % 4 != 0 {
+        } else if S::PIXELS == 6 && !o.a_channels.is_multiple_of(4) {
             i = blocks::<S, 6, NV, CUT>(s, o, i);
         }
         i = blocks::<S, 4, NV, CUT>(s, o, i);
@@ -96,7 +96,11 @@ unsafe fn blocks<S: Simd, const A: usize, const NV: usize, const CUT: bool>(
                     let mut bv = [s.zero(); NV];
                     for v in 0..NV {
                         let from = b.add(v * S::LANES);
-                        bv[v] = if CUT && v == NV - 1 { s.load_first(from, last) } else { s.load(from) };
+                        bv[v] = if CUT && v == NV - 1 {
+                            s.load_first(from, last)
+                        } else {
+                            s.load(from)
+                        };
                     }
                     for k in 0..A {
                         let av = s.splat(*a.add(k));
@@ -153,9 +157,17 @@ pub fn conv3x3_weight_gradient(
     weights: &mut [f32],
 ) {
     let shape = input.shape();
-    assert_eq!(gradient.shape(), shape.with_channels(gradient.shape().channels), "the output's gradient");
+    assert_eq!(
+        gradient.shape(),
+        shape.with_channels(gradient.shape().channels),
+        "the output's gradient"
+    );
     let channels = Channels::new(shape.channels, gradient.shape().channels);
-    assert_eq!(weights.len(), channels.weights(), "the length of the gradient of the weights");
+    assert_eq!(
+        weights.len(),
+        channels.weights(),
+        "the length of the gradient of the weights"
+    );
     if algorithm.is_winograd(channels) {
         winograd::weight_gradient(isa, input, gradient, weights);
         return;
@@ -170,9 +182,18 @@ pub fn conv3x3_weight_gradient(
 ///
 /// # Panics
 /// If the shapes do not fit together.
-pub fn up_conv3x3_weight_gradient(isa: Isa, input: View<'_>, gradient: View<'_>, weights: &mut [f32]) {
+pub fn up_conv3x3_weight_gradient(
+    isa: Isa,
+    input: View<'_>,
+    gradient: View<'_>,
+    weights: &mut [f32],
+) {
     let shape = input.shape().doubled();
-    assert_eq!(gradient.shape(), shape.with_channels(gradient.shape().channels), "the output's gradient");
+    assert_eq!(
+        gradient.shape(),
+        shape.with_channels(gradient.shape().channels),
+        "the output's gradient"
+    );
     weight_gradient(isa, Kind::Up, input, gradient, weights);
 }
 
@@ -200,7 +221,10 @@ fn narrow_weight_gradient(isa: Isa, input: View<'_>, gradient: View<'_>, weights
     let wide = 2 * isa.lanes();
     let panels = cin.div_ceil(wide);
     let all_rows = shape.batch * shape.height;
-    let chunks = TASKS.div_ceil(panels).min(shape.pixels() / CHUNK).clamp(1, all_rows);
+    let chunks = TASKS
+        .div_ceil(panels)
+        .min(shape.pixels() / CHUNK)
+        .clamp(1, all_rows);
     // [chunk][kernel row][2 - kernel column][Cout][Cin]
     let size = weights.len();
     let mut sums = vec![0.0; chunks * size];
@@ -211,7 +235,10 @@ fn narrow_weight_gradient(isa: Isa, input: View<'_>, gradient: View<'_>, weights
         let (mut row, end) = (chunk * all_rows / chunks, (chunk + 1) * all_rows / chunks);
         while row < end {
             let (n, y) = (row / shape.height, row % shape.height);
-            let rows = (STRIP / shape.width).max(1).min(end - row).min(shape.height - y);
+            let rows = (STRIP / shape.width)
+                .max(1)
+                .min(end - row)
+                .min(shape.height - y);
             let window = gradient.window(n, y, rows);
             for down in 0..3 {
                 // SAFETY: three pixels from column x - 1 on lie in the window for x < width; this
@@ -250,7 +277,11 @@ fn narrow_weight_gradient(isa: Isa, input: View<'_>, gradient: View<'_>, weights
 fn weight_gradient(isa: Isa, kind: Kind, input: View<'_>, gradient: View<'_>, weights: &mut [f32]) {
     let shape = input.shape();
     let (cin, cout) = (shape.channels, gradient.shape().channels);
-    assert_eq!(weights.len(), TAPS * cin * cout, "the length of the gradient of the weights");
+    assert_eq!(
+        weights.len(),
+        TAPS * cin * cout,
+        "the length of the gradient of the weights"
+    );
     weights.fill(0.0);
     if shape.pixels() == 0 || weights.is_empty() {
         return;
@@ -263,7 +294,10 @@ fn weight_gradient(isa: Isa, kind: Kind, input: View<'_>, gradient: View<'_>, we
     let wide = 2 * lanes;
     let (groups, panels) = (cin.div_ceil(GROUP), cout.div_ceil(wide));
     let all_rows = shape.batch * shape.height;
-    let chunks = TASKS.div_ceil(groups * panels).min(shape.pixels() / CHUNK).clamp(1, all_rows);
+    let chunks = TASKS
+        .div_ceil(groups * panels)
+        .min(shape.pixels() / CHUNK)
+        .clamp(1, all_rows);
 
     // The first chunk sums in place, the others beside it.
     let size = weights.len();
@@ -279,18 +313,27 @@ fn weight_gradient(isa: Isa, kind: Kind, input: View<'_>, gradient: View<'_>, we
         let (mut row, end) = (chunk * all_rows / chunks, (chunk + 1) * all_rows / chunks);
         while row < end {
             let (n, y) = (row / shape.height, row % shape.height);
-            let rows = (STRIP / shape.width).max(1).min(end - row).min(shape.height - y);
+            let rows = (STRIP / shape.width)
+                .max(1)
+                .min(end - row)
+                .min(shape.height - y);
             let shifted = match kind {
                 Kind::Same => input.window(n, y, rows),
                 Kind::Up => gradient.window(n, 2 * y, 2 * rows),
             };
             for tap in 0..TAPS {
-                let corner = shifted.start.wrapping_add(tap / 3 * shifted.row + tap % 3 * shifted.pixel);
+                let corner = shifted
+                    .start
+                    .wrapping_add(tap / 3 * shifted.row + tap % 3 * shifted.pixel);
                 let at = (tap * cin + i) * cout + o;
                 // SAFETY: this block of this chunk is written by this task alone; `at` and the
                 // rows after it lie in the chunk's [9, Cin, Cout] floats.
                 let output = unsafe {
-                    if chunk == 0 { first.at(at) } else { rest.at((chunk - 1) * size + at) }
+                    if chunk == 0 {
+                        first.at(at)
+                    } else {
+                        rest.at((chunk - 1) * size + at)
+                    }
                 };
                 let mut outer = Outer {
                     a: corner,

@@ -25,11 +25,18 @@ pub(crate) struct Strips {
 
 impl Strips {
     pub(crate) fn new(shape: Shape) -> Self {
-        Self { shape, rows: rows_of_task(shape.batch, shape.height, shape.width * shape.channels) }
+        Self {
+            shape,
+            rows: rows_of_task(shape.batch, shape.height, shape.width * shape.channels),
+        }
     }
 
     pub(crate) fn count(self) -> usize {
-        if self.shape.len() == 0 { 0 } else { self.shape.batch * self.shape.height.div_ceil(self.rows) }
+        if self.shape.len() == 0 {
+            0
+        } else {
+            self.shape.batch * self.shape.height.div_ceil(self.rows)
+        }
     }
 
     /// Rows of strip number `index`.
@@ -40,7 +47,12 @@ impl Strips {
     fn get(self, index: usize) -> Strip {
         let per_image = self.shape.height.div_ceil(self.rows);
         let (image, y) = (index / per_image, index % per_image * self.rows);
-        Strip { image, y, rows: self.rows.min(self.shape.height - y), index }
+        Strip {
+            image,
+            y,
+            rows: self.rows.min(self.shape.height - y),
+            index,
+        }
     }
 
     pub(crate) fn for_each(self, task: impl Fn(Strip) + Send + Sync) {
@@ -59,7 +71,13 @@ impl Strips {
 #[inline(always)]
 pub(crate) unsafe fn load<S: Simd>(s: S, p: *const f32, n: usize) -> S::V {
     // SAFETY: the caller's promise.
-    unsafe { if n == S::LANES { s.load(p) } else { s.load_first(p, n) } }
+    unsafe {
+        if n == S::LANES {
+            s.load(p)
+        } else {
+            s.load_first(p, n)
+        }
+    }
 }
 
 /// Stores a vector of which `n` lanes exist.
@@ -68,5 +86,11 @@ pub(crate) unsafe fn load<S: Simd>(s: S, p: *const f32, n: usize) -> S::V {
 #[inline(always)]
 pub(crate) unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::V, n: usize) {
     // SAFETY: the caller's promise.
-    unsafe { if n == S::LANES { s.store(p, v) } else { s.store_first(p, v, n) } }
+    unsafe {
+        if n == S::LANES {
+            s.store(p, v)
+        } else {
+            s.store_first(p, v, n)
+        }
+    }
 }

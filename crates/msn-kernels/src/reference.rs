@@ -15,12 +15,18 @@ pub struct Images {
 impl Images {
     /// Zeros.
     pub fn zeros(shape: Shape) -> Self {
-        Self { shape, data: vec![0.0; shape.len()] }
+        Self {
+            shape,
+            data: vec![0.0; shape.len()],
+        }
     }
 
     /// A copy in f64.
     pub fn from_view(view: View<'_>) -> Self {
-        Self { shape: view.shape(), data: view.to_vec().into_iter().map(f64::from).collect() }
+        Self {
+            shape: view.shape(),
+            data: view.to_vec().into_iter().map(f64::from).collect(),
+        }
     }
 
     fn index(&self, n: usize, y: usize, x: usize, c: usize) -> usize {
@@ -36,8 +42,14 @@ impl Images {
 /// Every product of a 3x3 convolution with padding 1, as indices (input, weight, output).
 fn for_each_product(shape: Shape, channels: Channels, mut f: impl FnMut(usize, usize, usize)) {
     let (input, output) = (
-        Images { shape, data: Vec::new() },
-        Images { shape: shape.with_channels(channels.output), data: Vec::new() },
+        Images {
+            shape,
+            data: Vec::new(),
+        },
+        Images {
+            shape: shape.with_channels(channels.output),
+            data: Vec::new(),
+        },
     );
     for n in 0..shape.batch {
         for tap in 0..9 {
@@ -58,15 +70,23 @@ fn for_each_product(shape: Shape, channels: Channels, mut f: impl FnMut(usize, u
 /// Every product of a 3x3 transposed convolution with stride 2, padding 1, output padding 1.
 fn for_each_up_product(shape: Shape, channels: Channels, mut f: impl FnMut(usize, usize, usize)) {
     let (input, output) = (
-        Images { shape, data: Vec::new() },
-        Images { shape: shape.doubled().with_channels(channels.output), data: Vec::new() },
+        Images {
+            shape,
+            data: Vec::new(),
+        },
+        Images {
+            shape: shape.doubled().with_channels(channels.output),
+            data: Vec::new(),
+        },
     );
     for n in 0..shape.batch {
         for y in 0..shape.height {
             for x in 0..shape.width {
                 for tap in 0..9 {
-                    let (Some(oy), Some(ox)) = ((2 * y + tap / 3).checked_sub(1), (2 * x + tap % 3).checked_sub(1))
-                    else {
+                    let (Some(oy), Some(ox)) = (
+                        (2 * y + tap / 3).checked_sub(1),
+                        (2 * x + tap % 3).checked_sub(1),
+                    ) else {
                         continue;
                     };
                     if oy >= 2 * shape.height || ox >= 2 * shape.width {
@@ -89,14 +109,18 @@ macro_rules! convolution {
         #[doc = concat!($what, ", without bias; weights are `[3, 3, Cin, Cout]`.")]
         pub fn $forward(x: &Images, w: &[f32], channels: Channels) -> Images {
             let mut out = Images::zeros($out_shape(x.shape).with_channels(channels.output));
-            $each(x.shape, channels, |i, w_at, o| out.data[o] += x.data[i] * f64::from(w[w_at]));
+            $each(x.shape, channels, |i, w_at, o| {
+                out.data[o] += x.data[i] * f64::from(w[w_at])
+            });
             out
         }
 
         #[doc = concat!("Gradient of the input: ", $what, ".")]
         pub fn $input(g: &Images, w: &[f32], channels: Channels) -> Images {
             let mut out = Images::zeros($in_shape(g.shape).with_channels(channels.input));
-            $each(out.shape, channels, |i, w_at, o| out.data[i] += g.data[o] * f64::from(w[w_at]));
+            $each(out.shape, channels, |i, w_at, o| {
+                out.data[i] += g.data[o] * f64::from(w[w_at])
+            });
             out
         }
 
@@ -104,7 +128,9 @@ macro_rules! convolution {
         pub fn $weights(x: &Images, g: &Images) -> Vec<f64> {
             let channels = Channels::new(x.shape.channels, g.shape.channels);
             let mut out = vec![0.0; channels.weights()];
-            $each(x.shape, channels, |i, w_at, o| out[w_at] += x.data[i] * g.data[o]);
+            $each(x.shape, channels, |i, w_at, o| {
+                out[w_at] += x.data[i] * g.data[o]
+            });
             out
         }
     };

@@ -21,7 +21,11 @@ pub(crate) fn map_tasks<T: Send>(count: usize, task: impl Fn(usize) -> T + Send 
     if count <= 1 || rayon::current_num_threads() == 1 {
         (0..count).map(task).collect()
     } else {
-        (0..count).into_par_iter().with_max_len(1).map(task).collect()
+        (0..count)
+            .into_par_iter()
+            .with_max_len(1)
+            .map(task)
+            .collect()
     }
 }
 
@@ -40,7 +44,11 @@ unsafe impl Sync for SharedMut<'_> {}
 
 impl<'a> SharedMut<'a> {
     pub(crate) fn new(slice: &'a mut [f32]) -> Self {
-        Self { start: slice.as_mut_ptr(), len: slice.len(), life: PhantomData }
+        Self {
+            start: slice.as_mut_ptr(),
+            len: slice.len(),
+            life: PhantomData,
+        }
     }
 
     pub(crate) fn len(self) -> usize {
@@ -65,7 +73,11 @@ impl<'a> SharedMut<'a> {
     /// # Safety
     /// No other task holds an overlapping part at the same time.
     pub(crate) unsafe fn part(self, from: usize, len: usize) -> &'a mut [f32] {
-        assert!(from <= self.len && len <= self.len - from, "part {from}+{len} of {}", self.len);
+        assert!(
+            from <= self.len && len <= self.len - from,
+            "part {from}+{len} of {}",
+            self.len
+        );
         // SAFETY: in bounds by the assertion, unique by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }

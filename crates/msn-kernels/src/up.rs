@@ -33,8 +33,13 @@ impl PackedUpWeights {
     /// If `hwio` is not as long as `channels` says, or a number of channels is 0.
     pub fn new(isa: Isa, hwio: &[f32], channels: Channels) -> Self {
         channels.check(hwio);
-        assert!(channels.input > 0 && channels.output > 0, "a convolution without channels: {channels:?}");
-        Self { phases: PHASES.map(|(taps, _)| Panels::new(isa, hwio, channels, taps)) }
+        assert!(
+            channels.input > 0 && channels.output > 0,
+            "a convolution without channels: {channels:?}"
+        );
+        Self {
+            phases: PHASES.map(|(taps, _)| Panels::new(isa, hwio, channels, taps)),
+        }
     }
 
     /// Packs other weights of the same convolution, `[3, 3, Cin, Cout]`, in the memory of these.
@@ -67,9 +72,16 @@ pub fn up_conv3x3(
 ) {
     let shape = input.shape();
     let channels = weights.channels();
-    assert_eq!(shape.channels, channels.input, "input channels of {shape:?} and of the weights {channels:?}");
+    assert_eq!(
+        shape.channels, channels.input,
+        "input channels of {shape:?} and of the weights {channels:?}"
+    );
     let expected = shape.doubled().with_channels(channels.output);
-    assert_eq!(output.shape(), expected, "the output of {channels:?} on {shape:?}");
+    assert_eq!(
+        output.shape(),
+        expected,
+        "the output of {channels:?} on {shape:?}"
+    );
     if let Some(bias) = epilogue.bias {
         assert_eq!(bias.len(), channels.output, "the length of the bias");
     }
@@ -103,7 +115,9 @@ pub fn up_conv3x3(
                         weights: panels.weights(panel).as_ptr(),
                         vectors: panel.vectors,
                         channels: panel.channels,
-                        bias: epilogue.bias.map(|b| &b[panel.first..panel.first + panel.channels]),
+                        bias: epilogue
+                            .bias
+                            .map(|b| &b[panel.first..panel.first + panel.channels]),
                         relu: epilogue.relu,
                         output: out.ptr(n, 2 * y + phase / 2, phase % 2).add(panel.first),
                         output_row: 2 * out.row_stride(),
@@ -130,9 +144,14 @@ impl PackedUpGradient {
     /// # Panics
     /// If `hwio` is not as long as `channels` says, or a number of channels is 0.
     pub fn new(isa: Isa, hwio: &[f32], channels: Channels) -> Self {
-        assert!(channels.input > 0 && channels.output > 0, "a convolution without channels: {channels:?}");
+        assert!(
+            channels.input > 0 && channels.output > 0,
+            "a convolution without channels: {channels:?}"
+        );
         let swapped = Channels::new(channels.output, channels.input);
-        let mut packed = Self { panels: Panels::zeros(isa, swapped, TAPS) };
+        let mut packed = Self {
+            panels: Panels::zeros(isa, swapped, TAPS),
+        };
         packed.replace(hwio);
         packed
     }
@@ -144,7 +163,8 @@ impl PackedUpGradient {
     pub fn replace(&mut self, hwio: &[f32]) {
         let Channels { input, output } = self.panels.channels();
         let order: [usize; TAPS] = std::array::from_fn(|i| i);
-        self.panels.set(&swap_channels(hwio, Channels::new(output, input)), &order);
+        self.panels
+            .set(&swap_channels(hwio, Channels::new(output, input)), &order);
     }
 }
 
@@ -161,8 +181,15 @@ pub fn up_conv3x3_input_gradient(
     let shape = input_gradient.shape();
     let panels = &weights.panels;
     let channels = panels.channels();
-    assert_eq!(shape.channels, channels.output, "channels of the input's gradient");
-    assert_eq!(gradient.shape(), shape.doubled().with_channels(channels.input), "the output's gradient");
+    assert_eq!(
+        shape.channels, channels.output,
+        "channels of the input's gradient"
+    );
+    assert_eq!(
+        gradient.shape(),
+        shape.doubled().with_channels(channels.input),
+        "the output's gradient"
+    );
     if shape.pixels() == 0 {
         return;
     }

@@ -22,7 +22,12 @@ pub struct Shape {
 impl Shape {
     /// A shape from its four sizes in the order of memory.
     pub const fn new(batch: usize, height: usize, width: usize, channels: usize) -> Self {
-        Self { batch, height, width, channels }
+        Self {
+            batch,
+            height,
+            width,
+            channels,
+        }
     }
 
     /// Pixels of all images.
@@ -43,12 +48,20 @@ impl Shape {
 
     /// Twice the height and width.
     pub const fn doubled(self) -> Self {
-        Self { height: 2 * self.height, width: 2 * self.width, ..self }
+        Self {
+            height: 2 * self.height,
+            width: 2 * self.width,
+            ..self
+        }
     }
 
     /// Half the height and width, rounded down.
     pub const fn halved(self) -> Self {
-        Self { height: self.height / 2, width: self.width / 2, ..self }
+        Self {
+            height: self.height / 2,
+            width: self.width / 2,
+            ..self
+        }
     }
 }
 
@@ -68,7 +81,14 @@ struct Layout {
 impl Layout {
     fn dense(shape: Shape) -> Self {
         let row = shape.width * shape.channels;
-        Self { shape, origin: 0, image: shape.height * row, row, pixel: shape.channels, halo: false }
+        Self {
+            shape,
+            origin: 0,
+            image: shape.height * row,
+            row,
+            pixel: shape.channels,
+            halo: false,
+        }
     }
 
     fn channels(self, range: Range<usize>) -> Self {
@@ -78,7 +98,11 @@ impl Layout {
             self.shape.channels
         );
         let shape = self.shape.with_channels(range.end - range.start);
-        Self { shape, origin: self.origin + range.start, ..self }
+        Self {
+            shape,
+            origin: self.origin + range.start,
+            ..self
+        }
     }
 
     fn images(self, range: Range<usize>) -> Self {
@@ -87,8 +111,15 @@ impl Layout {
             "images {range:?} of a batch of {}",
             self.shape.batch
         );
-        let shape = Shape { batch: range.end - range.start, ..self.shape };
-        Self { shape, origin: self.origin + range.start * self.image, ..self }
+        let shape = Shape {
+            batch: range.end - range.start,
+            ..self.shape
+        };
+        Self {
+            shape,
+            origin: self.origin + range.start * self.image,
+            ..self
+        }
     }
 
     fn at(&self, image: usize, y: usize, x: usize) -> usize {
@@ -103,17 +134,30 @@ impl Layout {
             return 0;
         }
         let last = self.at(s.batch - 1, s.height - 1, s.width - 1) + s.channels;
-        if self.halo { last + self.row + self.pixel } else { last }
+        if self.halo {
+            last + self.row + self.pixel
+        } else {
+            last
+        }
     }
 
     fn check(&self, len: usize) {
         let s = self.shape;
-        assert!(self.end() <= len, "a slice of {len} floats for {s:?}, which needs {}", self.end());
         assert!(
-            self.pixel >= s.channels && self.row >= s.width * self.pixel && self.image >= s.height * self.row,
+            self.end() <= len,
+            "a slice of {len} floats for {s:?}, which needs {}",
+            self.end()
+        );
+        assert!(
+            self.pixel >= s.channels
+                && self.row >= s.width * self.pixel
+                && self.image >= s.height * self.row,
             "overlapping pixels: {self:?}"
         );
-        assert!(!self.halo || self.origin >= self.row + self.pixel, "no room for the halo: {self:?}");
+        assert!(
+            !self.halo || self.origin >= self.row + self.pixel,
+            "no room for the halo: {self:?}"
+        );
     }
 }
 
@@ -140,13 +184,21 @@ impl<'a> View<'a> {
     /// # Panics
     /// If `data` is not as long as `shape`.
     pub fn dense(data: &'a [f32], shape: Shape) -> Self {
-        assert_eq!(data.len(), shape.len(), "the length of the slice and of {shape:?}");
+        assert_eq!(
+            data.len(),
+            shape.len(),
+            "the length of the slice and of {shape:?}"
+        );
         Self::new(data, Layout::dense(shape))
     }
 
     fn new(data: &'a [f32], layout: Layout) -> Self {
         layout.check(data.len());
-        Self { data: data.as_ptr(), layout, life: PhantomData }
+        Self {
+            data: data.as_ptr(),
+            layout,
+            life: PhantomData,
+        }
     }
 
     /// The images' size.
@@ -159,7 +211,10 @@ impl<'a> View<'a> {
     /// # Panics
     /// If there are not as many channels.
     pub fn channels(self, range: Range<usize>) -> Self {
-        Self { layout: self.layout.channels(range), ..self }
+        Self {
+            layout: self.layout.channels(range),
+            ..self
+        }
     }
 
     /// Some of the images.
@@ -167,7 +222,10 @@ impl<'a> View<'a> {
     /// # Panics
     /// If there are not as many images.
     pub fn images(self, range: Range<usize>) -> Self {
-        Self { layout: self.layout.images(range), ..self }
+        Self {
+            layout: self.layout.images(range),
+            ..self
+        }
     }
 
     /// The channels of one pixel.
@@ -176,7 +234,10 @@ impl<'a> View<'a> {
     /// If there is no such pixel.
     pub fn pixel(&self, image: usize, y: usize, x: usize) -> &'a [f32] {
         let s = self.layout.shape;
-        assert!(image < s.batch && y < s.height && x < s.width, "pixel {image}, {y}, {x} of {s:?}");
+        assert!(
+            image < s.batch && y < s.height && x < s.width,
+            "pixel {image}, {y}, {x} of {s:?}"
+        );
         // SAFETY: a pixel of the shape lies in the slice, and nobody writes to its channels as
         // long as the view lives.
         unsafe { std::slice::from_raw_parts(self.ptr(image, y, x), s.channels) }
@@ -223,7 +284,13 @@ impl<'a> View<'a> {
 
     /// The 6x6 pixels around the 4x4 from `y`, `x` on, zero outside of the image: the image itself
     /// where they lie in it or its halo, else a copy in `edge` (36 pixels).
-    pub(crate) fn patch<'s>(&self, image: usize, y: usize, x: usize, edge: &'s mut [f32]) -> Patch<'s>
+    pub(crate) fn patch<'s>(
+        &self,
+        image: usize,
+        y: usize,
+        x: usize,
+        edge: &'s mut [f32],
+    ) -> Patch<'s>
     where
         'a: 's,
     {
@@ -231,7 +298,13 @@ impl<'a> View<'a> {
     }
 
     /// The 4x4 pixels from `y`, `x` on, likewise; `edge` has room for 16 pixels.
-    pub(crate) fn tile<'s>(&self, image: usize, y: usize, x: usize, edge: &'s mut [f32]) -> Patch<'s>
+    pub(crate) fn tile<'s>(
+        &self,
+        image: usize,
+        y: usize,
+        x: usize,
+        edge: &'s mut [f32],
+    ) -> Patch<'s>
     where
         'a: 's,
     {
@@ -251,12 +324,25 @@ impl<'a> View<'a> {
         'a: 's,
     {
         let (s, l) = (self.layout.shape, &self.layout);
-        assert!(image < s.batch && y < s.height && x < s.width && edge.len() >= SIDE * SIDE * s.channels);
+        assert!(
+            image < s.batch
+                && y < s.height
+                && x < s.width
+                && edge.len() >= SIDE * SIDE * s.channels
+        );
         let border = usize::from(l.halo);
-        let inside = |from: usize, size: usize| from + border >= before && from + SIDE <= size + border + before;
+        let inside = |from: usize, size: usize| {
+            from + border >= before && from + SIDE <= size + border + before
+        };
         if inside(y, s.height) && inside(x, s.width) {
-            let start = l.origin + image * l.image + y * l.row + x * l.pixel - before * (l.row + l.pixel);
-            return Patch { start: self.data.wrapping_add(start), row: l.row, pixel: l.pixel, life: PhantomData };
+            let start =
+                l.origin + image * l.image + y * l.row + x * l.pixel - before * (l.row + l.pixel);
+            return Patch {
+                start: self.data.wrapping_add(start),
+                row: l.row,
+                pixel: l.pixel,
+                life: PhantomData,
+            };
         }
         let c = s.channels;
         for (i, to) in edge.chunks_exact_mut(c).take(SIDE * SIDE).enumerate() {
@@ -267,7 +353,12 @@ impl<'a> View<'a> {
                 to.fill(0.0);
             }
         }
-        Patch { start: edge.as_ptr(), row: SIDE * c, pixel: c, life: PhantomData }
+        Patch {
+            start: edge.as_ptr(),
+            row: SIDE * c,
+            pixel: c,
+            life: PhantomData,
+        }
     }
 
     /// Rows `y - 1 ..= y + rows` of an image with columns `-1 ..= width`, all readable, zero
@@ -278,7 +369,12 @@ impl<'a> View<'a> {
         if self.layout.halo {
             let start = self.layout.at(image, y, 0) - self.layout.row - self.layout.pixel;
             let start = self.data.wrapping_add(start);
-            return Window { start, row: self.layout.row, pixel: self.layout.pixel, _copy: None };
+            return Window {
+                start,
+                row: self.layout.row,
+                pixel: self.layout.pixel,
+                _copy: None,
+            };
         }
         let (c, row) = (s.channels, (s.width + 2) * s.channels);
         let mut copy = Scratch::take((rows + 2) * row);
@@ -298,7 +394,12 @@ impl<'a> View<'a> {
                 }
             }
         }
-        Window { start: copy.as_ptr(), row, pixel: c, _copy: Some(copy) }
+        Window {
+            start: copy.as_ptr(),
+            row,
+            pixel: c,
+            _copy: Some(copy),
+        }
     }
 }
 
@@ -333,13 +434,20 @@ impl<'a> ViewMut<'a> {
     /// # Panics
     /// If `data` is not as long as `shape`.
     pub fn dense(data: &'a mut [f32], shape: Shape) -> Self {
-        assert_eq!(data.len(), shape.len(), "the length of the slice and of {shape:?}");
+        assert_eq!(
+            data.len(),
+            shape.len(),
+            "the length of the slice and of {shape:?}"
+        );
         Self::new(data, Layout::dense(shape))
     }
 
     fn new(data: &'a mut [f32], layout: Layout) -> Self {
         layout.check(data.len());
-        Self { data: SharedMut::new(data), layout }
+        Self {
+            data: SharedMut::new(data),
+            layout,
+        }
     }
 
     /// The images' size.
@@ -352,7 +460,10 @@ impl<'a> ViewMut<'a> {
     /// # Panics
     /// If there are not as many channels.
     pub fn channels(self, range: Range<usize>) -> Self {
-        Self { layout: self.layout.channels(range), data: self.data }
+        Self {
+            layout: self.layout.channels(range),
+            data: self.data,
+        }
     }
 
     /// Some of the images.
@@ -360,7 +471,10 @@ impl<'a> ViewMut<'a> {
     /// # Panics
     /// If there are not as many images.
     pub fn images(self, range: Range<usize>) -> Self {
-        Self { layout: self.layout.images(range), data: self.data }
+        Self {
+            layout: self.layout.images(range),
+            data: self.data,
+        }
     }
 
     /// The first `at` channels, and the others.
@@ -371,21 +485,40 @@ impl<'a> ViewMut<'a> {
         let all = self.layout.shape.channels;
         let (first, others) = (self.layout.channels(0..at), self.layout.channels(at..all));
         // No value is in both.
-        (ViewMut { data: self.data, layout: first }, ViewMut { data: self.data, layout: others })
+        (
+            ViewMut {
+                data: self.data,
+                layout: first,
+            },
+            ViewMut {
+                data: self.data,
+                layout: others,
+            },
+        )
     }
 
     /// The same images for a shorter time.
     pub fn reborrow(&mut self) -> ViewMut<'_> {
-        ViewMut { data: self.data, layout: self.layout }
+        ViewMut {
+            data: self.data,
+            layout: self.layout,
+        }
     }
 
     /// The same images for reading.
     pub fn as_view(&self) -> View<'_> {
-        View { data: self.data.as_ptr(), layout: self.layout, life: PhantomData }
+        View {
+            data: self.data.as_ptr(),
+            layout: self.layout,
+            life: PhantomData,
+        }
     }
 
     pub(crate) fn shared(&mut self) -> SharedView<'_> {
-        SharedView { data: self.data, layout: self.layout }
+        SharedView {
+            data: self.data,
+            layout: self.layout,
+        }
     }
 }
 
@@ -452,7 +585,14 @@ impl FeatureMap {
         let lead = row + pixel;
         // The first pixel stands on a cache line.
         let origin = lead.next_multiple_of(16);
-        let layout = Layout { shape, origin, image, row, pixel, halo: true };
+        let layout = Layout {
+            shape,
+            origin,
+            image,
+            row,
+            pixel,
+            halo: true,
+        };
         let len = origin + shape.batch * image + pixel;
         self.data.resize(len);
         self.data.fill(0.0);
@@ -467,12 +607,18 @@ impl FeatureMap {
 
     /// The images for reading.
     pub fn view(&self) -> View<'_> {
-        View::new(&self.data, self.layout.unwrap_or_else(|| Layout::dense(Shape::default())))
+        View::new(
+            &self.data,
+            self.layout
+                .unwrap_or_else(|| Layout::dense(Shape::default())),
+        )
     }
 
     /// The images for writing; the halo is out of reach.
     pub fn view_mut(&mut self) -> ViewMut<'_> {
-        let layout = self.layout.unwrap_or_else(|| Layout::dense(Shape::default()));
+        let layout = self
+            .layout
+            .unwrap_or_else(|| Layout::dense(Shape::default()));
         ViewMut::new(&mut self.data, layout)
     }
 
@@ -485,7 +631,8 @@ impl FeatureMap {
             for y in 0..shape.height {
                 // SAFETY: rows of an owned map have no gaps and it is borrowed uniquely.
                 unsafe {
-                    std::slice::from_raw_parts_mut(to.ptr(n, y, 0), shape.width * shape.channels).fill(value);
+                    std::slice::from_raw_parts_mut(to.ptr(n, y, 0), shape.width * shape.channels)
+                        .fill(value);
                 }
             }
         }
@@ -518,7 +665,9 @@ pub fn copy(from: View<'_>, mut to: ViewMut<'_>) {
             for x in 0..s.width {
                 let pixel = from.pixel(n, y, x);
                 // SAFETY: `to` is borrowed uniquely and has this pixel.
-                unsafe { std::ptr::copy_nonoverlapping(pixel.as_ptr(), to.ptr(n, y, x), pixel.len()) };
+                unsafe {
+                    std::ptr::copy_nonoverlapping(pixel.as_ptr(), to.ptr(n, y, x), pixel.len())
+                };
             }
         }
     }

@@ -32,7 +32,11 @@ impl Channels {
     }
 
     pub(crate) fn check(self, weights: &[f32]) {
-        assert_eq!(weights.len(), self.weights(), "the length of the weights of {self:?}");
+        assert_eq!(
+            weights.len(),
+            self.weights(),
+            "the length of the weights of {self:?}"
+        );
     }
 }
 
@@ -64,7 +68,8 @@ pub fn oihw_to_hwio(oihw: &[f32], channels: Channels) -> Vec<f32> {
     let mut hwio = vec![0.0; rows.len()];
     for (i, row) in rows.chunks_exact(channels.output.max(1)).enumerate() {
         let (ci, tap) = (i / TAPS, i % TAPS);
-        hwio[(tap * channels.input + ci) * channels.output..][..channels.output].copy_from_slice(row);
+        hwio[(tap * channels.input + ci) * channels.output..][..channels.output]
+            .copy_from_slice(row);
     }
     hwio
 }
@@ -116,7 +121,12 @@ pub(crate) fn swap_channels(hwio: &[f32], channels: Channels) -> Scratch {
     for_each_task(TAPS, |tap| {
         // SAFETY: planes do not overlap.
         let to = unsafe { shared.part(tap * plane, plane) };
-        transpose(&hwio[tap * plane..][..plane], channels.input, channels.output, to);
+        transpose(
+            &hwio[tap * plane..][..plane],
+            channels.input,
+            channels.output,
+            to,
+        );
     });
     out
 }
@@ -148,7 +158,12 @@ impl Panels {
     /// Zeros, for `taps` matrices `[Cin, Cout]`.
     pub(crate) fn zeros(isa: Isa, channels: Channels, taps: usize) -> Self {
         let wide = channels.output.next_multiple_of(isa.lanes());
-        Self { isa, taps, channels, data: AlignedBuf::zeroed(taps * channels.input * wide) }
+        Self {
+            isa,
+            taps,
+            channels,
+            data: AlignedBuf::zeroed(taps * channels.input * wide),
+        }
     }
 
     /// Takes tap `t` from `[Cin, Cout]` matrix number `order[t]` of `hwio`.
@@ -162,7 +177,11 @@ impl Panels {
     pub(crate) fn set(&mut self, hwio: &[f32], order: &[usize]) {
         let Channels { input, output } = self.channels;
         assert_eq!(order.len(), self.taps);
-        assert!(order.iter().all(|&t| (t + 1) * input * output <= hwio.len()));
+        assert!(
+            order
+                .iter()
+                .all(|&t| (t + 1) * input * output <= hwio.len())
+        );
         self.for_each_panel(|p, wide, block| {
             for (row, to) in block.chunks_exact_mut(wide).enumerate() {
                 let from = (order[row / input] * input + row % input) * output + p.first;
@@ -179,7 +198,9 @@ impl Panels {
         for_each_task(panels.len(), |i| {
             let wide = panels[i].vectors * lanes;
             // SAFETY: panels do not overlap.
-            f(panels[i], wide, unsafe { shared.part(panels[i].offset, rows * wide) });
+            f(panels[i], wide, unsafe {
+                shared.part(panels[i].offset, rows * wide)
+            });
         });
     }
 
@@ -209,7 +230,8 @@ impl Panels {
 
     /// The weights of a panel, `[tap, Cin, vectors * lanes]`.
     pub(crate) fn weights(&self, panel: Panel) -> &[f32] {
-        &self.data[panel.offset..][..self.taps * self.channels.input * panel.vectors * self.isa.lanes()]
+        &self.data[panel.offset..]
+            [..self.taps * self.channels.input * panel.vectors * self.isa.lanes()]
     }
 }
 

@@ -36,14 +36,23 @@ pub(crate) struct Winograd {
 
 impl Winograd {
     pub(crate) fn zeros(isa: Isa, channels: Channels) -> Self {
-        Self { panels: Panels::zeros(isa, channels, PARTS) }
+        Self {
+            panels: Panels::zeros(isa, channels, PARTS),
+        }
     }
 
     /// Replaces the weights.
     pub(crate) fn set(&mut self, hwio: &[f32], order: &[usize; TAPS]) {
         let (isa, channels) = (self.panels.isa(), self.panels.channels());
         self.panels.for_each_panel(|panel, wide, block| {
-            isa.run(TransformWeights { hwio, order, channels, panel, wide, block });
+            isa.run(TransformWeights {
+                hwio,
+                order,
+                channels,
+                panel,
+                wide,
+                block,
+            });
         });
     }
 
@@ -70,7 +79,12 @@ impl Winograd {
                 let at = place(i);
                 let patch = input.patch(at.image, at.y, at.x, &mut edge);
                 let parts = SharedMut::new(&mut values[i * stride..]);
-                isa.run(TransformInput { patch, channels: cin, parts, part });
+                isa.run(TransformInput {
+                    patch,
+                    channels: cin,
+                    parts,
+                    part,
+                });
             }
             let mut sums = Scratch::take(0);
             for i in 0..self.panels.count() {
@@ -83,7 +97,9 @@ impl Winograd {
                         sums: &sums[i * sum.tile..],
                         part: sum.part,
                         panel,
-                        bias: epilogue.bias.map(|b| &b[panel.first..panel.first + panel.channels]),
+                        bias: epilogue
+                            .bias
+                            .map(|b| &b[panel.first..panel.first + panel.channels]),
                         relu: epilogue.relu,
                         out,
                         at,
@@ -149,7 +165,10 @@ struct SumLayout {
 impl SumLayout {
     fn new(isa: Isa, panel: Panel, tiles: usize) -> Self {
         let tile = panel.vectors * isa.lanes();
-        Self { tile, part: tiles * tile + 16 }
+        Self {
+            tile,
+            part: tiles * tile + 16,
+        }
     }
 }
 
@@ -171,7 +190,11 @@ impl Place {
     fn of(shape: Shape, index: usize) -> Self {
         let (down, across) = (shape.height.div_ceil(SIDE), shape.width.div_ceil(SIDE));
         let per_image = down * across;
-        Self { image: index / per_image, y: index % per_image / across * SIDE, x: index % across * SIDE }
+        Self {
+            image: index / per_image,
+            y: index % per_image / across * SIDE,
+            x: index % across * SIDE,
+        }
     }
 }
 
@@ -200,7 +223,10 @@ impl Kernel for TransformWeights<'_> {
         let Channels { input, output } = self.channels;
         let (plane, part) = (input * output, input * self.wide);
         assert!(self.hwio.len() >= TAPS * plane && self.block.len() >= PARTS * part);
-        assert!(self.order.iter().all(|&t| t < TAPS) && self.panel.first + self.panel.channels <= output);
+        assert!(
+            self.order.iter().all(|&t| t < TAPS)
+                && self.panel.first + self.panel.channels <= output
+        );
         for ci in 0..input {
             let mut first = 0;
             while first < self.panel.channels {
@@ -212,7 +238,11 @@ impl Kernel for TransformWeights<'_> {
                     for i in 0..3 {
                         // SAFETY: `n` of the output channels of this row are left.
                         g[i] = unsafe {
-                            load(s, self.hwio.as_ptr().add(self.order[3 * i + j] * plane + from), n)
+                            load(
+                                s,
+                                self.hwio.as_ptr().add(self.order[3 * i + j] * plane + from),
+                                n,
+                            )
                         };
                     }
                     let c = kernel_side(s, g);
@@ -225,7 +255,10 @@ impl Kernel for TransformWeights<'_> {
                     for j in 0..6 {
                         // SAFETY: rows of a panel are whole vectors.
                         unsafe {
-                            let to = self.block.as_mut_ptr().add((6 * i + j) * part + ci * self.wide + first);
+                            let to = self
+                                .block
+                                .as_mut_ptr()
+                                .add((6 * i + j) * part + ci * self.wide + first);
                             s.store(to, row[j]);
                         }
                     }
@@ -287,9 +320,15 @@ impl TransformInput<'_> {
     /// # Safety
     /// `load` may read the patch at channels `c..`, and a vector may be written there in each part.
     #[inline(always)]
-    unsafe fn channels_at<S: Simd>(&self, s: S, c: usize, load: impl Fn(*const f32) -> S::V + Copy) {
+    unsafe fn channels_at<S: Simd>(
+        &self,
+        s: S,
+        c: usize,
+        load: impl Fn(*const f32) -> S::V + Copy,
+    ) {
         let from = self.patch.start.wrapping_add(c);
-        let d = |i: usize, j: usize| load(from.wrapping_add(i * self.patch.row + j * self.patch.pixel));
+        let d =
+            |i: usize, j: usize| load(from.wrapping_add(i * self.patch.row + j * self.patch.pixel));
         let (two, four, minus_five) = (s.splat(2.0), s.splat(4.0), s.splat(-5.0));
         // Rows of B^T d two at a time, so that nothing but registers is needed; the patch is
         // in the first level cache after the first pass.
@@ -376,7 +415,8 @@ impl Kernel for TransformOutput<'_> {
                 let mut m = [s.zero(); 6];
                 for i in 0..6 {
                     // SAFETY: within the sums, by the assertion.
-                    m[i] = unsafe { s.load(self.sums.as_ptr().add((6 * i + j) * self.part + first)) };
+                    m[i] =
+                        unsafe { s.load(self.sums.as_ptr().add((6 * i + j) * self.part + first)) };
                 }
                 let column = output_side(s, m);
                 for i in 0..4 {
@@ -406,7 +446,11 @@ impl Kernel for TransformOutput<'_> {
                     unsafe {
                         let to = self.out.ptr(self.at.image, self.at.y + i, self.at.x + j);
                         let to = to.add(self.panel.first + first);
-                        if n == S::LANES { s.store(to, v) } else { s.store_first(to, v, n) }
+                        if n == S::LANES {
+                            s.store(to, v)
+                        } else {
+                            s.store_first(to, v, n)
+                        }
                     }
                 }
             }

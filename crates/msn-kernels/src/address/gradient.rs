@@ -98,6 +98,15 @@ impl Lookup {
         &self.addresses
     }
 
+    /// How many queries are most similar to each item, the first on a tie.
+    pub fn usage(&self) -> Vec<usize> {
+        let mut usage = vec![0; self.items];
+        for row in self.similarities.chunks_exact(self.items.max(1)) {
+            usage[(1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })] += 1;
+        }
+        usage
+    }
+
     /// The three losses. `items` are those that were looked up.
     ///
     /// # Panics
@@ -108,7 +117,10 @@ impl Lookup {
         let this = &*self;
         let parts = Strips::new(self.shape).map(|strip| {
             let first = (strip.image * this.shape.height + strip.y) * this.shape.width;
-            let mut part = Sums { addresses: vec![0.0; count], ..Sums::default() };
+            let mut part = Sums {
+                addresses: vec![0.0; count],
+                ..Sums::default()
+            };
             items.isa.run(StripLosses {
                 lookup: this,
                 items,
@@ -118,7 +130,10 @@ impl Lookup {
             });
             part
         });
-        let mut sums = Sums { addresses: vec![0.0; count], ..Sums::default() };
+        let mut sums = Sums {
+            addresses: vec![0.0; count],
+            ..Sums::default()
+        };
         for part in &parts {
             sums.compactness += part.compactness;
             sums.separateness += part.separateness;
@@ -157,16 +172,30 @@ impl Lookup {
     ) {
         let how = self.check(items);
         let shape = self.shape;
-        for (what, s) in [("features", features.shape()), ("gradient", gradient.shape()), ("of_read", of_read.shape())]
-        {
+        for (what, s) in [
+            ("features", features.shape()),
+            ("gradient", gradient.shape()),
+            ("of_read", of_read.shape()),
+        ] {
             assert_eq!(s, shape, "{what} of a lookup");
         }
-        assert!(of_queries.is_none_or(|q| q.shape() == shape), "of_queries of a lookup");
-        assert_eq!(self.mean_address.len(), items.count, "losses of a lookup come before its gradient");
+        assert!(
+            of_queries.is_none_or(|q| q.shape() == shape),
+            "of_queries of a lookup"
+        );
+        assert_eq!(
+            self.mean_address.len(),
+            items.count,
+            "losses of a lookup come before its gradient"
+        );
         let isa = items.isa;
         let queries = shape.pixels().max(1) as f64;
         // h'(mean address) of the information loss.
-        let of_mean: Vec<f32> = self.mean_address.iter().map(|&p| entropy_slope(p as f32, (p as f32).ln())).collect();
+        let of_mean: Vec<f32> = self
+            .mean_address
+            .iter()
+            .map(|&p| entropy_slope(p as f32, (p as f32).ln()))
+            .collect();
         let wide = items.count.next_multiple_of(isa.lanes());
         let out = gradient.shared();
         Strips::new(shape).for_each(|strip| {
@@ -176,27 +205,48 @@ impl Lookup {
                 let first = (strip.image * shape.height + y) * shape.width;
                 let from = of_read.ptr(strip.image, y, 0);
                 let table_start = table.as_mut_ptr();
-                multiply(isa, &items.compare, from, of_read.pixel_stride(), table_start, wide, shape.width);
+                multiply(
+                    isa,
+                    &items.compare,
+                    from,
+                    of_read.pixel_stride(),
+                    table_start,
+                    wide,
+                    shape.width,
+                );
                 let mut shifts = Scratch::take(shape.width);
                 isa.run(Coefficients {
                     lookup: self,
                     items,
                     scale: 1.0 / how.temperature,
                     detach_read,
-                    compactness: (2.0 * f64::from(weights.compactness) / (queries * items.features as f64)) as f32,
+                    compactness: (2.0 * f64::from(weights.compactness)
+                        / (queries * items.features as f64))
+                        as f32,
                     separateness: (f64::from(weights.separateness) / queries) as f32,
-                    information: (f64::from(weights.information) / queries / (items.count as f64).ln()) as f32,
+                    information: (f64::from(weights.information)
+                        / queries
+                        / (items.count as f64).ln()) as f32,
                     of_mean: &of_mean,
                     first,
                     table: &mut table,
                     wide,
                     shifts: &mut shifts,
                 });
-                multiply(isa, &items.read, table.as_ptr(), wide, row.as_mut_ptr(), items.features, shape.width);
+                multiply(
+                    isa,
+                    &items.read,
+                    table.as_ptr(),
+                    wide,
+                    row.as_mut_ptr(),
+                    items.features,
+                    shape.width,
+                );
                 isa.run(Normalisation {
                     features: features.ptr(strip.image, y, 0),
                     features_pixel: features.pixel_stride(),
-                    queries: &self.queries[first * items.features..][..shape.width * items.features],
+                    queries: &self.queries[first * items.features..]
+                        [..shape.width * items.features],
                     row: &mut row,
                     shifts: &shifts,
                     of_queries: of_queries.map(|q| (q.ptr(strip.image, y, 0), q.pixel_stride())),
@@ -219,7 +269,10 @@ impl Lookup {
             self.items,
             self.shape.channels
         );
-        self.how.unwrap_or(Addressing { temperature: 1.0, top_k: 0 })
+        self.how.unwrap_or(Addressing {
+            temperature: 1.0,
+            top_k: 0,
+        })
     }
 
     pub(super) fn similarities_of(&self, query: usize) -> &[f32] {
@@ -237,7 +290,11 @@ impl Lookup {
 
 /// d/dp of -p ln max(p, 1e-12), given ln p.
 fn entropy_slope(p: f32, logarithm: f32) -> f32 {
-    if p > SMALLEST_PROBABILITY { -logarithm - 1.0 } else { -SMALLEST_LOGARITHM }
+    if p > SMALLEST_PROBABILITY {
+        -logarithm - 1.0
+    } else {
+        -SMALLEST_LOGARITHM
+    }
 }
 
 /// The most and second most similar item, the first of equals.
@@ -276,7 +333,10 @@ fn squared_distances<S: Simd>(s: S, q: &[f32], m: &[f32]) -> (f32, f32) {
     }
     // Lanes past the end hold 0 and the shift; take the latter out again.
     let beyond = q.len().next_multiple_of(S::LANES) - q.len();
-    (s.sum(plain), (s.sum(shifted) - beyond as f32 * SHIFT * SHIFT).max(0.0))
+    (
+        s.sum(plain),
+        (s.sum(shifted) - beyond as f32 * SHIFT * SHIFT).max(0.0),
+    )
 }
 
 #[derive(Default)]
@@ -300,7 +360,8 @@ impl Kernel for StripLosses<'_> {
     fn run<S: Simd>(self, s: S) {
         let d = self.items.features;
         for k in self.queries {
-            let (similarities, addresses) = (self.lookup.similarities_of(k), self.lookup.addresses_of(k));
+            let (similarities, addresses) =
+                (self.lookup.similarities_of(k), self.lookup.addresses_of(k));
             let (first, second) = two_nearest(similarities);
             let q = self.lookup.query(k);
             let (compact, near) = squared_distances(s, q, &self.items.rows[first * d..][..d]);
@@ -331,7 +392,11 @@ struct Logarithms {
 impl Logarithms {
     #[inline(always)]
     fn new(similarities: &[f32], addresses: &[f32], nearest: usize, scale: f32) -> Self {
-        Self { best: similarities[nearest], scale, top: addresses[nearest].ln() }
+        Self {
+            best: similarities[nearest],
+            scale,
+            top: addresses[nearest].ln(),
+        }
     }
 
     /// ln max(a, 1e-12) of the item with this similarity.
@@ -370,7 +435,8 @@ impl Kernel for Coefficients<'_> {
         for (x, row) in self.table.chunks_exact_mut(self.wide).enumerate() {
             let k = self.first + x;
             let row = &mut row[..self.items.count];
-            let (similarities, addresses) = (self.lookup.similarities_of(k), self.lookup.addresses_of(k));
+            let (similarities, addresses) =
+                (self.lookup.similarities_of(k), self.lookup.addresses_of(k));
             let (first, second) = two_nearest(similarities);
             if self.detach_read {
                 row.fill(0.0);
@@ -378,7 +444,8 @@ impl Kernel for Coefficients<'_> {
             if self.information != 0.0 {
                 let logarithm = Logarithms::new(similarities, addresses, first, self.scale);
                 for (i, g) in row.iter_mut().enumerate() {
-                    let slope = entropy_slope(addresses[i], logarithm.of(similarities[i], addresses[i]));
+                    let slope =
+                        entropy_slope(addresses[i], logarithm.of(similarities[i], addresses[i]));
                     *g += self.information * (slope - self.of_mean[i]);
                 }
             }
@@ -393,8 +460,12 @@ impl Kernel for Coefficients<'_> {
             self.shifts[x] = 0.0;
             if self.separateness != 0.0 && second < row.len() {
                 let q = self.lookup.query(k);
-                let near = squared_distances(s, q, &self.items.rows[first * d..][..d]).1.sqrt();
-                let far = squared_distances(s, q, &self.items.rows[second * d..][..d]).1.sqrt();
+                let near = squared_distances(s, q, &self.items.rows[first * d..][..d])
+                    .1
+                    .sqrt();
+                let far = squared_distances(s, q, &self.items.rows[second * d..][..d])
+                    .1
+                    .sqrt();
                 if near - far + 1.0 > 0.0 {
                     let inverse = |v: f32| if v > 0.0 { self.separateness / v } else { 0.0 };
                     row[first] -= inverse(near);
@@ -444,17 +515,30 @@ impl Kernel for Normalisation<'_> {
                 i += n;
             }
             // SAFETY: pixel x has `len` features.
-            let (squares, factor) = unsafe { norm(s, self.features.add(x * self.features_pixel), self.len) };
+            let (squares, factor) =
+                unsafe { norm(s, self.features.add(x * self.features_pixel), self.len) };
             // Below the smallest norm the divisor is a constant.
-            let along = if squares.sqrt() > super::SMALLEST_NORM { s.sum(product) } else { 0.0 };
+            let along = if squares.sqrt() > super::SMALLEST_NORM {
+                s.sum(product)
+            } else {
+                0.0
+            };
             let (along, factor) = (s.splat(along), s.splat(factor));
             let mut i = 0;
             while i < self.len {
                 let n = S::LANES.min(self.len - i);
                 // SAFETY: `n` features are left in all of them.
                 unsafe {
-                    let (g, q) = (load(s, row.as_ptr().add(i), n), load(s, query.as_ptr().add(i), n));
-                    store(s, self.to.add(x * self.to_pixel + i), s.mul(s.fnma(along, q, g), factor), n);
+                    let (g, q) = (
+                        load(s, row.as_ptr().add(i), n),
+                        load(s, query.as_ptr().add(i), n),
+                    );
+                    store(
+                        s,
+                        self.to.add(x * self.to_pixel + i),
+                        s.mul(s.fnma(along, q, g), factor),
+                        n,
+                    );
                 }
                 i += n;
             }

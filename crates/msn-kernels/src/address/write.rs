@@ -25,7 +25,11 @@ pub struct WriteRule {
 /// If `items` has not the size of the items that were looked up.
 pub fn write_items(lookup: &Lookup, items: &mut [f32], rule: WriteRule) {
     let (count, features) = (lookup.items, lookup.shape.channels);
-    assert_eq!(items.len(), count * features, "the length of {count} items of {features} features");
+    assert_eq!(
+        items.len(),
+        count * features,
+        "the length of {count} items of {features} features"
+    );
     let temperature = lookup.how.map_or(1.0, |h| f64::from(h.temperature));
     let queries = lookup.shape.pixels();
     if queries == 0 {

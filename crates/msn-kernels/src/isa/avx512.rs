@@ -78,7 +78,10 @@ impl Simd for Avx512 {
         // SAFETY: a token of this type exists only where AVX-512F does.
         unsafe {
             let a = _mm512_add_ps(a, _mm512_shuffle_f32x4::<0b01_00_11_10>(a, a));
-            let a = _mm512_castps512_ps256(_mm512_add_ps(a, _mm512_shuffle_f32x4::<0b10_11_00_01>(a, a)));
+            let a = _mm512_castps512_ps256(_mm512_add_ps(
+                a,
+                _mm512_shuffle_f32x4::<0b10_11_00_01>(a, a),
+            ));
             let a = _mm256_castps256_ps128(a);
             let a = _mm_add_ps(a, _mm_movehl_ps(a, a));
             _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps::<1>(a, a)))

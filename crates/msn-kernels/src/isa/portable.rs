@@ -100,7 +100,9 @@ impl Simd for Portable {
     #[inline(always)]
     fn scale_by_power_of_two(self, a: V, n: V) -> V {
         // A float to integer cast saturates; n is whole and in -126..=127.
-        map2(a, n, |a, n| a * f32::from_bits(((n as i32 + 127).max(0).cast_unsigned()) << 23))
+        map2(a, n, |a, n| {
+            a * f32::from_bits(((n as i32 + 127).max(0).cast_unsigned()) << 23)
+        })
     }
 
     #[inline(always)]

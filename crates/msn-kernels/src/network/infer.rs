@@ -87,9 +87,14 @@ impl Inference {
         let conv = |layer: &Layer| -> Result<Folded, KernelError> {
             let (hwio, bias) = fold(&tensors, layer)?;
             let weights = PackedWeights::new(isa, algorithm, &hwio, layer.channels);
-            Ok(Folded { weights, bias, relu: layer.norm.is_some() })
+            Ok(Folded {
+                weights,
+                bias,
+                relu: layer.norm.is_some(),
+            })
         };
-        let block = |[a, b]: [Layer; 2]| -> Result<[Folded; 2], KernelError> { Ok([conv(&a)?, conv(&b)?]) };
+        let block =
+            |[a, b]: [Layer; 2]| -> Result<[Folded; 2], KernelError> { Ok([conv(&a)?, conv(&b)?]) };
         let up = |level| -> Result<_, KernelError> {
             let layer = Layer::up(config, level);
             let (hwio, bias) = fold(&tensors, &layer)?;
@@ -105,8 +110,12 @@ impl Inference {
         };
         Ok(Self {
             isa,
-            encoder: (1..=LEVELS).map(|l| block(Layer::encoder(config, l))).collect::<Result<_, _>>()?,
-            decoder: (1..=LEVELS).map(|l| block(Layer::decoder(config, l))).collect::<Result<_, _>>()?,
+            encoder: (1..=LEVELS)
+                .map(|l| block(Layer::encoder(config, l)))
+                .collect::<Result<_, _>>()?,
+            decoder: (1..=LEVELS)
+                .map(|l| block(Layer::decoder(config, l)))
+                .collect::<Result<_, _>>()?,
             ups: (2..=LEVELS).map(up).collect::<Result<_, _>>()?,
             last: conv(&Layer::last(config))?,
             pools: (1..=LEVELS).map(pool).collect::<Result<_, _>>()?,
@@ -142,19 +151,30 @@ impl Inference {
     fn reshape(&mut self, shape: Shape) {
         for (i, level) in self.levels.iter_mut().enumerate() {
             let number = i + 1;
-            let shape = Shape { height: shape.height >> i, width: shape.width >> i, ..shape };
+            let shape = Shape {
+                height: shape.height >> i,
+                width: shape.width >> i,
+                ..shape
+            };
             let features = shape.with_channels(self.config.features(number));
             if number > 1 {
-                level.input.reshape(shape.with_channels(self.config.features(number - 1)));
+                level
+                    .input
+                    .reshape(shape.with_channels(self.config.features(number - 1)));
             }
             level.middle.reshape(features);
             level.feature.reshape(features);
-            level.joined.reshape(shape.with_channels(self.config.joined(number)));
+            level
+                .joined
+                .reshape(shape.with_channels(self.config.joined(number)));
         }
     }
 
     fn encode(&mut self, input: View<'_>, output: &mut Output) {
-        let how = Addressing { temperature: self.config.temperature, top_k: self.config.top_k };
+        let how = Addressing {
+            temperature: self.config.temperature,
+            top_k: self.config.top_k,
+        };
         for i in 0..LEVELS {
             let number = i + 1;
             let features = self.config.features(number);
@@ -175,16 +195,26 @@ impl Inference {
             first.run(from, level.middle.view_mut());
             match &self.pools[i] {
                 None if self.config.handed_on(number) > 0 => {
-                    second.run(level.middle.view(), level.joined.view_mut().channels(0..features));
+                    second.run(
+                        level.middle.view(),
+                        level.joined.view_mut().channels(0..features),
+                    );
                 }
                 None => second.run(level.middle.view(), level.feature.view_mut()),
                 Some(items) => {
                     second.run(level.middle.view(), level.feature.view_mut());
                     let mut distances = vec![0.0; level.feature.shape().pixels()];
                     let feature = level.feature.view();
-                    let mut readings = Readings { distances: Some(&mut distances), ..Readings::default() };
+                    let mut readings = Readings {
+                        distances: Some(&mut distances),
+                        ..Readings::default()
+                    };
                     if self.config.concat {
-                        let (queries, read) = level.joined.view_mut().channels(0..2 * features).split(features);
+                        let (queries, read) = level
+                            .joined
+                            .view_mut()
+                            .channels(0..2 * features)
+                            .split(features);
                         readings.queries = Some(queries);
                         readings.read = Some(read);
                     } else {
@@ -225,16 +255,33 @@ impl Inference {
 
 impl Folded {
     fn run(&self, input: View<'_>, output: ViewMut<'_>) {
-        conv3x3(input, &self.weights, Epilogue { bias: Some(&self.bias), relu: self.relu }, output);
+        conv3x3(
+            input,
+            &self.weights,
+            Epilogue {
+                bias: Some(&self.bias),
+                relu: self.relu,
+            },
+            output,
+        );
     }
 }
 
 /// Weights `[3, 3, Cin, Cout]` and bias of a convolution with its batch norm, if any, multiplied in.
 fn fold(tensors: &Tensors<'_>, layer: &Layer) -> Result<(Vec<f32>, Vec<f32>), KernelError> {
-    let Layer { name, norm, channels, up } = layer;
+    let Layer {
+        name,
+        norm,
+        channels,
+        up,
+    } = layer;
     let weights = tensors.get(&format!("{name}.weight"), channels.weights())?;
     let mut bias = tensors.get(&format!("{name}.bias"), channels.output)?;
-    let mut hwio = if *up { iohw_to_hwio(&weights, *channels) } else { oihw_to_hwio(&weights, *channels) };
+    let mut hwio = if *up {
+        iohw_to_hwio(&weights, *channels)
+    } else {
+        oihw_to_hwio(&weights, *channels)
+    };
     if let Some(norm) = norm {
         let get = |part: &str| tensors.get(&format!("{norm}.{part}"), channels.output);
         let (gamma, beta) = (get("weight")?, get("bias")?);
@@ -242,7 +289,8 @@ fn fold(tensors: &Tensors<'_>, layer: &Layer) -> Result<(Vec<f32>, Vec<f32>), Ke
         let mut scale = Vec::with_capacity(channels.output);
         for o in 0..channels.output {
             let factor = f64::from(gamma[o]) / (f64::from(variance[o]) + NORM_EPSILON).sqrt();
-            bias[o] = ((f64::from(bias[o]) - f64::from(mean[o])) * factor + f64::from(beta[o])) as f32;
+            bias[o] =
+                ((f64::from(bias[o]) - f64::from(mean[o])) * factor + f64::from(beta[o])) as f32;
             scale.push(factor);
         }
         for row in hwio.chunks_exact_mut(channels.output) {

@@ -28,7 +28,11 @@ impl Layer {
     /// Block `level` of the encoder.
     pub(crate) fn encoder(config: &NetworkConfig, level: usize) -> [Self; 2] {
         let block = format!("encoder.level{level}");
-        let input = if level == 1 { config.frames * config.channels } else { config.features(level - 1) };
+        let input = if level == 1 {
+            config.frames * config.channels
+        } else {
+            config.features(level - 1)
+        };
         let features = config.features(level);
         [
             Self::conv(&block, 1, true, input, features),

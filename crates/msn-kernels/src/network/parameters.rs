@@ -62,18 +62,38 @@ impl Parameters {
         for vector in [&mut self.gradient, &mut self.mean, &mut self.mean_square] {
             vector.resize(range.end, 0.0);
         }
-        self.entries.push(Entry { name, layout, range: range.clone() });
+        self.entries.push(Entry {
+            name,
+            layout,
+            range: range.clone(),
+        });
         range
     }
 
     /// Names and values, in PyTorch's layouts.
     pub(crate) fn export(&self) -> Vec<(String, Vec<f32>)> {
-        self.entries.iter().map(|e| (e.name.clone(), e.layout.export(&self.values[e.range.clone()]))).collect()
+        self.entries
+            .iter()
+            .map(|e| {
+                (
+                    e.name.clone(),
+                    e.layout.export(&self.values[e.range.clone()]),
+                )
+            })
+            .collect()
     }
 
     /// Names and gradients, in PyTorch's layouts.
     pub(crate) fn export_gradients(&self) -> Vec<(String, Vec<f32>)> {
-        self.entries.iter().map(|e| (e.name.clone(), e.layout.export(&self.gradient[e.range.clone()]))).collect()
+        self.entries
+            .iter()
+            .map(|e| {
+                (
+                    e.name.clone(),
+                    e.layout.export(&self.gradient[e.range.clone()]),
+                )
+            })
+            .collect()
     }
 
     pub(crate) fn step(&mut self, isa: Isa, adam: &Adam, learning_rate: f64) {

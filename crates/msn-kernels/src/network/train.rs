@@ -82,8 +82,15 @@ struct Conv {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Same { algorithm: Algorithm, forward: PackedWeights, backward: PackedWeights },
-    Up { forward: PackedUpWeights, backward: PackedUpGradient },
+    Same {
+        algorithm: Algorithm,
+        forward: PackedWeights,
+        backward: PackedWeights,
+    },
+    Up {
+        forward: PackedUpWeights,
+        backward: PackedUpGradient,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -148,10 +155,17 @@ impl Training {
         let tensors = Tensors(tensor);
         let mut parameters = Parameters::default();
         let mut conv = |layer: &Layer| Conv::new(layer, &tensors, &mut parameters, algorithm, isa);
-        let mut block = |[a, b]: [Layer; 2]| -> Result<[Conv; 2], KernelError> { Ok([conv(&a)?, conv(&b)?]) };
-        let encoder = (1..=LEVELS).map(|l| block(Layer::encoder(config, l))).collect::<Result<_, _>>()?;
-        let decoder = (1..=LEVELS).map(|l| block(Layer::decoder(config, l))).collect::<Result<_, _>>()?;
-        let ups = (2..=LEVELS).map(|l| conv(&Layer::up(config, l))).collect::<Result<_, _>>()?;
+        let mut block =
+            |[a, b]: [Layer; 2]| -> Result<[Conv; 2], KernelError> { Ok([conv(&a)?, conv(&b)?]) };
+        let encoder = (1..=LEVELS)
+            .map(|l| block(Layer::encoder(config, l)))
+            .collect::<Result<_, _>>()?;
+        let decoder = (1..=LEVELS)
+            .map(|l| block(Layer::decoder(config, l)))
+            .collect::<Result<_, _>>()?;
+        let ups = (2..=LEVELS)
+            .map(|l| conv(&Layer::up(config, l)))
+            .collect::<Result<_, _>>()?;
         let last = conv(&Layer::last(config))?;
         let pool = |level: usize| -> Result<_, KernelError> {
             if !config.has_pool(level) {
@@ -160,7 +174,10 @@ impl Training {
             let features = config.features(level);
             let items = tensors.get(&items_name(level - 1), config.items * features)?;
             let items = PackedItems::new(isa, &items, config.items, features);
-            Ok(Some(Pool { items, lookup: Lookup::default() }))
+            Ok(Some(Pool {
+                items,
+                lookup: Lookup::default(),
+            }))
         };
         let pools = (1..=LEVELS).map(pool).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -197,7 +214,12 @@ impl Training {
         let out_shape = shape.with_channels(self.config.channels);
         if target.len() != out_shape.len() {
             let (expected, found) = (out_shape.len(), target.len());
-            return Err(KernelError::InputSize { what: "the target", shape: out_shape, expected, found });
+            return Err(KernelError::InputSize {
+                what: "the target",
+                shape: out_shape,
+                expected,
+                found,
+            });
         }
         self.reshape(shape);
         self.encode(View::dense(input, shape));
@@ -205,14 +227,62 @@ impl Training {
         let losses = self.losses(target, out_shape);
         self.decode_backward();
         self.encode_backward(View::dense(input, shape));
+        self.move_statistics(NORM_MOMENTUM);
         Ok(losses)
+    }
+
+    /// Moves running statistics by `share` towards those of a batch, `[batch, height, width, T * C]`;
+    /// nothing else changes.
+    ///
+    /// # Errors
+    /// If the sides are not multiples of 8 or the slice has another length.
+    pub fn statistics(
+        &mut self,
+        input: &[f32],
+        batch: usize,
+        height: usize,
+        width: usize,
+        share: f32,
+    ) -> Result<(), KernelError> {
+        let shape = self.config.input_shape(input, batch, height, width)?;
+        self.reshape(shape);
+        self.encode(View::dense(input, shape));
+        self.decode(shape.with_channels(self.config.channels));
+        self.move_statistics(share);
+        Ok(())
+    }
+
+    fn move_statistics(&mut self, share: f32) {
+        let convs = self
+            .encoder
+            .iter_mut()
+            .chain(&mut self.decoder)
+            .flatten()
+            .chain(&mut self.ups);
+        for norm in convs.filter_map(|c| c.norm.as_mut()) {
+            let unbiased = norm.moments.unbiased_variance(norm.raw.shape().pixels());
+            let running = norm.running_mean.iter_mut().chain(&mut norm.running_variance);
+            for (running, new) in running.zip(norm.moments.mean.iter().chain(&unbiased)) {
+                *running += share * (new - *running);
+            }
+        }
+    }
+
+    /// The items of pool `pool` (1, 2, 3), `[M, D]`.
+    pub fn items(&self, pool: usize) -> Option<&[f32]> {
+        self.pools.get(pool)?.as_ref().map(|p| p.items.rows())
     }
 
     /// One step of Adam with the gradients of the last [`Training::step`].
     pub fn update(&mut self, adam: &Adam, learning_rate: f64) {
         self.parameters.step(self.isa, adam, learning_rate);
         let values = &self.parameters.values;
-        let convs = self.encoder.iter_mut().chain(&mut self.decoder).flatten().chain(&mut self.ups);
+        let convs = self
+            .encoder
+            .iter_mut()
+            .chain(&mut self.decoder)
+            .flatten()
+            .chain(&mut self.ups);
         for conv in convs.chain([&mut self.last]) {
             conv.pack(values);
         }
@@ -246,10 +316,21 @@ impl Training {
     /// All parameters, running statistics and items by name, in PyTorch's layouts.
     pub fn tensors(&self) -> Vec<(String, Vec<f32>)> {
         let mut all = self.parameters.export();
-        let convs = self.encoder.iter().chain(&self.decoder).flatten().chain(&self.ups);
+        let convs = self
+            .encoder
+            .iter()
+            .chain(&self.decoder)
+            .flatten()
+            .chain(&self.ups);
         for norm in convs.filter_map(|c| c.norm.as_ref()) {
-            all.push((format!("{}.running_mean", norm.name), norm.running_mean.clone()));
-            all.push((format!("{}.running_var", norm.name), norm.running_variance.clone()));
+            all.push((
+                format!("{}.running_mean", norm.name),
+                norm.running_mean.clone(),
+            ));
+            all.push((
+                format!("{}.running_var", norm.name),
+                norm.running_variance.clone(),
+            ));
         }
         for (i, pool) in self.pools.iter().enumerate() {
             if let Some(pool) = pool {
@@ -262,7 +343,11 @@ impl Training {
     fn reshape(&mut self, shape: Shape) {
         for (i, level) in self.levels.iter_mut().enumerate() {
             let number = i + 1;
-            let shape = Shape { height: shape.height >> i, width: shape.width >> i, ..shape };
+            let shape = Shape {
+                height: shape.height >> i,
+                width: shape.width >> i,
+                ..shape
+            };
             let features = shape.with_channels(self.config.features(number));
             if number > 1 {
                 let input = shape.with_channels(self.config.features(i));
@@ -292,7 +377,10 @@ impl Training {
 
     fn encode(&mut self, input: View<'_>) {
         let config = &self.config;
-        let how = Addressing { temperature: config.temperature, top_k: config.top_k };
+        let how = Addressing {
+            temperature: config.temperature,
+            top_k: config.top_k,
+        };
         for i in 0..LEVELS {
             let (above, rest) = self.levels.split_at_mut(i);
             let level = &mut rest[0];
@@ -306,7 +394,12 @@ impl Training {
             first.forward(self.isa, values, from, level.encoder_middle.view_mut());
             let middle = level.encoder_middle.view();
             if Self::straight(config, i + 1) {
-                second.forward(self.isa, values, middle, level.joined.view_mut().channels(0..features));
+                second.forward(
+                    self.isa,
+                    values,
+                    middle,
+                    level.joined.view_mut().channels(0..features),
+                );
             } else {
                 second.forward(self.isa, values, middle, level.feature.view_mut());
             }
@@ -315,7 +408,8 @@ impl Training {
                 let to = level.joined.view_mut().channels(0..config.handed_on(i + 1));
                 if config.concat {
                     let (queries, read) = to.split(features);
-                    pool.lookup.read(feature, &pool.items, how, read, Some(queries));
+                    pool.lookup
+                        .read(feature, &pool.items, how, read, Some(queries));
                 } else {
                     pool.lookup.read(feature, &pool.items, how, to, None);
                 }
@@ -329,8 +423,18 @@ impl Training {
             let (below, rest) = self.levels.split_at_mut(i);
             let level = &mut rest[0];
             let [first, second] = &mut self.decoder[i];
-            first.forward(self.isa, values, level.joined.view(), level.decoder_middle.view_mut());
-            second.forward(self.isa, values, level.decoder_middle.view(), level.decoded.view_mut());
+            first.forward(
+                self.isa,
+                values,
+                level.joined.view(),
+                level.decoder_middle.view_mut(),
+            );
+            second.forward(
+                self.isa,
+                values,
+                level.decoder_middle.view(),
+                level.decoded.view_mut(),
+            );
             if let Some(below) = below.last_mut() {
                 let range = self.config.handed_on(i)..self.config.joined(i);
                 let to = below.joined.view_mut().channels(range);
@@ -339,7 +443,12 @@ impl Training {
         }
         self.prediction.resize(shape.len(), 0.0);
         let mut to = ViewMut::dense(&mut self.prediction, shape);
-        self.last.forward(self.isa, values, self.levels[0].decoded.view(), to.reborrow());
+        self.last.forward(
+            self.isa,
+            values,
+            self.levels[0].decoded.view(),
+            to.reborrow(),
+        );
         tanh_in_place(self.isa, &mut to);
     }
 
@@ -370,15 +479,33 @@ impl Training {
         let to = &mut self.parameters;
         let top = &mut self.levels[0];
         let gradient = self.last_gradient.view_mut();
-        self.last.backward(self.isa, to, top.decoded.view(), gradient, Some(top.of_feature.view_mut()));
+        self.last.backward(
+            self.isa,
+            to,
+            top.decoded.view(),
+            gradient,
+            Some(top.of_feature.view_mut()),
+        );
         for i in 0..LEVELS {
             let (upper, lower) = self.levels.split_at_mut(i + 1);
             let level = &mut upper[i];
             let [first, second] = &mut self.decoder[i];
             let (of_feature, of_middle) = (level.of_feature.view_mut(), level.of_middle.view_mut());
-            second.backward(self.isa, to, level.decoder_middle.view(), of_feature, Some(of_middle));
+            second.backward(
+                self.isa,
+                to,
+                level.decoder_middle.view(),
+                of_feature,
+                Some(of_middle),
+            );
             let (of_middle, of_joined) = (level.of_middle.view_mut(), level.of_joined.view_mut());
-            first.backward(self.isa, to, level.joined.view(), of_middle, Some(of_joined));
+            first.backward(
+                self.isa,
+                to,
+                level.joined.view(),
+                of_middle,
+                Some(of_joined),
+            );
             if let Some(next) = lower.first_mut() {
                 let range = self.config.handed_on(i + 1)..self.config.joined(i + 1);
                 let of_up = level.of_joined.view_mut().channels(range);
@@ -398,7 +525,10 @@ impl Training {
             if let Some(pool) = &self.pools[i] {
                 let joined = level.of_joined.view();
                 let (of_queries, of_read) = if config.concat {
-                    (Some(joined.channels(0..features)), joined.channels(features..2 * features))
+                    (
+                        Some(joined.channels(0..features)),
+                        joined.channels(features..2 * features),
+                    )
                 } else {
                     (None, joined.channels(0..features))
                 };
@@ -430,7 +560,13 @@ impl Training {
             let [first, second] = &mut self.encoder[i];
             let to = &mut self.parameters;
             let of_middle = level.of_middle.view_mut();
-            second.backward(self.isa, to, level.encoder_middle.view(), gradient, Some(of_middle));
+            second.backward(
+                self.isa,
+                to,
+                level.encoder_middle.view(),
+                gradient,
+                Some(of_middle),
+            );
             let from = if i == 0 { input } else { level.input.view() };
             let of_input = (i > 0).then(|| level.of_input.view_mut());
             first.backward(self.isa, to, from, level.of_middle.view_mut(), of_input);
@@ -457,8 +593,17 @@ impl Conv {
         algorithm: Algorithm,
         isa: Isa,
     ) -> Result<Self, KernelError> {
-        let Layer { name, norm, channels, up } = layer;
-        let layout = if *up { Layout::Up(*channels) } else { Layout::Conv(*channels) };
+        let Layer {
+            name,
+            norm,
+            channels,
+            up,
+        } = layer;
+        let layout = if *up {
+            Layout::Up(*channels)
+        } else {
+            Layout::Conv(*channels)
+        };
         let mut add = |name: String, layout, len| -> Result<_, KernelError> {
             let values = tensors.get(&name, len)?;
             Ok(parameters.add(name, layout, values))
@@ -491,14 +636,21 @@ impl Conv {
                 backward: PackedWeights::for_input_gradient(isa, algorithm, hwio, *channels),
             }
         };
-        Ok(Self { weights, bias, kind, norm })
+        Ok(Self {
+            weights,
+            bias,
+            kind,
+            norm,
+        })
     }
 
     /// Takes over changed parameters.
     fn pack(&mut self, values: &[f32]) {
         let hwio = &values[self.weights.clone()];
         match &mut self.kind {
-            Kind::Same { forward, backward, .. } => {
+            Kind::Same {
+                forward, backward, ..
+            } => {
                 forward.replace(hwio);
                 backward.replace(hwio);
             }
@@ -526,14 +678,11 @@ impl Conv {
         norm.raw.reshape(output.shape());
         Self::apply(&self.kind, bias, input, norm.raw.view_mut());
         norm.moments = moments(isa, norm.raw.view());
-        let unbiased = norm.moments.unbiased_variance(output.shape().pixels());
-        for (running, new) in norm.running_mean.iter_mut().zip(&norm.moments.mean) {
-            *running += NORM_MOMENTUM * (new - *running);
-        }
-        for (running, new) in norm.running_variance.iter_mut().zip(&unbiased) {
-            *running += NORM_MOMENTUM * (new - *running);
-        }
-        norm.affine = norm.moments.affine(&values[norm.gamma.clone()], &values[norm.beta.clone()], NORM_EPSILON);
+        norm.affine = norm.moments.affine(
+            &values[norm.gamma.clone()],
+            &values[norm.beta.clone()],
+            NORM_EPSILON,
+        );
         apply_affine(isa, norm.raw.view(), &norm.affine, true, output);
     }
 
@@ -550,7 +699,8 @@ impl Conv {
         let to = &mut parameters.gradient;
         if let Some(norm) = &self.norm {
             let (raw, moments, affine) = (norm.raw.view(), &norm.moments, &norm.affine);
-            let g = batch_norm_backward(isa, raw, moments, affine, NORM_EPSILON, true, &mut gradient);
+            let g =
+                batch_norm_backward(isa, raw, moments, affine, NORM_EPSILON, true, &mut gradient);
             to[norm.gamma.clone()].copy_from_slice(&g.gamma);
             to[norm.beta.clone()].copy_from_slice(&g.beta);
             // Normalisation takes the bias out again: its gradient is 0, and stays it.
@@ -560,7 +710,11 @@ impl Conv {
         let gradient = gradient.as_view();
         let of_weights = &mut to[self.weights.clone()];
         match &self.kind {
-            Kind::Same { algorithm, backward, .. } => {
+            Kind::Same {
+                algorithm,
+                backward,
+                ..
+            } => {
                 conv3x3_weight_gradient(isa, *algorithm, input, gradient, of_weights);
                 if let Some(of_input) = of_input {
                     conv3x3(gradient, backward, Epilogue::default(), of_input);

@@ -62,7 +62,13 @@ pub(crate) fn weight_gradient(isa: Isa, input: View<'_>, gradient: View<'_>, wei
             b_channels,
             // SAFETY: this block of this chunk is written by this task alone; `at` and the rows
             // after it lie in the chunk's [9, Cin, Cout] floats.
-            output: unsafe { if chunk == 0 { first.at(at) } else { rest.at((chunk - 1) * size + at) } },
+            output: unsafe {
+                if chunk == 0 {
+                    first.at(at)
+                } else {
+                    rest.at((chunk - 1) * size + at)
+                }
+            },
             output_row: cout,
             output_tap: cin * cout,
         });
@@ -97,13 +103,26 @@ impl Tiles<'_> {
                 let at = Place::of(shape, from + t);
                 let patch = self.input.patch(at.image, at.y, at.x, &mut edge);
                 let parts = SharedMut::new(&mut a[t * a_stride..]);
-                self.isa.run(TransformInput { patch, channels: a_channels, parts, part: a_part });
+                self.isa.run(TransformInput {
+                    patch,
+                    channels: a_channels,
+                    parts,
+                    part: a_part,
+                });
                 let tile = self.gradient.tile(at.image, at.y, at.x, &mut edge);
                 let parts = SharedMut::new(&mut b[t * row..]);
-                self.isa.run(TransformGradient { tile, channels: b_channels, parts, part: b_part });
+                self.isa.run(TransformGradient {
+                    tile,
+                    channels: b_channels,
+                    parts,
+                    part: b_part,
+                });
             }
             for k in 0..PARTS {
-                let (a, b) = (&a[k * a_part..][..tiles * a_stride], &b[k * b_part..][..tiles * row]);
+                let (a, b) = (
+                    &a[k * a_part..][..tiles * a_stride],
+                    &b[k * b_part..][..tiles * row],
+                );
                 let output = &mut sums[k * part..][..a_channels * row];
                 // SAFETY: the three slices hold `tiles` rows of both sides' channels and the
                 // products of all channels, filled up to whole vectors on the right side.
@@ -151,7 +170,13 @@ impl Kernel for TransformGradient<'_> {
                 for i in 0..SIDE {
                     // SAFETY: a tile is valid for 4x4 pixels of `channels`.
                     g[i] = unsafe {
-                        load(s, self.tile.start.add(i * self.tile.row + j * self.tile.pixel + c), n)
+                        load(
+                            s,
+                            self.tile
+                                .start
+                                .add(i * self.tile.row + j * self.tile.pixel + c),
+                            n,
+                        )
                     };
                 }
                 let column = gradient_side(s, g);
@@ -177,7 +202,14 @@ fn gradient_side<S: Simd>(s: S, g: [S::V; 4]) -> [S::V; 6] {
     let (even, odd) = (s.add(g[0], g[2]), s.add(g[1], g[3]));
     let even2 = s.fma(s.splat(4.0), g[2], g[0]);
     let odd2 = s.fma(s.splat(8.0), g[3], s.add(g[1], g[1]));
-    [g[0], s.add(even, odd), s.sub(even, odd), s.add(even2, odd2), s.sub(even2, odd2), g[3]]
+    [
+        g[0],
+        s.add(even, odd),
+        s.sub(even, odd),
+        s.add(even2, odd2),
+        s.sub(even2, odd2),
+        g[3],
+    ]
 }
 
 /// G^T s G for all channels of both sides, added to the output.
@@ -222,7 +254,9 @@ impl Kernel for TransformBack<'_> {
                         debug_assert!(tap < TAPS);
                         // SAFETY: the output is valid for these channels.
                         unsafe {
-                            let to = self.output.add(tap * self.output_tap + i * self.output_row + c);
+                            let to = self
+                                .output
+                                .add(tap * self.output_tap + i * self.output_row + c);
                             crate::pixels::store(s, to, row[j], n);
                         }
                     }
@@ -240,7 +274,11 @@ fn back_side<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 3] {
     let (near, near_odd) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
     let (far, far_odd) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
     [
-        s.fma(s.splat(1.0 / 24.0), far, s.fnma(sixth, near, s.mul(s.splat(0.25), m[0]))),
+        s.fma(
+            s.splat(1.0 / 24.0),
+            far,
+            s.fnma(sixth, near, s.mul(s.splat(0.25), m[0])),
+        ),
         s.fnma(sixth, near_odd, s.mul(s.splat(1.0 / 12.0), far_odd)),
         s.fma(sixth, s.sub(far, near), m[5]),
     ]

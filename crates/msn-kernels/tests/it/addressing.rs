@@ -11,8 +11,14 @@ fn unit(v: &[f64]) -> Vec<f64> {
 }
 
 fn items_of(seed: u64, count: usize, features: usize) -> Vec<f32> {
-    let raw: Vec<f64> = values(seed, count * features).into_iter().map(f64::from).collect();
-    raw.chunks_exact(features).flat_map(unit).map(|v| v as f32).collect()
+    let raw: Vec<f64> = values(seed, count * features)
+        .into_iter()
+        .map(f64::from)
+        .collect();
+    raw.chunks_exact(features)
+        .flat_map(unit)
+        .map(|v| v as f32)
+        .collect()
 }
 
 proptest! {
@@ -77,8 +83,19 @@ fn a_pixel_of_zeros_addresses_all_items_alike() {
     for isa in Isa::available() {
         let packed = PackedItems::new(isa, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0], 2, 3);
         let mut read = [0.0; 3];
-        let to = Readings { read: Some(ViewMut::dense(&mut read, shape)), ..Readings::default() };
-        read_items(View::dense(&[0.0; 3], shape), &packed, Addressing { temperature: 1.0, top_k: 0 }, to);
+        let to = Readings {
+            read: Some(ViewMut::dense(&mut read, shape)),
+            ..Readings::default()
+        };
+        read_items(
+            View::dense(&[0.0; 3], shape),
+            &packed,
+            Addressing {
+                temperature: 1.0,
+                top_k: 0,
+            },
+            to,
+        );
         assert_eq!(read, [0.5, 0.5, 0.0], "{isa}");
     }
 }
@@ -90,8 +107,19 @@ fn an_exact_item_with_top_k_of_one_returns_it() {
     for isa in Isa::available() {
         let packed = PackedItems::new(isa, &items, 7, 33);
         let mut read = vec![0.0; items.len()];
-        let to = Readings { read: Some(ViewMut::dense(&mut read, shape)), ..Readings::default() };
-        read_items(View::dense(&items, shape), &packed, Addressing { temperature: 1.0, top_k: 1 }, to);
+        let to = Readings {
+            read: Some(ViewMut::dense(&mut read, shape)),
+            ..Readings::default()
+        };
+        read_items(
+            View::dense(&items, shape),
+            &packed,
+            Addressing {
+                temperature: 1.0,
+                top_k: 1,
+            },
+            to,
+        );
         assert_eq!(read, items, "{isa}");
     }
 }

@@ -130,12 +130,18 @@ fn gradients_are_adjoint() {
     let w64: Vec<f64> = w.iter().map(|&w| f64::from(w)).collect();
     let g = Source::new(3, shape.with_channels(4), 0).images();
     let value = dot(&reference::conv3x3(&x, &w, channels).data, &g.data);
-    let by_input = dot(&x.data, &reference::conv3x3_input_gradient(&g, &w, channels).data);
+    let by_input = dot(
+        &x.data,
+        &reference::conv3x3_input_gradient(&g, &w, channels).data,
+    );
     let by_weights = dot(&w64, &reference::conv3x3_weight_gradient(&x, &g));
     assert!((value - by_input).abs() < 1e-9 && (value - by_weights).abs() < 1e-9);
     let g = Source::new(3, shape.doubled().with_channels(4), 0).images();
     let value = dot(&reference::up_conv3x3(&x, &w, channels).data, &g.data);
-    let by_input = dot(&x.data, &reference::up_conv3x3_input_gradient(&g, &w, channels).data);
+    let by_input = dot(
+        &x.data,
+        &reference::up_conv3x3_input_gradient(&g, &w, channels).data,
+    );
     let by_weights = dot(&w64, &reference::up_conv3x3_weight_gradient(&x, &g));
     assert!((value - by_input).abs() < 1e-9 && (value - by_weights).abs() < 1e-9);
 }
@@ -152,9 +158,17 @@ fn a_corner_tap_moves_the_image() {
         for (algorithm, tolerance) in ALGORITHMS {
             let packed = PackedWeights::new(isa, algorithm, &w, Channels::new(1, 1));
             let mut out = vec![0.0; 12];
-            conv3x3(View::dense(&x, shape), &packed, Epilogue::default(), ViewMut::dense(&mut out, shape));
+            conv3x3(
+                View::dense(&x, shape),
+                &packed,
+                Epilogue::default(),
+                ViewMut::dense(&mut out, shape),
+            );
             let expected = [0., 0., 0., 0., 0., 1., 2., 3., 0., 5., 6., 7.];
-            assert!(error(&out, &expected) <= tolerance, "{isa} {algorithm:?}: {out:?}");
+            assert!(
+                error(&out, &expected) <= tolerance,
+                "{isa} {algorithm:?}: {out:?}"
+            );
         }
     }
 }
@@ -186,7 +200,10 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let w = values(3, channels.weights());
     for isa in Isa::available() {
         let run = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("a pool");
             pool.install(|| {
                 let mut all = Vec::new();
                 for (algorithm, _) in ALGORITHMS {
@@ -213,9 +230,19 @@ fn results_do_not_depend_on_the_number_of_threads() {
 #[test]
 #[should_panic(expected = "input channels")]
 fn wrong_channels_are_named() {
-    let packed = PackedWeights::new(Isa::portable(), Algorithm::Direct, &[0.0; 18], Channels::new(2, 1));
+    let packed = PackedWeights::new(
+        Isa::portable(),
+        Algorithm::Direct,
+        &[0.0; 18],
+        Channels::new(2, 1),
+    );
     let shape = Shape::new(1, 1, 1, 1);
-    conv3x3(View::dense(&[0.0], shape), &packed, Epilogue::default(), ViewMut::dense(&mut [0.0], shape));
+    conv3x3(
+        View::dense(&[0.0], shape),
+        &packed,
+        Epilogue::default(),
+        ViewMut::dense(&mut [0.0], shape),
+    );
 }
 
 #[test]

@@ -110,7 +110,10 @@ fn the_first_step_of_adam_is_worked_by_hand() {
             let g = f64::from(g);
             let expected = 1.0 - 1e-3 * g / (g.abs() + 1e-8);
             for w in w {
-                assert!((f64::from(w) - expected).abs() < 1.2e-7, "{isa} {g}: {w} {expected}");
+                assert!(
+                    (f64::from(w) - expected).abs() < 1.2e-7,
+                    "{isa} {g}: {w} {expected}"
+                );
             }
         }
     }
@@ -132,7 +135,10 @@ fn a_hundred_steps_of_adam_follow_f64() {
                 let g = f64::from(g[i]);
                 m64[i] = 0.9 * m64[i] + 0.1 * g;
                 v64[i] = 0.999 * v64[i] + 0.001 * g * g;
-                let (m, v) = (m64[i] / (1.0 - 0.9_f64.powf(t)), v64[i] / (1.0 - 0.999_f64.powf(t)));
+                let (m, v) = (
+                    m64[i] / (1.0 - 0.9_f64.powf(t)),
+                    v64[i] / (1.0 - 0.999_f64.powf(t)),
+                );
                 w64[i] -= 1e-2 * m / (v.sqrt() + 1e-8);
             }
         }

@@ -24,14 +24,24 @@ impl Case {
         assert_eq!(meta["format"], "msn-parity-1", "{}", path.display());
         let file = SafeTensors::deserialize(&bytes).expect("safetensors");
         let tensors = file.tensors().into_iter().map(|(name, t)| {
-            let values = t.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let values = t
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect();
             (name, (t.shape().to_vec(), values))
         });
         Self {
-            name: path.file_stem().expect("a name").to_string_lossy().into_owned(),
+            name: path
+                .file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned(),
             tensors: tensors.collect(),
             config: serde_json::from_str(&meta["config"]).expect("a configuration"),
-            loss: meta.get("loss").map_or(Value::Null, |l| serde_json::from_str(l).expect("loss weights")),
+            loss: meta.get("loss").map_or(Value::Null, |l| {
+                serde_json::from_str(l).expect("loss weights")
+            }),
         }
     }
 
@@ -49,7 +59,12 @@ impl Case {
             frames: self.number("frames"),
             channels: self.number("channels"),
             width: self.number("width"),
-            pools: self.config["pools"].as_array().expect("pools").iter().map(|p| p.as_u64().expect("a pool") as usize).collect(),
+            pools: self.config["pools"]
+                .as_array()
+                .expect("pools")
+                .iter()
+                .map(|p| p.as_u64().expect("a pool") as usize)
+                .collect(),
             items: self.number("items"),
             skip1: flag("skip1"),
             concat: self.config["rewrite"] == "concat",
@@ -65,9 +80,15 @@ impl Case {
     /// `[batch, height, width]` and the input and target, channels last.
     pub fn input(&self) -> ([usize; 3], Vec<f32>, Vec<f32>) {
         let (shape, frames) = &self.tensors["input.frames"];
-        let [n, t, c, h, w] = shape[..] else { panic!("frames of shape {shape:?}") };
+        let [n, t, c, h, w] = shape[..] else {
+            panic!("frames of shape {shape:?}")
+        };
         let target = &self.tensors["input.target"].1;
-        ([n, h, w], channels_last(frames, n, t * c, h * w), channels_last(target, n, c, h * w))
+        (
+            [n, h, w],
+            channels_last(frames, n, t * c, h * w),
+            channels_last(target, n, c, h * w),
+        )
     }
 }
 
@@ -115,10 +136,16 @@ fn evaluation_agrees_with_the_golden_cases() {
         let ([n, h, w], input, _) = case.input();
         for isa in Isa::available() {
             for (algorithm, times) in [(Algorithm::Direct, 1.0), (Algorithm::Winograd, 10.0)] {
-                let mut net = Inference::with_isa(&case.config(), &case.weights(), algorithm, isa).expect("a network");
+                let mut net = Inference::with_isa(&case.config(), &case.weights(), algorithm, isa)
+                    .expect("a network");
                 // Twice: what is left in the buffers must not matter.
                 let first = net.run(&input, n, h, w).expect("an output");
-                let other = net.run(&vec![0.3; 8 * 16 * case.number("frames") * case.number("channels")], 1, 8, 16);
+                let other = net.run(
+                    &vec![0.3; 8 * 16 * case.number("frames") * case.number("channels")],
+                    1,
+                    8,
+                    16,
+                );
                 assert!(other.is_ok());
                 let output = net.run(&input, n, h, w).expect("an output");
                 assert!(first == output, "{}: a second run differs", case.name);
@@ -131,21 +158,37 @@ fn evaluation_agrees_with_the_golden_cases() {
                         compared += 1;
                     }
                 };
-                let golden = case.get("eval.prediction").map(|g| channels_last(g, n, case.number("channels"), h * w));
+                let golden = case
+                    .get("eval.prediction")
+                    .map(|g| channels_last(g, n, case.number("channels"), h * w));
                 check("prediction", &output.prediction, golden.as_deref());
                 assert_eq!(output.distance_maps.len(), case.config().pools.len());
                 for (pool, map) in &output.distance_maps {
-                    check(&format!("distance map {pool}"), map, case.get(&format!("eval.distance_map.{pool}")));
+                    check(
+                        &format!("distance map {pool}"),
+                        map,
+                        case.get(&format!("eval.distance_map.{pool}")),
+                    );
                 }
-                eprintln!("{} {isa} {algorithm:?}: worst {worst:.4} of the tolerance", case.name);
+                eprintln!(
+                    "{} {isa} {algorithm:?}: worst {worst:.4} of the tolerance",
+                    case.name
+                );
                 assert!(compared > 0 || case.get("eval.prediction").is_none());
             }
         }
     }
 }
 
+/// Tensors by name.
+type Named = Vec<(String, Vec<f32>)>;
+
 /// One step of training as the case has it: forward, backward, Adam, write.
-fn trained(case: &Case, algorithm: Algorithm, isa: Isa) -> (Losses, Vec<(String, Vec<f32>)>, Vec<(String, Vec<f32>)>) {
+fn trained(
+    case: &Case,
+    algorithm: Algorithm,
+    isa: Isa,
+) -> (Losses, Named, Named) {
     let weight = |key: &str| case.loss[key].as_f64().unwrap_or(0.0) as f32;
     let training = TrainingConfig {
         losses: LossWeights {
@@ -155,7 +198,8 @@ fn trained(case: &Case, algorithm: Algorithm, isa: Isa) -> (Losses, Vec<(String,
         },
         detach_read: case.config["detach_read"].as_bool().expect("detach_read"),
     };
-    let mut net = Training::with_isa(&case.config(), training, &case.weights(), algorithm, isa).expect("a network");
+    let mut net = Training::with_isa(&case.config(), training, &case.weights(), algorithm, isa)
+        .expect("a network");
     let ([n, h, w], input, target) = case.input();
     let losses = net.step(&input, &target, n, h, w).expect("a step");
     let gradients = net.gradients();
@@ -189,26 +233,50 @@ fn a_training_step_agrees_with_the_golden_cases() {
                     ("loss", losses.total),
                 ] {
                     if let Some(golden) = case.get(&format!("train.{name}")) {
-                        check("loss", name, excess(&[ours as f32], golden, times * 1e-4, times * 1e-4));
+                        check(
+                            "loss",
+                            name,
+                            excess(&[ours as f32], golden, times * 1e-4, times * 1e-4),
+                        );
                     }
                 }
                 // Winograd's rounding flips a ReLU or a maximum that is nearly undecided now and
                 // then, which moves single gradients: it is held to their norm.
                 let (mut distance, mut norm) = (0.0_f64, 0.0_f64);
                 for (name, ours) in &gradients {
-                    let Some(golden) = case.get(&format!("train.grad.{name}")) else { continue };
+                    let Some(golden) = case.get(&format!("train.grad.{name}")) else {
+                        continue;
+                    };
                     if algorithm == Algorithm::Direct {
                         let largest = golden.iter().fold(0.0_f32, |m, g| m.max(g.abs()));
-                        check("gradient", name, excess(ours, golden, 1e-4 * f64::from(largest) + 1e-6, 0.0));
+                        check(
+                            "gradient",
+                            name,
+                            excess(ours, golden, 1e-4 * f64::from(largest) + 1e-6, 0.0),
+                        );
                     }
-                    distance += ours.iter().zip(golden).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+                    distance += ours
+                        .iter()
+                        .zip(golden)
+                        .map(|(a, b)| f64::from(a - b).powi(2))
+                        .sum::<f64>();
                     norm += golden.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
                 }
-                check("gradients' norm", "of all", distance.sqrt() / (0.02 * norm.sqrt() + 1e-12));
+                check(
+                    "gradients' norm",
+                    "of all",
+                    distance.sqrt() / (0.02 * norm.sqrt() + 1e-12),
+                );
                 for (name, ours) in &tensors {
-                    let Some(golden) = case.get(&format!("train.after.{name}")) else { continue };
+                    let Some(golden) = case.get(&format!("train.after.{name}")) else {
+                        continue;
+                    };
                     if let Some(gradient) = case.get(&format!("train.grad.{name}")) {
-                        let pairs = ours.iter().zip(golden).zip(gradient).filter(|(_, g)| g.abs() >= 1e-6);
+                        let pairs = ours
+                            .iter()
+                            .zip(golden)
+                            .zip(gradient)
+                            .filter(|(_, g)| g.abs() >= 1e-6);
                         let (a, b): (Vec<f32>, Vec<f32>) = pairs.map(|(p, _)| (*p.0, *p.1)).unzip();
                         check("after", name, excess(&a, &b, times * 2e-4, 0.0));
                     } else {
@@ -216,11 +284,24 @@ fn a_training_step_agrees_with_the_golden_cases() {
                     }
                 }
                 let named = gradients.iter().map(|(n, _)| n.as_str());
-                let missing: Vec<_> = case.tensors.keys().filter_map(|k| k.strip_prefix("train.grad.")).filter(|k| !named.clone().any(|n| n == *k)).collect();
+                let missing: Vec<_> = case
+                    .tensors
+                    .keys()
+                    .filter_map(|k| k.strip_prefix("train.grad."))
+                    .filter(|k| !named.clone().any(|n| n == *k))
+                    .collect();
                 assert!(missing.is_empty(), "{title}: no gradient of {missing:?}");
                 let named = tensors.iter().map(|(n, _)| n.as_str());
-                let missing: Vec<_> = case.tensors.keys().filter_map(|k| k.strip_prefix("train.after.")).filter(|k| !named.clone().any(|n| n == *k)).collect();
-                assert!(missing.is_empty(), "{title}: no tensor {missing:?} after the step");
+                let missing: Vec<_> = case
+                    .tensors
+                    .keys()
+                    .filter_map(|k| k.strip_prefix("train.after."))
+                    .filter(|k| !named.clone().any(|n| n == *k))
+                    .collect();
+                assert!(
+                    missing.is_empty(),
+                    "{title}: no tensor {missing:?} after the step"
+                );
                 eprintln!("{title}: worst {worst:.4?} of the tolerance");
             }
         }
@@ -230,9 +311,14 @@ fn a_training_step_agrees_with_the_golden_cases() {
 /// The same step gives the same bits on any number of threads.
 #[test]
 fn training_does_not_depend_on_the_number_of_threads() {
-    let Some(case) = cases().into_iter().next() else { return };
+    let Some(case) = cases().into_iter().next() else {
+        return;
+    };
     let run = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("a pool");
         pool.install(|| trained(&case, Algorithm::Fastest, Isa::detect()).2)
     };
     let one = run(1);
@@ -253,7 +339,18 @@ fn a_missing_or_wrong_tensor_is_named() {
         top_k: 0,
     };
     let none = Inference::new(&config, &|_| None, Algorithm::Direct).expect_err("no tensors");
-    assert_eq!(none, KernelError::MissingTensor { name: "encoder.level1.conv1.weight".into() });
-    let short = Inference::new(&config, &|_| Some(vec![0.0]), Algorithm::Direct).expect_err("short tensors");
-    assert!(short.to_string().contains("encoder.level1.conv1.weight has 1 values, the configuration asks for 9"), "{short}");
+    assert_eq!(
+        none,
+        KernelError::MissingTensor {
+            name: "encoder.level1.conv1.weight".into()
+        }
+    );
+    let short = Inference::new(&config, &|_| Some(vec![0.0]), Algorithm::Direct)
+        .expect_err("short tensors");
+    assert!(
+        short
+            .to_string()
+            .contains("encoder.level1.conv1.weight has 1 values, the configuration asks for 9"),
+        "{short}"
+    );
 }

@@ -32,14 +32,22 @@ impl Source {
         let whole = shape.with_channels(shape.channels + wider);
         let dense = values(seed, whole.len());
         let map = FeatureMap::from_view(View::dense(&dense, whole));
-        Self { shape, dense, map, before: wider / 2 }
+        Self {
+            shape,
+            dense,
+            map,
+            before: wider / 2,
+        }
     }
 
     /// Twice the same images, in two layouts.
     pub fn views(&self) -> [View<'_>; 2] {
         let range = self.before..self.before + self.shape.channels;
         let whole = self.map.shape();
-        [View::dense(&self.dense, whole).channels(range.clone()), self.map.view().channels(range)]
+        [
+            View::dense(&self.dense, whole).channels(range.clone()),
+            self.map.view().channels(range),
+        ]
     }
 
     pub fn images(&self) -> Images {
@@ -51,13 +59,21 @@ impl Source {
 pub fn error(a: &[f32], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let largest = b.iter().fold(1.0_f64, |m, b| m.max(b.abs()));
-    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, |m, d| if d > m || d.is_nan() { d } else { m })
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (f64::from(*a) - b).abs())
+        .fold(0.0, |m, d| if d > m || d.is_nan() { d } else { m })
         / largest
 }
 
 /// Sizes with all the odd cases: one pixel, one row, no multiple of any tile.
 pub fn shapes(max_channels: usize) -> impl Strategy<Value = Shape> {
-    (1_usize..=9, 1_usize..=19, 1_usize..=19, 1_usize..=max_channels)
+    (
+        1_usize..=9,
+        1_usize..=19,
+        1_usize..=19,
+        1_usize..=max_channels,
+    )
         .prop_map(|(n, h, w, c)| Shape::new(n.min(1 + 200 / (h * w)), h, w, c))
 }
 
@@ -75,12 +91,19 @@ pub fn result(map: &FeatureMap, channels: usize) -> Vec<f32> {
     let before = wider / 2;
     for range in [0..before, before + channels..channels + wider] {
         let outside = map.view().channels(range).to_vec();
-        assert!(outside.iter().all(|&v| v == 777.0), "other channels were written");
+        assert!(
+            outside.iter().all(|&v| v == 777.0),
+            "other channels were written"
+        );
     }
     map.view().channels(before..before + channels).to_vec()
 }
 
 /// Proptest settings: quick, but the same cases are not repeated from one run to the next.
 pub fn config() -> ProptestConfig {
-    ProptestConfig { cases: if cfg!(miri) { 3 } else { 48 }, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: if cfg!(miri) { 3 } else { 48 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
