@@ -45,6 +45,9 @@ mod clips;
 mod dataset;
 mod error;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod labels;
 mod layout;
 mod load;

@@ -1,0 +1,44 @@
+//! Writes the labels of any data set as an `events.csv` to standard output.
+//!
+//! ```text
+//! cargo run -p msn-data --example events -- data/ped2 > events.csv
+//! ```
+//!
+//! Whatever format a data set's labels are in (arrays, MATLAB cells, masks, boxes), the result
+//! is one table of spans that any other program can read.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::error::Error;
+
+use msn_data::{Color, DataSet, LoadOptions, LoadedVideo, OpenOptions, Size};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Some(root) = std::env::args().nth(1) else {
+        eprintln!("give the folder of a data set, e.g. data/ped2");
+        return Ok(());
+    };
+    let set = DataSet::open(root.as_ref(), &OpenOptions::default())?;
+    for warning in &set.warnings {
+        eprintln!("{warning}");
+    }
+    // Labels are fitted to decoded frames; only their times and number matter here.
+    let options = LoadOptions {
+        size: Size {
+            width: 8,
+            height: 8,
+        },
+        color: Color::Grey,
+    };
+    println!("video,start_frame,end_frame,kind");
+    for video in &set.test {
+        let Some(labels) = &video.labels else {
+            continue;
+        };
+        let spans = labels.resolve(&LoadedVideo::load(video, &options)?)?.spans;
+        for span in spans {
+            let kind = span.kind.unwrap_or_default();
+            println!("{},{},{},{kind}", video.name, span.start, span.end);
+        }
+    }
+    Ok(())
+}
