@@ -1,30 +1,26 @@
-//! Video files through FFmpeg.
+//! Decoding video files through FFmpeg.
 
 use std::collections::VecDeque;
 use std::sync::Once;
 
 use camino::Utf8Path;
 use ffmpeg_next::codec::packet::side_data::Type as SideDataType;
+use ffmpeg_next::error::EAGAIN;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::Disposition;
-use ffmpeg_next::{Dictionary, Error, Packet, Rational, codec, decoder, format, frame, media};
+use ffmpeg_next::{Dictionary, Error, Packet, Stream, codec, decoder, frame, media};
 
+use crate::container::{self, Progress, Promise, ticks};
 use crate::ledger::{Ledger, Missing};
 use crate::orientation::Orientation;
 use crate::planes::Converter;
 use crate::reader::Account;
 use crate::{Frame, Info, Item, Losses, Lost, Options, Size, SourceKind, VideoError};
 
-/// Demuxers that may open a file. Playlists and the like, which name other files or addresses,
-/// and text that FFmpeg would draw, are left out.
-const FORMATS: &str = "avi,mov,mp4,matroska,webm,mpegts,mpeg,mpegvideo,asf,flv,ogg,mxf,ivf,\
-    yuv4mpegpipe,dv,h264,hevc,m4v,mjpeg,obu,av1,nut,rm,wtv,gif,h261,h263,vc1,vc1test,dirac,bink,\
-    smk,swf,film_cpk,roq,amv,r3d,gxf,lxf,mv,nsv,pva,mjpeg_2000,cavsvideo,vivo";
-
 /// Pixels of the largest frame that is decoded: a square of 8192.
 const MAX_PIXELS: &str = "67108864";
 
-/// Read or decode errors in a row after which a file counts as ended.
+/// Errors in a row, without progress through the file, after which it counts as ended.
 const MAX_ERRORS_IN_A_ROW: u32 = 4096;
 
 /// FFmpeg writes to stderr on its own; all that matters comes back as errors.
@@ -54,11 +50,16 @@ pub(crate) struct FileSource {
     index: usize,
     /// Timestamp that counts as zero.
     origin: Option<i64>,
+    /// The latest time handed out.
     latest: Option<f64>,
-    packets: i64,
-    /// End of the last packet, in ticks.
-    packets_end: i64,
-    errors_in_a_row: u32,
+    /// A time was not later than the one before.
+    went_back: bool,
+    promise: Promise,
+    progress: Progress,
+    /// Earliest start of a stream, seconds.
+    start_seconds: f64,
+    read_errors: u32,
+    decode_errors: u32,
     draining: bool,
     ended: bool,
 }
@@ -74,9 +75,9 @@ impl std::fmt::Debug for FileSource {
 impl FileSource {
     pub(crate) fn open(path: &Utf8Path, options: &Options) -> Result<(Account, Self), VideoError> {
         quiet();
-        let input = open_input(path)?;
+        let input = container::open(path)?;
         let stream = match input.streams().best(media::Type::Video) {
-            Some(stream) if !stream.disposition().contains(Disposition::ATTACHED_PIC) => stream,
+            Some(stream) if is_moving(&stream) => stream,
             _ => {
                 let streams = input.streams().count();
                 return Err(VideoError::NoVideoStream {
@@ -85,45 +86,20 @@ impl FileSource {
                 });
             }
         };
-        let parameters = stream.parameters();
-        let codec = parameters.id().name().to_owned();
-        let missing = || VideoError::MissingCodec {
-            path: path.to_owned(),
-            codec: codec.clone(),
-        };
-        let found = decoder::find(parameters.id()).ok_or_else(missing)?;
-        let fail = |e: Error| VideoError::NotAVideo {
-            path: path.to_owned(),
-            reason: e.to_string(),
-        };
-        let mut context = codec::Context::from_parameters(parameters)
-            .map_err(fail)?
-            .decoder();
-        context.set_packet_time_base(stream.time_base());
-        let mut settings = Dictionary::new();
-        settings.set("threads", &options.threads.min(64).to_string());
-        settings.set("max_pixels", MAX_PIXELS);
-        let decoder = context
-            .open_as_with(found, settings)
-            .and_then(|o| o.video())
-            .map_err(fail)?;
-
+        let decoder = open_decoder(path, &stream, options.threads)?;
+        let rate_hz = container::hertz(stream.avg_frame_rate()).or(container::hertz(stream.rate()));
+        let promise = Promise::of(&input, &stream, rate_hz);
         let mut info = Info {
             source: path.to_owned(),
             kind: SourceKind::File,
             size: Size::new(decoder.width(), decoder.height()),
-            rate_hz: hertz(stream.avg_frame_rate()).or(hertz(stream.rate())),
-            frames: None,
-            codec: Some(codec),
+            rate_hz,
+            frames: promise.frames(),
+            codec: Some(stream.parameters().id().name().to_owned()),
             start_seconds: None,
             notes: Vec::new(),
         };
-        info.frames = announced_frames(&input, &stream, info.rate_hz);
-        let videos = input
-            .streams()
-            .filter(|s| s.parameters().medium() == media::Type::Video)
-            .filter(|s| !s.disposition().contains(Disposition::ATTACHED_PIC))
-            .count();
+        let videos = input.streams().filter(is_moving).count();
         if videos > 1 {
             info.note(format!(
                 "{videos} video streams: stream {} is read",
@@ -134,11 +110,15 @@ impl FileSource {
             .side_data()
             .find(|data| data.kind() == SideDataType::DisplayMatrix);
         let orientation = matrix.map_or(Orientation::default(), |m| turn(m.data(), &mut info));
-        let origin = Some(stream.start_time()).filter(|&start| start != i64::MIN);
+        let start_seconds = input
+            .streams()
+            .filter_map(|s| Some(ticks(start_of(&s)?) * f64::from(s.time_base())))
+            .reduce(f64::min)
+            .unwrap_or(0.0);
         let source = Self {
+            decoder,
             stream: stream.index(),
             tick_seconds: f64::from(stream.time_base()),
-            decoder,
             orientation,
             target: options.size,
             first_size: None,
@@ -147,11 +127,14 @@ impl FileSource {
             ledger: Ledger::default(),
             ready: VecDeque::new(),
             index: 0,
-            origin,
+            origin: start_of(&stream),
             latest: None,
-            packets: 0,
-            packets_end: 0,
-            errors_in_a_row: 0,
+            went_back: false,
+            promise,
+            progress: Progress::default(),
+            start_seconds,
+            read_errors: 0,
+            decode_errors: 0,
             draining: false,
             ended: false,
             input,
@@ -175,18 +158,18 @@ impl FileSource {
             }
             match self.decoder.receive_frame(&mut self.frame) {
                 Ok(()) => {
-                    self.errors_in_a_row = 0;
+                    self.decode_errors = 0;
                     self.present(account)?;
                 }
                 Err(Error::Eof) => self.end(account),
-                Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
-                    if self.draining {
+                Err(Error::Other { errno: EAGAIN }) if self.draining => self.end(account),
+                Err(Error::Other { errno: EAGAIN }) => self.feed(account),
+                Err(error) => {
+                    self.fail(0, error, account);
+                    if self.decode_errors > MAX_ERRORS_IN_A_ROW {
                         self.end(account);
-                    } else {
-                        self.feed(account);
                     }
                 }
-                Err(error) => self.fail(0, error, account),
             }
         }
     }
@@ -196,57 +179,69 @@ impl FileSource {
         loop {
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
-                Ok(()) if packet.stream() != self.stream => continue,
-                Ok(()) => {
-                    self.packets += 1;
-                    let timestamp = packet.pts().or(packet.dts());
-                    let end = timestamp
-                        .unwrap_or(0)
-                        .saturating_add(packet.duration().max(0));
-                    self.packets_end = self.packets_end.max(end);
-                    let bytes = u64::try_from(packet.size()).unwrap_or(u64::MAX);
-                    if packet.is_corrupt() {
-                        account
-                            .losses
-                            .reason("the container marks packets as damaged");
-                    }
-                    if bytes == 0 {
-                        // The decoder would take it for the end of the stream.
-                        account
-                            .info
-                            .note("empty packets (frames left out when recording) are passed over");
-                        continue;
-                    }
-                    self.ledger.sent(timestamp, bytes);
-                    match self.decoder.send_packet(&packet) {
-                        Ok(()) => return,
-                        Err(error) => return self.fail(bytes, error, account),
-                    }
-                }
+                Ok(()) => self.read_errors = 0,
                 Err(Error::Eof) => return self.drain(),
                 Err(error) => {
                     account.losses.reason(format!("reading the file: {error}"));
-                    self.errors_in_a_row += 1;
-                    let goes_on = matches!(error, Error::InvalidData)
-                        || error
-                            == Error::Other {
-                                errno: ffmpeg_next::error::EAGAIN,
-                            };
-                    if !goes_on || self.errors_in_a_row > MAX_ERRORS_IN_A_ROW {
+                    self.read_errors += 1;
+                    // A demuxer finds its way again after bad data, after others it does not.
+                    if error != Error::InvalidData || self.read_errors > MAX_ERRORS_IN_A_ROW {
                         return self.drain();
                     }
+                    continue;
                 }
             }
+            self.advance(&packet);
+            if packet.stream() != self.stream {
+                continue;
+            }
+            if packet.is_corrupt() {
+                account
+                    .losses
+                    .reason("the container marks packets as damaged");
+            }
+            if packet.size() == 0 {
+                // The decoder would take it for the end of the stream.
+                account
+                    .info
+                    .note("empty packets, for frames that repeat, are passed over");
+                continue;
+            }
+            let bytes = u64::try_from(packet.size()).unwrap_or(u64::MAX);
+            self.ledger.sent(packet.pts().or(packet.dts()), bytes);
+            if let Err(error) = self.decoder.send_packet(&packet) {
+                self.fail(bytes, error, account);
+            }
+            self.decode_errors = 0;
+            return;
+        }
+    }
+
+    /// Notes how far a packet takes the reading.
+    fn advance(&mut self, packet: &Packet) {
+        let ours = packet.stream() == self.stream;
+        self.progress.packets += u64::from(ours);
+        let Some(stream) = self.input.stream(packet.stream()) else {
+            return;
+        };
+        let Some(timestamp) = packet.pts().or(packet.dts()) else {
+            return;
+        };
+        let end = ticks(timestamp.saturating_add(packet.duration().max(0)));
+        let tick_seconds = f64::from(stream.time_base());
+        let seconds = end * tick_seconds - self.start_seconds;
+        self.progress.seconds = self.progress.seconds.max(seconds);
+        if ours {
+            let seconds = (end - ticks(start_of(&stream).unwrap_or(0))) * tick_seconds;
+            self.progress.stream_seconds = self.progress.stream_seconds.max(seconds);
         }
     }
 
     fn drain(&mut self) {
         self.draining = true;
-        self.errors_in_a_row = 0;
-        // A decoder that refuses has nothing to give, which its next answer shows.
-        if self.decoder.send_eof().is_err() {
-            self.errors_in_a_row = MAX_ERRORS_IN_A_ROW;
-        }
+        self.decode_errors = 0;
+        // Where the decoder refuses, it has nothing to give: its next answer ends the loop.
+        let _ = self.decoder.send_eof();
     }
 
     /// A packet could not be decoded; which frame that costs, the ledger finds out.
@@ -254,10 +249,7 @@ impl FileSource {
         let reason = format!("decoding near frame {}: {error}", self.index);
         account.losses.reason(reason.clone());
         self.ledger.failed(bytes, reason);
-        self.errors_in_a_row += 1;
-        if self.draining && self.errors_in_a_row > MAX_ERRORS_IN_A_ROW {
-            self.end(account);
-        }
+        self.decode_errors += 1;
     }
 
     /// Queues what was lost before the decoder's new frame, and the frame.
@@ -269,14 +261,14 @@ impl FileSource {
         self.index += 1;
         if self.frame.is_corrupt() || self.frame.has_decode_errors() {
             if account.losses.damaged == 0 {
-                account.losses.reason(format!(
-                    "frames are damaged and partly made up, first frame {index}"
-                ));
+                account
+                    .losses
+                    .reason(format!("damaged, partly made up frames from {index} on"));
             }
             account.losses.damaged += 1;
         }
         let info = &mut account.info;
-        let seconds = self.seconds(timestamp, info);
+        let seconds = self.seconds(timestamp, index, info);
         let orientation = match self.frame.side_data(frame::side_data::Type::DisplayMatrix) {
             Some(matrix) => turn(matrix.data(), info),
             None => self.orientation,
@@ -293,9 +285,7 @@ impl FileSource {
             size
         });
         if size != first {
-            info.note(format!(
-                "frames differ in size: all are resized alike, the first is {first}"
-            ));
+            info.note_sizes(first);
         }
         let target = self.target.unwrap_or(first);
         let picture = self
@@ -310,13 +300,13 @@ impl FileSource {
     }
 
     /// A timestamp in seconds since the stream's start.
-    fn seconds(&mut self, timestamp: Option<i64>, info: &mut Info) -> Option<f64> {
+    fn seconds(&mut self, timestamp: Option<i64>, index: usize, info: &mut Info) -> Option<f64> {
         let Some(timestamp) = timestamp else {
             info.note("the stream has frames without timestamps: their times are unknown");
             return None;
         };
         let first = self.latest.is_none();
-        // A start after the first frame, or none, is no start.
+        // A start after the first frame is none.
         let origin = match self.origin {
             Some(origin) if !first || origin <= timestamp => origin,
             _ => *self.origin.insert(timestamp),
@@ -325,11 +315,9 @@ impl FileSource {
             info.start_seconds = Some(ticks(origin) * self.tick_seconds);
         }
         let seconds = ticks(timestamp.saturating_sub(origin)) * self.tick_seconds;
-        if self.latest.is_some_and(|latest| seconds <= latest) {
-            info.note(format!(
-                "times do not always grow, first at frame {}",
-                self.index - 1
-            ));
+        if self.latest.is_some_and(|latest| seconds <= latest) && !self.went_back {
+            self.went_back = true;
+            info.note(format!("times do not always grow, first at frame {index}"));
         }
         self.latest = Some(seconds);
         Some(seconds)
@@ -353,82 +341,47 @@ impl FileSource {
         self.ended = true;
         let missing = self.ledger.ended();
         self.lose(missing, account);
-        let Some(stream) = self.input.stream(self.stream) else {
-            return;
-        };
-        // Frames that the header promises and time for them at the end: the file was cut off.
-        let Some(rate) = account.info.rate_hz else {
-            return;
-        };
-        let (announced, duration) = (stream.frames(), stream.duration());
-        if announced <= self.packets || duration == i64::MIN {
-            return;
-        }
-        let start = Some(stream.start_time())
-            .filter(|&s| s != i64::MIN)
-            .unwrap_or(0);
-        let read = self.packets_end.saturating_sub(start);
-        let absent = ticks(duration.saturating_sub(read)) * self.tick_seconds * rate;
-        // Half a frame is rounding. The cast saturates.
-        let absent = (absent + 0.5) as i64;
-        let missing = absent.min(announced - self.packets).max(0);
-        if missing > 0 {
-            account.losses.missing = usize::try_from(missing).unwrap_or(usize::MAX);
-            account.losses.reason(format!(
-                "the file ends after {} of the {announced} frames that its header announces",
-                self.packets
-            ));
+        if let Some((frames, reason)) = self.promise.missing(&self.progress) {
+            account.losses.missing = frames;
+            account.losses.reason(reason);
         }
     }
 }
 
-fn open_input(path: &Utf8Path) -> Result<Input, VideoError> {
-    let mut settings = Dictionary::new();
-    settings.set("protocol_whitelist", "file");
-    settings.set("format_whitelist", FORMATS);
-    // With its protocol named, a path with a colon is a path.
-    format::input_with_dictionary(&format!("file:{path}"), settings).map_err(|error| {
-        let reason = match error {
-            Error::Other { errno } if errno == ffmpeg_next::error::EINVAL => {
-                "its format is none of those read (avi, mp4, mov, mkv, webm, ts, ...)".to_owned()
-            }
-            error => error.to_string(),
-        };
-        VideoError::NotAVideo {
-            path: path.to_owned(),
-            reason,
-        }
+fn open_decoder(
+    path: &Utf8Path,
+    stream: &Stream<'_>,
+    threads: usize,
+) -> Result<decoder::Video, VideoError> {
+    let parameters = stream.parameters();
+    let id = parameters.id();
+    let codec = decoder::find(id).ok_or_else(|| VideoError::MissingCodec {
+        path: path.to_owned(),
+        codec: id.name().to_owned(),
+    })?;
+    let open = || -> Result<decoder::Video, Error> {
+        let mut context = codec::Context::from_parameters(parameters)?.decoder();
+        context.set_packet_time_base(stream.time_base());
+        let mut settings = Dictionary::new();
+        settings.set("threads", &threads.min(64).to_string());
+        settings.set("max_pixels", MAX_PIXELS);
+        context.open_as_with(codec, settings)?.video()
+    };
+    open().map_err(|error| VideoError::NotAVideo {
+        path: path.to_owned(),
+        reason: format!("its {} decoder does not start: {error}", id.name()),
     })
 }
 
-/// A positive rate, or nothing.
-fn hertz(rate: Rational) -> Option<f64> {
-    (rate.numerator() > 0 && rate.denominator() > 0).then(|| f64::from(rate))
+/// True for video streams other than cover pictures.
+fn is_moving(stream: &Stream<'_>) -> bool {
+    stream.parameters().medium() == media::Type::Video
+        && !stream.disposition().contains(Disposition::ATTACHED_PIC)
 }
 
-/// The container's count of frames, else its duration times the rate.
-fn announced_frames(
-    input: &Input,
-    stream: &ffmpeg_next::Stream<'_>,
-    rate_hz: Option<f64>,
-) -> Option<usize> {
-    if stream.frames() > 0 {
-        return usize::try_from(stream.frames()).ok();
-    }
-    let seconds = if stream.duration() > 0 {
-        ticks(stream.duration()) * f64::from(stream.time_base())
-    } else if input.duration() > 0 {
-        ticks(input.duration()) / f64::from(ffmpeg_next::ffi::AV_TIME_BASE)
-    } else {
-        return None;
-    };
-    // The cast saturates.
-    Some((seconds * rate_hz? + 0.5) as usize)
-}
-
-/// Ticks as a float; exact below 2^53.
-fn ticks(count: i64) -> f64 {
-    count as f64
+/// The timestamp a stream starts at, where the container tells.
+fn start_of(stream: &Stream<'_>) -> Option<i64> {
+    Some(stream.start_time()).filter(|&start| start != ffmpeg_next::ffi::AV_NOPTS_VALUE)
 }
 
 fn turn(matrix: &[u8], info: &mut Info) -> Orientation {
@@ -451,11 +404,9 @@ fn note_properties(frame: &frame::Video, info: &mut Info) {
             aspect.denominator()
         ));
     }
-    let name = frame.format().descriptor().map_or("", |d| d.name());
-    if ["yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya"]
-        .iter()
-        .any(|p| name.starts_with(p))
-    {
+    let name = crate::layout::name(frame.format());
+    let alpha = ["yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya"];
+    if alpha.iter().any(|prefix| name.starts_with(prefix)) {
         info.note("transparency is ignored");
     }
 }

@@ -185,9 +185,7 @@ impl FolderSource {
             picture.size
         });
         if picture.size != first {
-            account.info.note(format!(
-                "frames differ in size: all are resized alike, the first is {first}"
-            ));
+            account.info.note_sizes(first);
         }
         let target = self.options.size.unwrap_or(first);
         if picture.size == target {

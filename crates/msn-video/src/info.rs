@@ -36,12 +36,19 @@ pub struct Info {
 }
 
 impl Info {
-    /// Adds a note unless it is there already.
+    /// Adds a note unless it is there already or there are many.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         let note = note.into();
-        if !self.notes.contains(&note) {
+        if self.notes.len() < 32 && !self.notes.contains(&note) {
             self.notes.push(note);
         }
+    }
+
+    /// Notes that a frame's size is not that of the first.
+    pub(crate) fn note_sizes(&mut self, first: Size) {
+        self.note(format!(
+            "frames differ in size: all are resized alike, the first is {first}"
+        ));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Video files and frame folders as sized grey or RGB frames with times.
 
+#[cfg(feature = "ffmpeg")]
+mod container;
 mod error;
 #[cfg(feature = "ffmpeg")]
 mod file;
@@ -7,7 +9,11 @@ mod folder;
 mod frame;
 mod info;
 #[cfg(feature = "ffmpeg")]
+mod layout;
+#[cfg(feature = "ffmpeg")]
 mod ledger;
+#[cfg(feature = "ffmpeg")]
+mod luma;
 #[cfg(feature = "ffmpeg")]
 mod orientation;
 mod picture;
@@ -17,6 +23,8 @@ mod reader;
 mod resample;
 mod resize;
 mod still;
+#[cfg(feature = "ffmpeg")]
+mod unpack;
 #[cfg(feature = "ffmpeg")]
 mod writer;
 

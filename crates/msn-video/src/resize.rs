@@ -4,8 +4,9 @@
 //! triangle filter: bilinear where it enlarges, a triangle of twice the scale where it shrinks.
 
 use fast_image_resize as fir;
-use fir::images::{CroppedImage, Image, ImageRef};
-use fir::{FilterType, PixelType, ResizeAlg, ResizeOptions};
+use fir::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fir::pixels::{U8, U8x3};
+use fir::{FilterType, PixelTrait, ResizeAlg, ResizeOptions};
 
 use crate::picture::bytes;
 use crate::{Color, Picture, Size, VideoError};
@@ -92,43 +93,42 @@ impl Resizer {
         plane: Plane<'_>,
         out: &mut [u8],
     ) -> Result<(), VideoError> {
-        let to = self.size;
-        let fail = |reason: String| VideoError::Resize {
-            from: plane.size,
-            to,
-            reason,
-        };
         if plane.size.is_empty() {
             return Err(VideoError::BadSize { size: plane.size });
         }
-        let kind = match plane.color {
-            Color::Grey => PixelType::U8,
-            Color::Rgb => PixelType::U8x3,
-        };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let mut target = Image::from_slice_u8(to.width, to.height, out, kind)
-            .map_err(|e| fail(e.to_string()))?;
+        match plane.color {
+            Color::Grey => self.resize_as::<U8>(plane, out),
+            Color::Rgb => self.resize_as::<U8x3>(plane, out),
+        }
+        .map_err(|reason| VideoError::Resize {
+            from: plane.size,
+            to: self.size,
+            reason,
+        })
+    }
+
+    /// The pixel type is named here, and one kind of view is used, because fast_image_resize
+    /// otherwise compiles every one of them.
+    fn resize_as<P: PixelTrait>(&mut self, plane: Plane<'_>, out: &mut [u8]) -> Result<(), String> {
+        let Size { width, height } = plane.size;
         let channels = plane.color.channels();
         if !plane.stride.is_multiple_of(channels) {
-            return Err(fail(format!(
+            return Err(format!(
                 "rows of {} bytes hold no whole pixels",
                 plane.stride
-            )));
+            ));
         }
-        let wide = u32::try_from(plane.stride / channels).map_err(|e| fail(e.to_string()))?;
-        let source = ImageRef::new(wide, plane.size.height, plane.data, kind)
-            .map_err(|e| fail(e.to_string()))?;
-        if wide == plane.size.width {
-            return self
-                .inner
-                .resize(&source, &mut target, &options)
-                .map_err(|e| fail(e.to_string()));
-        }
-        let cropped = CroppedImage::new(&source, 0, 0, plane.size.width, plane.size.height)
-            .map_err(|e| fail(e.to_string()))?;
+        let wide = u32::try_from(plane.stride / channels).map_err(|e| e.to_string())?;
+        let rows =
+            TypedImageRef::<P>::from_buffer(wide, height, plane.data).map_err(|e| e.to_string())?;
+        let source =
+            TypedCroppedImage::new(rows, 0, 0, width, height).map_err(|e| e.to_string())?;
+        let mut target = TypedImage::<P>::from_buffer(self.size.width, self.size.height, out)
+            .map_err(|e| e.to_string())?;
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         self.inner
-            .resize(&cropped, &mut target, &options)
-            .map_err(|e| fail(e.to_string()))
+            .resize_typed(&source, &mut target, &options)
+            .map_err(|e| e.to_string())
     }
 }
 

@@ -3,9 +3,12 @@
 use std::io::{BufReader, Cursor};
 
 use camino::Utf8Path;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::{Color, Picture, Size};
+
+/// Pixels of the largest picture that is decoded: a square of 8192, as for video files.
+const MAX_PIXELS: u64 = 8192 * 8192;
 
 /// A decoded picture file.
 pub(crate) struct Still {
@@ -32,6 +35,15 @@ fn decode(bytes: &[u8], color: Color) -> Result<Still, String> {
         return Err("the file is cut off: its end marker is missing".to_owned());
     }
     let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(format!(
+            "its header claims {width}x{height} pixels, which is beyond reason"
+        ));
+    }
+    decoder
+        .set_limits(Limits::default())
+        .map_err(|e| e.to_string())?;
     let orientation = decoder.orientation().map_err(|e| e.to_string())?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
     image.apply_orientation(orientation);

@@ -99,7 +99,11 @@ impl VideoWriter {
         let fail = |e: Error| fail(e.to_string());
         let mut output = format::output_as(&format!("file:{place}"), muxer).map_err(fail)?;
         let tick = Rational::new(1, rate);
-        let encoder = open_encoder(size, rate, tick).map_err(fail)?;
+        let global = output
+            .format()
+            .flags()
+            .contains(format::Flags::GLOBAL_HEADER);
+        let encoder = open_encoder(size, rate, tick, global).map_err(fail)?;
         let mut stream = output.add_stream_with(&encoder).map_err(fail)?;
         stream.set_time_base(tick);
         stream.set_avg_frame_rate(tick.invert());
@@ -231,7 +235,12 @@ fn temporary_beside(path: &Utf8Path) -> std::io::Result<TempPath> {
     Ok(builder.tempfile_in(folder)?.into_temp_path())
 }
 
-fn open_encoder(size: Size, rate: i32, tick: Rational) -> Result<encoder::Video, Error> {
+fn open_encoder(
+    size: Size,
+    rate: i32,
+    tick: Rational,
+    global_header: bool,
+) -> Result<encoder::Video, Error> {
     let codec = encoder::find(Id::MPEG4).ok_or(Error::EncoderNotFound)?;
     let mut encoder = codec::Context::new_with_codec(codec).encoder().video()?;
     encoder.set_width(size.width);
@@ -244,7 +253,9 @@ fn open_encoder(size: Size, rate: i32, tick: Rational) -> Result<encoder::Video,
     encoder.set_colorspace(color::Space::SMPTE170M);
     encoder.set_color_range(color::Range::MPEG);
     encoder.set_quality(QUANTISER * LAMBDA);
-    encoder.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::QSCALE | codec::Flags::BITEXACT);
+    let mut flags = codec::Flags::QSCALE | codec::Flags::BITEXACT;
+    flags.set(codec::Flags::GLOBAL_HEADER, global_header);
+    encoder.set_flags(flags);
     let mut settings = Dictionary::new();
     settings.set("threads", "1");
     encoder.open_with(settings)

@@ -1,0 +1,214 @@
+//! Containers: opening them, and what their headers promise.
+
+use camino::Utf8Path;
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{Dictionary, Error, Rational, Stream, format};
+
+use crate::VideoError;
+
+/// Demuxers that may open a file. Playlists and the like, which name other files or addresses,
+/// and text that FFmpeg would draw, are left out.
+const FORMATS: &str = "avi,mov,mp4,matroska,webm,mpegts,mpeg,mpegvideo,asf,flv,ogg,mxf,ivf,\
+    yuv4mpegpipe,dv,h264,hevc,m4v,mjpeg,jpeg_pipe,obu,av1,nut,rm,wtv,gif,h261,h263,vc1,vc1test,dirac,\
+    gxf,nsv,pva,mjpeg_2000,cavsvideo";
+
+/// Containers whose header tells how long they last; other durations are FFmpeg's estimates.
+const FORMATS_WITH_DURATION: [&str; 4] = ["matroska", "mov", "flv", "asf"];
+
+/// Opens a file's container; nothing but the file is ever opened by it.
+pub(crate) fn open(path: &Utf8Path) -> Result<Input, VideoError> {
+    let mut settings = Dictionary::new();
+    settings.set("protocol_whitelist", "file");
+    settings.set("format_whitelist", FORMATS);
+    // With its protocol named, a path with a colon is a path.
+    format::input_with_dictionary(&format!("file:{path}"), settings).map_err(|error| {
+        let reason = match error {
+            Error::Other { errno } if errno == ffmpeg_next::error::EINVAL => {
+                "its format is none of those read (avi, mp4, mov, mkv, webm, ts, ...)".to_owned()
+            }
+            error => error.to_string(),
+        };
+        VideoError::NotAVideo {
+            path: path.to_owned(),
+            reason,
+        }
+    })
+}
+
+/// What a header says of a video stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Promise {
+    /// Frames, where it counts them.
+    frames: Option<u64>,
+    /// Length of the video stream, seconds.
+    stream_seconds: Option<f64>,
+    /// Length of the longest stream, seconds, where the header itself tells it.
+    header_seconds: Option<f64>,
+    /// Mean frames a second.
+    rate_hz: Option<f64>,
+}
+
+/// How far reading came.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Progress {
+    /// Packets of the video stream.
+    pub packets: u64,
+    /// End of its last packet, seconds after its start.
+    pub stream_seconds: f64,
+    /// End of the last packet of any stream, seconds after the earliest start.
+    pub seconds: f64,
+}
+
+impl Promise {
+    pub(crate) fn of(input: &Input, stream: &Stream<'_>, rate_hz: Option<f64>) -> Self {
+        let told = input
+            .format()
+            .name()
+            .split(',')
+            .any(|name| FORMATS_WITH_DURATION.contains(&name));
+        let whole = seconds(
+            input.duration(),
+            Rational::new(1, ffmpeg_next::ffi::AV_TIME_BASE),
+        );
+        Self {
+            frames: u64::try_from(stream.frames())
+                .ok()
+                .filter(|&frames| frames > 0),
+            stream_seconds: seconds(stream.duration(), stream.time_base()),
+            header_seconds: whole.filter(|_| told),
+            rate_hz,
+        }
+    }
+
+    /// How many frames to expect: the smaller of the count and the length times the rate, since
+    /// an edit list shortens the length alone.
+    pub(crate) fn frames(&self) -> Option<usize> {
+        let seconds = self.stream_seconds.or(self.header_seconds);
+        let timed = seconds
+            .zip(self.rate_hz)
+            .map(|(seconds, hz)| frames(seconds * hz));
+        let counted = self.frames;
+        usize::try_from(timed.into_iter().chain(counted).min()?).ok()
+    }
+
+    /// Frames promised after the last one read, with the reason in words.
+    ///
+    /// A count alone proves nothing, for edit lists hide frames: there must be time for them at
+    /// the end as well.
+    pub(crate) fn missing(&self, read: &Progress) -> Option<(usize, String)> {
+        let hz = self.rate_hz?;
+        if let Some((promised, length)) = self.frames.zip(self.stream_seconds) {
+            let absent = promised.saturating_sub(read.packets);
+            let due = absent > 0 && frames((length - read.stream_seconds) * hz) > 0;
+            return due.then(|| {
+                let reason = format!(
+                    "the file ends after {} of the {promised} frames that its header announces",
+                    read.packets
+                );
+                (usize::try_from(absent).unwrap_or(usize::MAX), reason)
+            });
+        }
+        let length = self.header_seconds?;
+        let absent = length - read.seconds;
+        // Headers are often some frames off.
+        (absent > 1.0).then(|| {
+            let reason = format!(
+                "the file ends after {:.1} of the {length:.1} s that its header announces",
+                read.seconds
+            );
+            (
+                usize::try_from(frames(absent * hz)).unwrap_or(usize::MAX),
+                reason,
+            )
+        })
+    }
+}
+
+/// A number of frames, rounded; the cast saturates, below zero at zero.
+fn frames(count: f64) -> u64 {
+    (count + 0.5) as u64
+}
+
+/// A positive rate, or nothing.
+pub(crate) fn hertz(rate: Rational) -> Option<f64> {
+    (rate.numerator() > 0 && rate.denominator() > 0).then(|| f64::from(rate))
+}
+
+/// A positive duration in seconds, or nothing.
+fn seconds(duration: i64, tick: Rational) -> Option<f64> {
+    (duration > 0).then(|| ticks(duration) * f64::from(tick))
+}
+
+/// Ticks as a float; exact below 2^53.
+pub(crate) fn ticks(count: i64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn promise(frames: Option<u64>, stream: Option<f64>, header: Option<f64>) -> Promise {
+        Promise {
+            frames,
+            stream_seconds: stream,
+            header_seconds: header,
+            rate_hz: Some(10.0),
+        }
+    }
+
+    fn read(packets: u64, stream_seconds: f64, seconds: f64) -> Progress {
+        Progress {
+            packets,
+            stream_seconds,
+            seconds,
+        }
+    }
+
+    #[test]
+    fn a_whole_file_misses_nothing() {
+        assert_eq!(
+            promise(Some(50), Some(5.0), None).missing(&read(50, 5.0, 5.0)),
+            None
+        );
+        assert_eq!(
+            promise(None, None, Some(5.5)).missing(&read(50, 5.0, 5.0)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_cut_file_misses_its_end() {
+        let missing = |promise: Promise, read| promise.missing(&read).map(|(frames, _)| frames);
+        assert_eq!(
+            missing(promise(Some(50), Some(5.0), None), read(20, 2.0, 2.0)),
+            Some(30)
+        );
+        assert_eq!(
+            missing(promise(None, None, Some(5.0)), read(20, 2.0, 2.0)),
+            Some(30)
+        );
+        // Sound goes on to the end: the picture just stops sooner.
+        assert_eq!(
+            missing(promise(None, None, Some(5.0)), read(20, 2.0, 5.0)),
+            None
+        );
+    }
+
+    #[test]
+    fn frames_hidden_by_an_edit_list_are_not_missing() {
+        assert_eq!(
+            promise(Some(60), Some(3.0), None).missing(&read(30, 3.0, 3.0)),
+            None
+        );
+        assert_eq!(promise(Some(60), Some(3.0), None).frames(), Some(30));
+    }
+
+    #[test]
+    fn absurd_headers_saturate() {
+        let absurd = promise(Some(u64::MAX), Some(1e300), Some(1e300));
+        assert!(absurd.frames().is_some());
+        assert!(absurd.missing(&read(1, 0.1, 0.1)).is_some());
+        assert_eq!(promise(None, Some(f64::NAN), None).frames(), Some(0));
+    }
+}

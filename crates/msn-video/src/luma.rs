@@ -1,0 +1,243 @@
+//! Arithmetic on rows of samples: ranges, depths and matrices.
+//!
+//! Everything here works on whole rows in 16-bit or float lanes, so that it vectorises.
+
+use ffmpeg_next::util::color::Space;
+
+/// What samples mean: where black and white lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// Luma 16..235 and chroma 16..240, of 8 bits.
+    Limited,
+    /// 0..255.
+    Full,
+}
+
+/// Weights of the two colour differences, as stored, beside luma in 0..255.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Matrix {
+    red_cr: f32,
+    green_cb: f32,
+    green_cr: f32,
+    blue_cb: f32,
+    /// In BT.601 luma of the red, green and blue they give.
+    luma_cb: f32,
+    luma_cr: f32,
+}
+
+impl Matrix {
+    /// The matrix of a stream; unknown ones are taken as BT.601, as FFmpeg's scaler does.
+    pub(crate) fn of(space: Space, span: Span) -> Self {
+        let (kr, kb) = match space {
+            Space::BT709 => (0.2126, 0.0722),
+            Space::FCC => (0.30, 0.11),
+            Space::SMPTE240M => (0.212, 0.087),
+            Space::BT2020NCL | Space::BT2020CL => (0.2627, 0.0593),
+            _ => (0.299, 0.114),
+        };
+        let kg: f32 = 1.0 - kr - kb;
+        let scale = match span {
+            Span::Full => 1.0,
+            Span::Limited => 255.0 / 224.0,
+        };
+        let red_cr = 2.0 * (1.0 - kr) * scale;
+        let blue_cb = 2.0 * (1.0 - kb) * scale;
+        let green_cb = -blue_cb * kb / kg;
+        let green_cr = -red_cr * kr / kg;
+        Self {
+            red_cr,
+            green_cb,
+            green_cr,
+            blue_cb,
+            luma_cb: 0.587 * green_cb + 0.114 * blue_cb,
+            luma_cr: 0.299 * red_cr + 0.587 * green_cr,
+        }
+    }
+
+    /// True where BT.601 luma is Y itself.
+    pub(crate) fn is_bt601(&self) -> bool {
+        self.luma_cb.abs() < 1e-5 && self.luma_cr.abs() < 1e-5
+    }
+
+    /// Red, green and blue of a full-range luma and stored colour differences.
+    pub(crate) fn rgb(&self, y: u8, cb: u8, cr: u8) -> [u8; 3] {
+        let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
+        [
+            to_byte(y + self.red_cr * cr),
+            to_byte(y + self.green_cb * cb + self.green_cr * cr),
+            to_byte(y + self.blue_cb * cb),
+        ]
+    }
+
+    /// What the colour differences add to Y in BT.601 luma, in 128ths above [`SHIFT_ZERO`].
+    pub(crate) fn luma_shift(&self, cb: &[u8], cr: &[u8], out: &mut [u16]) {
+        let (weight_cb, weight_cr) = (to_fixed(self.luma_cb), to_fixed(self.luma_cr));
+        for ((&cb, &cr), out) in cb.iter().zip(cr).zip(out) {
+            // 256ths of a level times 2^15ths, less 2^16: 128ths.
+            let shift = high_product(centred(cb), weight_cb) + high_product(centred(cr), weight_cr);
+            *out = SHIFT_ZERO.saturating_add_signed(shift);
+        }
+    }
+}
+
+/// A shift of nothing, in [`Matrix::luma_shift`]'s 128ths.
+pub(crate) const SHIFT_ZERO: u16 = 8192;
+
+/// A weight between -1 and 1 in 2^15ths; the cast saturates.
+fn to_fixed(weight: f32) -> i16 {
+    (weight * 32_768.0).round() as i16
+}
+
+/// A chroma sample less 128, times 256.
+fn centred(sample: u8) -> i16 {
+    i16::from_be_bytes([sample ^ 0x80, 0])
+}
+
+/// The upper half of a product.
+fn high_product(a: i16, b: i16) -> i16 {
+    i16::try_from((i32::from(a) * i32::from(b)) >> 16).unwrap_or(0)
+}
+
+/// Luma of 8 bits to 128ths of a full-range level, not clipped above.
+fn widen(y: u8, span: Span) -> u16 {
+    // 255 / 219 in 2^15ths.
+    let (black, scale) = match span {
+        Span::Limited => (16, 38_155),
+        Span::Full => (0, 32_768),
+    };
+    let scaled = (u32::from(u16::from(y.saturating_sub(black)) << 8) * scale) >> 16;
+    u16::try_from(scaled).unwrap_or(u16::MAX)
+}
+
+/// 128ths of a level to bytes, rounded and clipped.
+fn narrow(level: u16) -> u8 {
+    u8::try_from(((level + 64) >> 7).min(255)).unwrap_or(u8::MAX)
+}
+
+/// Limited range to full range: `round((y - 16) * 255 / 219)`, clipped.
+pub(crate) fn expand(row: &[u8], out: &mut [u8]) {
+    for (&y, out) in row.iter().zip(out) {
+        *out = narrow(widen(y, Span::Limited));
+    }
+}
+
+/// Luma in full range plus the shift of [`Matrix::luma_shift`], of which one value serves
+/// `2^halvings` pixels.
+pub(crate) fn blend(row: &[u8], span: Span, shift: &[u16], halvings: u8, out: &mut [u8]) {
+    let one = |y: u8, shift: u16| narrow((widen(y, span) + shift).saturating_sub(SHIFT_ZERO));
+    match (halvings, span) {
+        (0, _) => {
+            for ((&y, &shift), out) in row.iter().zip(shift).zip(out) {
+                *out = one(y, shift);
+            }
+        }
+        (1, _) => {
+            let pairs = row.as_chunks::<2>();
+            let outs = out.as_chunks_mut::<2>();
+            for ((&[a, b], out), &shift) in pairs.0.iter().zip(outs.0).zip(shift) {
+                *out = [one(a, shift), one(b, shift)];
+            }
+            if let ([y], [out], Some(&shift)) = (pairs.1, outs.1, shift.last()) {
+                *out = one(*y, shift);
+            }
+        }
+        _ => {
+            for (x, (&y, out)) in row.iter().zip(out).enumerate() {
+                *out = one(y, shift.get(x >> halvings).copied().unwrap_or(SHIFT_ZERO));
+            }
+        }
+    }
+}
+
+/// Luma of more than 8 bits, in little-endian words, to full-range bytes.
+pub(crate) fn reduce_luma(row: &[u8], bits: u32, span: Span, out: &mut [u8]) {
+    let unit = f32::from(1u16 << (bits - 8));
+    let (black, scale) = match span {
+        Span::Full => (0.0, 255.0 / (256.0 * unit - 1.0)),
+        Span::Limited => (16.0 * unit, 255.0 / (219.0 * unit)),
+    };
+    for (&word, out) in row.as_chunks::<2>().0.iter().zip(out) {
+        *out = to_byte((f32::from(u16::from_le_bytes(word)) - black) * scale);
+    }
+}
+
+/// Chroma of more than 8 bits to bytes around 128.
+pub(crate) fn reduce_chroma(row: &[u8], bits: u32, out: &mut [u8]) {
+    let scale = 1.0 / f32::from(1u16 << (bits - 8));
+    for (&word, out) in row.as_chunks::<2>().0.iter().zip(out) {
+        *out = to_byte(f32::from(u16::from_le_bytes(word)) * scale);
+    }
+}
+
+/// Rounds to nearest and clips; the cast saturates.
+pub(crate) fn to_byte(value: f32) -> u8 {
+    (value + 0.5) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn expansion_is_the_rounded_quotient() {
+        let all: Vec<u8> = (0..=255).collect();
+        let mut out = [0; 256];
+        expand(&all, &mut out);
+        for (&y, &out) in all.iter().zip(&out) {
+            let exact = ((f64::from(y) - 16.0) * 255.0 / 219.0).round();
+            assert_eq!(f64::from(out), exact.clamp(0.0, 255.0), "{y}");
+        }
+    }
+
+    #[test]
+    fn luma_weights_vanish_for_bt601_alone() {
+        assert!(Matrix::of(Space::Unspecified, Span::Limited).is_bt601());
+        assert!(Matrix::of(Space::SMPTE170M, Span::Full).is_bt601());
+        assert!(!Matrix::of(Space::BT709, Span::Limited).is_bt601());
+    }
+
+    const SPACES: [Space; 6] = [
+        Space::BT709,
+        Space::BT2020NCL,
+        Space::SMPTE170M,
+        Space::SMPTE240M,
+        Space::FCC,
+        Space::Unspecified,
+    ];
+
+    proptest! {
+        #[test]
+        fn blended_luma_is_that_of_the_colour(
+            samples in prop::collection::vec(any::<[u8; 3]>(), 1..9),
+            space in 0..6usize,
+            limited: bool,
+            halvings in 0..3u8,
+        ) {
+            let span = if limited { Span::Limited } else { Span::Full };
+            let matrix = Matrix::of(SPACES[space], span);
+            let cb: Vec<u8> = samples.iter().map(|s| s[1]).collect();
+            let cr: Vec<u8> = samples.iter().map(|s| s[2]).collect();
+            let mut shift = vec![0; samples.len()];
+            matrix.luma_shift(&cb, &cr, &mut shift);
+            // The last chroma sample serves fewer pixels where the width is odd.
+            let width = (samples.len() << halvings) - usize::from(halvings > 0);
+            let row: Vec<u8> = (0..width).map(|x| samples[x >> halvings][0]).collect();
+            let mut out = vec![0; width];
+            blend(&row, span, &shift, halvings, &mut out);
+            for (x, &out) in out.iter().enumerate() {
+                let [y, cb, cr] = samples[x >> halvings].map(f32::from);
+                let y = if limited { (y - 16.0).max(0.0) * 255.0 / 219.0 } else { y };
+                let exact =
+                    y + matrix.luma_cb * (cb - 128.0) + matrix.luma_cr * (cr - 128.0);
+                prop_assert!((f32::from(out) - exact.clamp(0.0, 255.0)).abs() <= 0.53);
+            }
+        }
+
+        #[test]
+        fn grey_is_grey_in_every_matrix(y: u8, space in 0..6usize) {
+            let matrix = Matrix::of(SPACES[space], Span::Full);
+            prop_assert_eq!(matrix.rgb(y, 128, 128), [y; 3]);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The crate from outside: real files, broken files, folders, times.
+//!
+//! Small videos are written by the tests; the third-party videos in `../shared/data/video` beside
+//! the workspace are used where they are there.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+#[cfg(feature = "ffmpeg")]
+mod broken;
+#[cfg(feature = "ffmpeg")]
+mod corpus;
+mod folders;
+#[cfg(feature = "ffmpeg")]
+mod quiet;
+#[cfg(feature = "ffmpeg")]
+mod resampled;
+mod scene;
+#[cfg(feature = "ffmpeg")]
+mod videos;

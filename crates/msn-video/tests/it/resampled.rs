@@ -1,0 +1,125 @@
+//! A fixed rate from real and from written videos.
+
+use msn_video::{Color, Item, Options, Size, VideoError, open};
+
+use crate::scene;
+
+const SIZE: Size = Size::new(32, 16);
+
+#[test]
+fn twice_the_rate_doubles_and_half_halves() {
+    let (_keep, folder) = scene::folder();
+    let path = folder.join("v.mp4");
+    scene::video(&path, SIZE, 20);
+    let source: Vec<_> = open(&path, &Options::default())
+        .unwrap()
+        .map(|i| i.unwrap().into_frame().unwrap().picture)
+        .collect();
+    for (rate, step) in [(10.0, 1.0), (20.0, 0.5), (5.0, 2.0), (2.5, 4.0)] {
+        let resampled = open(&path, &Options::default())
+            .unwrap()
+            .resampled(rate)
+            .unwrap();
+        let frames: Vec<_> = resampled
+            .map(|i| i.unwrap().into_frame().unwrap())
+            .collect();
+        assert_eq!(frames.len(), (20.0 / step) as usize, "{rate}");
+        for (k, frame) in frames.iter().enumerate() {
+            assert_eq!(frame.index, k);
+            assert_eq!(frame.seconds, Some(k as f64 / rate));
+            assert!(
+                frame.picture == source[(k as f64 * step) as usize],
+                "{rate} {k}"
+            );
+        }
+    }
+}
+
+#[test]
+fn uneven_times_become_even() {
+    let Some(videos) = scene::shared_videos() else {
+        return;
+    };
+    let path = videos.join("derived/vtest_vfr.mp4");
+    let options = Options {
+        size: Some(SIZE),
+        ..Options::default()
+    };
+    let source: Vec<_> = open(&path, &options)
+        .unwrap()
+        .map(|i| i.unwrap().into_frame().unwrap())
+        .collect();
+    let resampled = open(&path, &options).unwrap().resampled(10.0).unwrap();
+    let even: Vec<_> = resampled
+        .map(|i| i.unwrap().into_frame().unwrap())
+        .collect();
+    // 60 frames over 7.3 s, the last one held for a frame of the mean rate.
+    assert_eq!((source.len(), even.len()), (60, 75));
+    for frame in &even {
+        let shown = source
+            .iter()
+            .rev()
+            .find(|f| f.seconds <= frame.seconds.map(|s| s + 1e-6));
+        assert!(shown.unwrap().picture == frame.picture, "{}", frame.index);
+    }
+}
+
+#[test]
+fn losses_stay_lost() {
+    let Some(videos) = scene::shared_videos() else {
+        return;
+    };
+    let options = Options {
+        size: Some(SIZE),
+        ..Options::default()
+    };
+    let reader = open(&videos.join("odd/corrupted.mp4"), &options).unwrap();
+    let items: Vec<_> = reader
+        .resampled(10.0)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let lost: Vec<_> = items
+        .iter()
+        .filter(|i| matches!(i, Item::Lost(_)))
+        .map(Item::index)
+        .collect();
+    assert_eq!((items.len(), lost), (50, vec![30]));
+}
+
+#[test]
+fn what_cannot_be_resampled_says_so() {
+    let (_keep, folder) = scene::folder();
+    let path = folder.join("v.mp4");
+    scene::video(&path, SIZE, 3);
+    for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1001.0] {
+        let result = open(&path, &Options::default()).unwrap().resampled(rate);
+        assert!(matches!(result, Err(VideoError::BadRate { .. })));
+    }
+    let frames = folder.join("frames");
+    std::fs::create_dir(&frames).unwrap();
+    let picture = scene::picture(SIZE, Color::Grey, 0);
+    image::GrayImage::from_raw(32, 16, picture.pixels)
+        .unwrap()
+        .save(frames.join("1.png"))
+        .unwrap();
+    let result = open(&frames, &Options::default()).unwrap().resampled(5.0);
+    assert!(matches!(result, Err(VideoError::NoTimes { .. })));
+}
+
+#[test]
+fn streams_without_times_end_with_an_error() {
+    let Some(videos) = scene::shared_videos() else {
+        return;
+    };
+    let path = videos.join("derived/vtest_raw_annexb.h264");
+    let mut resampled = open(&path, &Options::default())
+        .unwrap()
+        .resampled(5.0)
+        .unwrap();
+    assert!(matches!(
+        resampled.next(),
+        Some(Err(VideoError::NoTimes { .. }))
+    ));
+    assert!(resampled.next().is_none());
+}
