@@ -210,6 +210,28 @@ fn long_footage_is_counted_and_holds_on_new_footage() {
 }
 
 #[test]
+fn an_estimate_is_never_under_what_was_seen() {
+    // Five events, one far out: the fitted tail alone would allow it.
+    let mut scores = vec![0.0; 100];
+    for (i, score) in [5.0, 5.25, 5.5, 5.75, 100.0].into_iter().enumerate() {
+        scores[10 + 20 * i] = score;
+    }
+    let footage = [known(&scores)];
+    let found = calibrate(&footage, &BARE, Budget::PerThousandFrames(9.9)).unwrap();
+    let Basis::Extrapolated {
+        events,
+        from,
+        scale,
+    } = found.basis
+    else {
+        panic!("{found:?}")
+    };
+    assert_eq!((events, from), (5, 0.0));
+    assert!(from + scale * (5.0 / 0.99_f64).ln() < 50.0);
+    assert_eq!((found.threshold, found.events), (100.0, 0));
+}
+
+#[test]
 fn too_short_for_an_estimate() {
     let quiet = [known(&[1.0; 50])];
     let found = calibrate(&quiet, &BARE, Budget::PerHour(1.0)).unwrap();

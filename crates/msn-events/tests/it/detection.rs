@@ -165,6 +165,11 @@ fn hand_worked() {
     )
     .unwrap();
     assert_eq!(spans(&apart), [Span { start: 1, end: 4 }]);
+    // The first of several peaks.
+    assert_eq!(
+        detect(&known(&[5.0, 9.0, 9.0, 9.0]), &rules, 3.0).unwrap()[0].peak,
+        1
+    );
     // Exactly at the threshold is not above it.
     assert_eq!(detect(&known(&[3.0, 3.0, 3.0]), &rules, 3.0).unwrap(), []);
 }

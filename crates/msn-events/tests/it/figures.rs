@@ -80,6 +80,16 @@ fn an_alarm_comes_when_an_event_is_long_enough() {
 }
 
 #[test]
+fn the_first_alarm_of_a_span_counts() {
+    let figures = judged(&loud(60, &[12, 20, 30]), &BARE, 1.0, &[span(10, 40)]);
+    assert_eq!(
+        (figures.events, figures.spans_found, figures.precision),
+        (3, 1, Some(1.0))
+    );
+    assert_eq!(figures.delay.unwrap().median_frames, 2.0);
+}
+
+#[test]
 fn normal_video_has_false_alarms_alone() {
     let sequence = loud(7204, &[100]);
     let figures = judged(&sequence, &BARE, 1.0, &[]);
