@@ -114,7 +114,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     let evaluation = msn_eval::evaluate(&scored, card(set, &videos, &scored), &options)?;
     if let Some(out) = request.out {
         write_file(&out.join("eval.json"), run::json(&evaluation)?.as_bytes())?;
-        //REPORT write_file(&out.join("report.html"), msn_eval::report(&evaluation, &scored, meta)?.as_bytes())?;
+        write_file(&out.join("report.html"), msn_eval::report(&evaluation, &scored, meta)?.as_bytes())?;
     }
     Ok(Some(evaluation))
 }

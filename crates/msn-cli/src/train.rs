@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{HoldOut, LoadOptions, LoadedVideo, Segment, Size, data_hash, hold_out, load_all};
 use msn_eval::write_file;
 use msn_model::{Meta, WEIGHTS_FORMAT, Weights};
-use msn_train::{BurnEngine, Engine, Event, Preset, Settings, StepReport};
+use msn_train::{BurnEngine, CpuEngine, Engine, Event, Preset, Settings, StepReport};
 
 use crate::{
     Usage,
@@ -55,6 +55,9 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     eprintln!("held out for calibration: {}", card.data.held_out.join(", "));
 
     let mut engine = on(args.place.device, Fresh(&settings))?;
+    if let Some(algorithm) = args.place.algorithm()? {
+        engine = Box::new(CpuEngine::new(&settings, &engine.tensors(), algorithm)?);
+    }
     let mut log = Log::create(&folder, &settings.net.pools)?;
     let mut watch = |event: Event<'_>| log.take(event).map_err(|e| e.to_string());
     msn_train::train(&settings, &videos, &held.train, engine.as_mut(), &mut watch)?;

@@ -2,9 +2,11 @@
 //! over the features and without storing the queries.
 
 mod gradient;
+mod lookup;
 mod write;
 
-pub use gradient::{Lookup, LossWeights, PoolLosses};
+pub use gradient::LossWeights;
+pub use lookup::{Lookup, PoolLosses};
 pub use write::{WriteRule, write_items};
 
 use crate::buffers::Scratch;

@@ -14,6 +14,8 @@ mod norm;
 mod outer;
 mod pixels;
 pub mod reference;
+mod sums;
+mod tanh;
 mod threads;
 mod up;
 mod view;
@@ -32,11 +34,10 @@ pub use max_pool::{max_pool2, max_pool2_backward};
 pub use network::{
     Inference, KernelError, Losses, NetworkConfig, Output, Training, TrainingConfig,
 };
-pub use norm::{
-    Affine, Moments, NormGradient, apply_affine, batch_norm_backward, channel_sums, moments,
-    tanh_in_place,
-};
+pub use norm::{Affine, Moments, NormGradient, apply_affine, batch_norm_backward, moments};
 pub use outer::{conv3x3_weight_gradient, up_conv3x3_weight_gradient};
+pub use sums::channel_sums;
+pub use tanh::tanh_in_place;
 pub use up::{PackedUpGradient, PackedUpWeights, up_conv3x3, up_conv3x3_input_gradient};
 pub use view::{FeatureMap, Shape, View, ViewMut, copy};
 pub use weights::{Channels, hwio_to_iohw, hwio_to_oihw, iohw_to_hwio, oihw_to_hwio};

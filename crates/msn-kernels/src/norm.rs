@@ -1,8 +1,11 @@
 //! Batch normalisation, fused with ReLU, in training: statistics, normalisation, gradient.
 
-use crate::buffers::Scratch;
+mod backward;
+
+pub use backward::{NormGradient, batch_norm_backward};
+
 use crate::isa::{Isa, Kernel, Simd};
-use crate::pixels::{Strips, load, store};
+use crate::pixels::{Rows, Strips, load, store};
 use crate::threads::SharedMut;
 use crate::view::{View, ViewMut};
 
@@ -68,24 +71,16 @@ pub fn moments(isa: Isa, input: View<'_>) -> Moments {
     let shape = input.shape();
     let channels = shape.channels;
     let strips = Strips::new(shape);
-    // Mean and sum of squared distances of each strip.
-    let mut parts = vec![0.0; strips.count() * 2 * channels];
+    // Of each strip its mean in two parts, since f32 holds too little of a mean far from zero, and
+    // its sum of squared distances.
+    let mut parts = vec![0.0; strips.count() * 3 * channels];
     let shared = SharedMut::new(&mut parts);
     strips.for_each(|strip| {
         // SAFETY: each strip has its own part.
-        let part = unsafe { shared.part(strip.index * 2 * channels, 2 * channels) };
-        let (mean, squares) = part.split_at_mut(channels);
+        let part = unsafe { shared.part(strip.index * 3 * channels, 3 * channels) };
         isa.run(StripMoments {
-            rows: Rows {
-                start: input.ptr(strip.image, strip.y, 0),
-                row: input.row_stride(),
-                pixel: input.pixel_stride(),
-                rows: strip.rows,
-                columns: shape.width,
-                channels,
-            },
-            mean,
-            squares,
+            rows: Rows::new(&input, strip),
+            part,
         });
     });
     // Chan's formula for joining two sets, in f64.
@@ -95,11 +90,11 @@ pub fn moments(isa: Isa, input: View<'_>) -> Moments {
     };
     for c in 0..channels {
         let (mut count, mut mean, mut squares) = (0.0_f64, 0.0_f64, 0.0_f64);
-        for (i, part) in parts.chunks_exact(2 * channels).enumerate() {
+        for (i, part) in parts.chunks_exact(3 * channels).enumerate() {
             let pixels = (strips.rows(i) * shape.width) as f64;
-            let delta = f64::from(part[c]) - mean;
+            let delta = f64::from(part[c]) + f64::from(part[channels + c]) - mean;
             let total = count + pixels;
-            squares += f64::from(part[channels + c]) + delta * delta * count * pixels / total;
+            squares += f64::from(part[2 * channels + c]) + delta * delta * count * pixels / total;
             mean += delta * pixels / total;
             count = total;
         }
@@ -109,28 +104,17 @@ pub fn moments(isa: Isa, input: View<'_>) -> Moments {
     result
 }
 
-/// Rows of pixels, all readable.
-#[derive(Clone, Copy)]
-struct Rows {
-    start: *const f32,
-    row: usize,
-    pixel: usize,
-    rows: usize,
-    columns: usize,
-    channels: usize,
-}
-
 struct StripMoments<'a> {
     rows: Rows,
-    mean: &'a mut [f32],
-    squares: &'a mut [f32],
+    /// `[3][channels]`: rounded mean, what it lacks, sum of squared distances.
+    part: &'a mut [f32],
 }
 
 impl Kernel for StripMoments<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let r = self.rows;
-        assert!(self.mean.len() == r.channels && self.squares.len() == r.channels);
+        assert_eq!(self.part.len(), 3 * r.channels);
         let one_by_count = s.splat(1.0 / (r.rows * r.columns) as f32);
         let mut c = 0;
         while c < r.channels {
@@ -149,28 +133,22 @@ impl Kernel for StripMoments<'_> {
             let mean = s.mul(sum, one_by_count);
             let (mut squares, mut rest) = (s.zero(), s.zero());
             for y in 0..r.rows {
-                let mut row = s.zero();
+                let (mut row, mut row_rest) = (s.zero(), s.zero());
                 for x in 0..r.columns {
                     // SAFETY: a pixel of the rows.
                     let v = unsafe { load(s, r.start.add(y * r.row + x * r.pixel + c), n) };
                     let d = s.sub(v, mean);
-                    rest = s.add(rest, d);
+                    row_rest = s.add(row_rest, d);
                     row = s.fma(d, d, row);
                 }
                 squares = s.add(squares, row);
+                rest = s.add(rest, row_rest);
             }
-            // What rounding of the mean left over.
             let correction = s.mul(rest, one_by_count);
-            let squares = s.fnma(rest, correction, squares);
-            // SAFETY: `n` values are left in both slices.
-            unsafe {
-                store(s, self.mean.as_mut_ptr().add(c), s.add(mean, correction), n);
-                store(
-                    s,
-                    self.squares.as_mut_ptr().add(c),
-                    s.max(squares, s.zero()),
-                    n,
-                );
+            let squares = s.max(s.zero(), s.fnma(rest, correction, squares));
+            for (i, v) in [mean, correction, squares].into_iter().enumerate() {
+                // SAFETY: `n` values of each of the three are left.
+                unsafe { store(s, self.part.as_mut_ptr().add(i * r.channels + c), v, n) };
             }
             c += n;
         }
@@ -194,14 +172,7 @@ pub fn apply_affine(
     let out = output.shared();
     Strips::new(shape).for_each(|strip| {
         isa.run(Apply {
-            rows: Rows {
-                start: input.ptr(strip.image, strip.y, 0),
-                row: input.row_stride(),
-                pixel: input.pixel_stride(),
-                rows: strip.rows,
-                columns: shape.width,
-                channels: shape.channels,
-            },
+            rows: Rows::new(&input, strip),
             affine,
             relu,
             // SAFETY: the rows of a strip are written by its task alone.
@@ -257,271 +228,6 @@ impl Kernel for Apply<'_> {
                 }
             }
             c += n;
-        }
-    }
-}
-
-/// Gradients of a batch normalisation's parameters.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct NormGradient {
-    /// Of gamma.
-    pub gamma: Vec<f32>,
-    /// Of beta.
-    pub beta: Vec<f32>,
-}
-
-/// Gradient of batch normalisation in training mode, followed by ReLU where `relu`.
-///
-/// `input` is what was normalised, `moments` and `affine` what normalised it (with the same
-/// `epsilon`). `gradient` is that of the output on entry and that of the input on return.
-///
-/// # Panics
-/// If shapes or lengths differ.
-pub fn batch_norm_backward(
-    isa: Isa,
-    input: View<'_>,
-    moments: &Moments,
-    affine: &Affine,
-    epsilon: f64,
-    relu: bool,
-    gradient: &mut ViewMut<'_>,
-) -> NormGradient {
-    let shape = input.shape();
-    let channels = shape.channels;
-    assert_eq!(
-        gradient.shape(),
-        shape,
-        "the gradient of a normalisation's output"
-    );
-    affine.check(channels);
-    assert!(
-        moments.mean.len() == channels && moments.variance.len() == channels,
-        "moments of other channels"
-    );
-    let strips = Strips::new(shape);
-    let mut parts = vec![0.0; strips.count() * 2 * channels];
-    let shared = SharedMut::new(&mut parts);
-    let out = gradient.shared();
-    let rows = |strip: crate::pixels::Strip| Rows {
-        start: input.ptr(strip.image, strip.y, 0),
-        row: input.row_stride(),
-        pixel: input.pixel_stride(),
-        rows: strip.rows,
-        columns: shape.width,
-        channels,
-    };
-    strips.for_each(|strip| {
-        // SAFETY: each strip has its own part.
-        let part = unsafe { shared.part(strip.index * 2 * channels, 2 * channels) };
-        let (sums, products) = part.split_at_mut(channels);
-        isa.run(StripSums {
-            rows: rows(strip),
-            // SAFETY: the rows of a strip are touched by its task alone.
-            gradient: unsafe { out.ptr(strip.image, strip.y, 0) },
-            gradient_row: out.row_stride(),
-            gradient_pixel: out.pixel_stride(),
-            mean: &moments.mean,
-            affine,
-            relu,
-            sums,
-            products,
-        });
-    });
-    let mut result = NormGradient {
-        gamma: Vec::with_capacity(channels),
-        beta: Vec::with_capacity(channels),
-    };
-    let pixels = shape.pixels().max(1) as f64;
-    // The gradient of the input is scale * g - offset - slope * (x - mean).
-    let mut coefficients = Scratch::take(2 * channels);
-    let (offset, slope) = coefficients.split_at_mut(channels);
-    for c in 0..channels {
-        let (mut sum, mut product) = (0.0_f64, 0.0_f64);
-        for part in parts.chunks_exact(2 * channels) {
-            sum += f64::from(part[c]);
-            product += f64::from(part[channels + c]);
-        }
-        let root = 1.0 / (f64::from(moments.variance[c]) + epsilon).sqrt();
-        let scale = f64::from(affine.scale[c]);
-        result.beta.push(sum as f32);
-        result.gamma.push((product * root) as f32);
-        offset[c] = (scale * sum / pixels) as f32;
-        slope[c] = (scale * product * root * root / pixels) as f32;
-    }
-    let (offset, slope) = (&*offset, &*slope);
-    strips.for_each(|strip| {
-        isa.run(StripGradient {
-            rows: rows(strip),
-            // SAFETY: the rows of a strip are touched by its task alone.
-            gradient: unsafe { out.ptr(strip.image, strip.y, 0) },
-            gradient_row: out.row_stride(),
-            gradient_pixel: out.pixel_stride(),
-            mean: &moments.mean,
-            affine,
-            offset,
-            slope,
-            relu,
-        });
-    });
-    result
-}
-
-struct StripSums<'a> {
-    rows: Rows,
-    gradient: *mut f32,
-    gradient_row: usize,
-    gradient_pixel: usize,
-    mean: &'a [f32],
-    affine: &'a Affine,
-    relu: bool,
-    sums: &'a mut [f32],
-    products: &'a mut [f32],
-}
-
-impl Kernel for StripSums<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let r = self.rows;
-        let mut c = 0;
-        while c < r.channels {
-            let n = S::LANES.min(r.channels - c);
-            // SAFETY: all slices have `channels` values; all addresses are pixels of the strip.
-            unsafe {
-                let mean = load(s, self.mean.as_ptr().add(c), n);
-                let scale = load(s, self.affine.scale.as_ptr().add(c), n);
-                let shift = load(s, self.affine.shift.as_ptr().add(c), n);
-                let (mut sum, mut product) = (s.zero(), s.zero());
-                for y in 0..r.rows {
-                    let from = r.start.add(y * r.row + c);
-                    let gradient = self.gradient.add(y * self.gradient_row + c);
-                    let (mut row_sum, mut row_product) = (s.zero(), s.zero());
-                    for x in 0..r.columns {
-                        let v = load(s, from.add(x * r.pixel), n);
-                        let mut g = load(s, gradient.add(x * self.gradient_pixel), n);
-                        if self.relu {
-                            g = s.if_greater(s.fma(v, scale, shift), s.zero(), g, s.zero());
-                        }
-                        row_sum = s.add(row_sum, g);
-                        row_product = s.fma(g, s.sub(v, mean), row_product);
-                    }
-                    sum = s.add(sum, row_sum);
-                    product = s.add(product, row_product);
-                }
-                store(s, self.sums.as_mut_ptr().add(c), sum, n);
-                store(s, self.products.as_mut_ptr().add(c), product, n);
-            }
-            c += n;
-        }
-    }
-}
-
-struct StripGradient<'a> {
-    rows: Rows,
-    gradient: *mut f32,
-    gradient_row: usize,
-    gradient_pixel: usize,
-    mean: &'a [f32],
-    affine: &'a Affine,
-    offset: &'a [f32],
-    slope: &'a [f32],
-    relu: bool,
-}
-
-impl Kernel for StripGradient<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let r = self.rows;
-        let mut c = 0;
-        while c < r.channels {
-            let n = S::LANES.min(r.channels - c);
-            // SAFETY: all slices have `channels` values; all addresses are pixels of the strip.
-            unsafe {
-                let mean = load(s, self.mean.as_ptr().add(c), n);
-                let scale = load(s, self.affine.scale.as_ptr().add(c), n);
-                let shift = load(s, self.affine.shift.as_ptr().add(c), n);
-                let offset = load(s, self.offset.as_ptr().add(c), n);
-                let slope = load(s, self.slope.as_ptr().add(c), n);
-                for y in 0..r.rows {
-                    let from = r.start.add(y * r.row + c);
-                    let gradient = self.gradient.add(y * self.gradient_row + c);
-                    for x in 0..r.columns {
-                        let v = load(s, from.add(x * r.pixel), n);
-                        let at = gradient.add(x * self.gradient_pixel);
-                        let mut g = load(s, at, n);
-                        if self.relu {
-                            // Computed as in the forward pass, so that the sign is the same.
-                            g = s.if_greater(s.fma(v, scale, shift), s.zero(), g, s.zero());
-                        }
-                        let d = s.fnma(slope, s.sub(v, mean), s.sub(s.mul(g, scale), offset));
-                        store(s, at, d, n);
-                    }
-                }
-            }
-            c += n;
-        }
-    }
-}
-
-/// The sum over all pixels of each channel: the gradient of a bias. In an order that depends on
-/// the shape alone.
-pub fn channel_sums(isa: Isa, input: View<'_>) -> Vec<f32> {
-    let shape = input.shape();
-    let pixels = shape.pixels() as f64;
-    moments(isa, input)
-        .mean
-        .iter()
-        .map(|&m| (f64::from(m) * pixels) as f32)
-        .collect()
-}
-
-/// tanh of every value, in place.
-pub fn tanh_in_place(isa: Isa, values: &mut ViewMut<'_>) {
-    let shape = values.shape();
-    let out = values.shared();
-    Strips::new(shape).for_each(|strip| {
-        isa.run(Tanh {
-            rows: Rows {
-                start: std::ptr::null(),
-                row: out.row_stride(),
-                pixel: out.pixel_stride(),
-                rows: strip.rows,
-                columns: shape.width,
-                channels: shape.channels,
-            },
-            // SAFETY: the rows of a strip are touched by its task alone.
-            values: unsafe { out.ptr(strip.image, strip.y, 0) },
-        });
-    });
-}
-
-struct Tanh {
-    rows: Rows,
-    values: *mut f32,
-}
-
-impl Kernel for Tanh {
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let r = self.rows;
-        for y in 0..r.rows {
-            // Where pixels touch, a row is one long vector.
-            let (count, len) = if r.pixel == r.channels {
-                (1, r.columns * r.channels)
-            } else {
-                (r.columns, r.channels)
-            };
-            for x in 0..count {
-                let mut i = 0;
-                while i < len {
-                    let n = S::LANES.min(len - i);
-                    // SAFETY: values of the strip.
-                    unsafe {
-                        let at = self.values.add(y * r.row + x * r.pixel + i);
-                        store(s, at, s.tanh(load(s, at, n)), n);
-                    }
-                    i += n;
-                }
-            }
         }
     }
 }

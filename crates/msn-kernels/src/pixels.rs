@@ -4,7 +4,7 @@
 use crate::conv::rows_of_task;
 use crate::isa::Simd;
 use crate::threads::{for_each_task, map_tasks};
-use crate::view::Shape;
+use crate::view::{Shape, View};
 
 /// Rows `y..y + rows` of an image.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,30 @@ pub(crate) struct Strip {
     pub(crate) rows: usize,
     /// Its number among all strips.
     pub(crate) index: usize,
+}
+
+/// The pixels of a strip in one view, all readable.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    pub(crate) start: *const f32,
+    pub(crate) row: usize,
+    pub(crate) pixel: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) channels: usize,
+}
+
+impl Rows {
+    pub(crate) fn new(view: &View<'_>, strip: Strip) -> Self {
+        Self {
+            start: view.ptr(strip.image, strip.y, 0),
+            row: view.row_stride(),
+            pixel: view.pixel_stride(),
+            rows: strip.rows,
+            columns: view.shape().width,
+            channels: view.shape().channels,
+        }
+    }
 }
 
 /// How a shape is cut into strips; depends on the shape alone.

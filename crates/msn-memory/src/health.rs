@@ -69,6 +69,12 @@ impl Monitor {
         let sent = Tensor::cat(vec![lookup.usage(), pool.largest_cosine()], 0);
         let values: Vec<f64> = sent.into_data().iter::<f64>().collect();
         let (cosine, counts) = values.split_last().unwrap_or((&0.0, &[]));
+        self.note(counts, *cosine)
+    }
+
+    /// Takes note of how many queries each item had in a step, and of the largest cosine of two
+    /// items.
+    pub fn note(&mut self, counts: &[f64], largest_cosine: f64) -> Health {
         let total: f64 = counts.iter().sum();
         let mut entropy = 0.0;
         for (steps, &count) in self.idle_steps.iter_mut().zip(counts) {
@@ -81,7 +87,7 @@ impl Monitor {
         Health {
             usage_entropy: entropy / log_items(counts.len()),
             dead_items: self.dead().len(),
-            largest_cosine: *cosine,
+            largest_cosine,
         }
     }
 }

@@ -125,8 +125,8 @@ fn error(ours: &[f32], target: &[f32], channels: usize) -> Vec<f32> {
     (0..area).map(at).collect()
 }
 
-/// [N, C, area] as [N, area, C].
-pub(crate) fn channels_last(planes: &[f32], n: usize, channels: usize, area: usize) -> Vec<f32> {
+/// [N, C, area] as [N, area, C], the kernels' layout.
+pub fn channels_last(planes: &[f32], n: usize, channels: usize, area: usize) -> Vec<f32> {
     let mut out = vec![0.0; planes.len()];
     let images = planes.chunks_exact(channels * area).zip(out.chunks_exact_mut(channels * area)).take(n);
     for (from, to) in images {

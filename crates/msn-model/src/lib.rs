@@ -32,7 +32,7 @@ mod weights;
 
 pub use config::{ConfigError, NetConfig, Rewrite};
 pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
-pub use kernels::{CpuNet, Kernels};
+pub use kernels::{CpuNet, Kernels, channels_last};
 pub use msn_kernels::Algorithm;
 pub use layers::{BatchStatistics, Mode};
 pub use loss::{LossWeights, Losses};

@@ -4,6 +4,7 @@
 //! every step; the same settings, data and seed give the same network again on one CPU backend.
 //! [`verify`] compares a network's evaluation and one training step with a golden case.
 
+mod cpu;
 mod engine;
 mod feed;
 mod parity;
@@ -12,6 +13,7 @@ mod settings;
 mod step;
 mod train;
 
+pub use cpu::CpuEngine;
 pub use engine::{BurnEngine, Engine, StepNumbers};
 pub use parity::{ParityError, Row, verify};
 pub use settings::{Preset, Settings, SettingsError, TrainSettings};

@@ -23,6 +23,9 @@ const MAX_PIXELS: &str = "67108864";
 /// Errors in a row, without progress through the file, after which it counts as ended.
 const MAX_ERRORS_IN_A_ROW: u32 = 4096;
 
+/// Distance of two frames, in frames of the mean rate, that is worth a note.
+const LONG_STEP: f64 = 2.5;
+
 /// FFmpeg writes to stderr on its own; all that matters comes back as errors.
 pub(crate) fn quiet() {
     static ONCE: Once = Once::new();
@@ -54,6 +57,8 @@ pub(crate) struct FileSource {
     latest: Option<f64>,
     /// A time was not later than the one before.
     went_back: bool,
+    /// A time was much later than the one before.
+    jumped: bool,
     promise: Promise,
     progress: Progress,
     /// Earliest start of a stream, seconds.
@@ -130,6 +135,7 @@ impl FileSource {
             origin: start_of(&stream),
             latest: None,
             went_back: false,
+            jumped: false,
             promise,
             progress: Progress::default(),
             start_seconds,
@@ -315,9 +321,17 @@ impl FileSource {
             info.start_seconds = Some(ticks(origin) * self.tick_seconds);
         }
         let seconds = ticks(timestamp.saturating_sub(origin)) * self.tick_seconds;
-        if self.latest.is_some_and(|latest| seconds <= latest) && !self.went_back {
-            self.went_back = true;
-            info.note(format!("times do not always grow, first at frame {index}"));
+        if let Some(step) = self.latest.map(|latest| seconds - latest) {
+            if step <= 0.0 && !self.went_back {
+                self.went_back = true;
+                info.note(format!("times do not always grow, first at frame {index}"));
+            }
+            if info.rate_hz.is_some_and(|hz| step * hz > LONG_STEP) && !self.jumped {
+                self.jumped = true;
+                info.note(format!(
+                    "times jump, first by {step:.3} s before frame {index}"
+                ));
+            }
         }
         self.latest = Some(seconds);
         Some(seconds)

@@ -6,7 +6,7 @@ use crate::address::{Addressing, PackedItems, Readings, read_items};
 use crate::conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 use crate::isa::Isa;
 use crate::max_pool::max_pool2;
-use crate::norm::tanh_in_place;
+use crate::tanh::tanh_in_place;
 use crate::up::{PackedUpWeights, up_conv3x3};
 use crate::view::{FeatureMap, Shape, View, ViewMut};
 use crate::weights::{iohw_to_hwio, oihw_to_hwio};

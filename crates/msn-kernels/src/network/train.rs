@@ -1,22 +1,21 @@
 //! A training step: forward pass with batch statistics, losses, and the gradient of every
 //! parameter, all by hand.
 
-use std::ops::Range;
+mod backward;
+mod conv;
+
+use conv::Conv;
 
 use super::layers::{Layer, items_name};
-use super::parameters::{Layout, Parameters};
-use super::{KernelError, LEVELS, NORM_EPSILON, NetworkConfig, Tensors};
+use super::parameters::Parameters;
+use super::{KernelError, LEVELS, NetworkConfig, Tensors};
 use crate::adam::Adam;
 use crate::address::{Addressing, Lookup, LossWeights, PackedItems, WriteRule, write_items};
-use crate::conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
+use crate::conv::Algorithm;
 use crate::isa::Isa;
 use crate::loss::squared_error_of_tanh;
-use crate::max_pool::{max_pool2, max_pool2_backward};
-use crate::norm::{
-    Affine, Moments, apply_affine, batch_norm_backward, channel_sums, moments, tanh_in_place,
-};
-use crate::outer::{conv3x3_weight_gradient, up_conv3x3_weight_gradient};
-use crate::up::{PackedUpGradient, PackedUpWeights, up_conv3x3, up_conv3x3_input_gradient};
+use crate::max_pool::max_pool2;
+use crate::tanh::tanh_in_place;
 use crate::view::{FeatureMap, Shape, View, ViewMut};
 
 /// Share of a batch's statistics in the running ones.
@@ -69,41 +68,6 @@ pub struct Training {
 struct Pool {
     items: PackedItems,
     lookup: Lookup,
-}
-
-/// A convolution, its batch norm and what its backward pass needs.
-#[derive(Clone, Debug)]
-struct Conv {
-    weights: Range<usize>,
-    bias: Range<usize>,
-    kind: Kind,
-    norm: Option<Norm>,
-}
-
-#[derive(Clone, Debug)]
-enum Kind {
-    Same {
-        algorithm: Algorithm,
-        forward: PackedWeights,
-        backward: PackedWeights,
-    },
-    Up {
-        forward: PackedUpWeights,
-        backward: PackedUpGradient,
-    },
-}
-
-#[derive(Clone, Debug)]
-struct Norm {
-    name: String,
-    gamma: Range<usize>,
-    beta: Range<usize>,
-    running_mean: Vec<f32>,
-    running_variance: Vec<f32>,
-    /// What is normalised.
-    raw: FeatureMap,
-    moments: Moments,
-    affine: Affine,
 }
 
 /// The feature maps of one level.
@@ -259,13 +223,7 @@ impl Training {
             .chain(&mut self.decoder)
             .flatten()
             .chain(&mut self.ups);
-        for norm in convs.filter_map(|c| c.norm.as_mut()) {
-            let unbiased = norm.moments.unbiased_variance(norm.raw.shape().pixels());
-            let running = norm.running_mean.iter_mut().chain(&mut norm.running_variance);
-            for (running, new) in running.zip(norm.moments.mean.iter().chain(&unbiased)) {
-                *running += share * (new - *running);
-            }
-        }
+        convs.for_each(|conv| conv.move_statistics(share));
     }
 
     /// The items of pool `pool` (1, 2, 3), `[M, D]`.
@@ -474,104 +432,6 @@ impl Training {
             + f64::from(weights.information) * losses.information;
         losses
     }
-
-    fn decode_backward(&mut self) {
-        let to = &mut self.parameters;
-        let top = &mut self.levels[0];
-        let gradient = self.last_gradient.view_mut();
-        self.last.backward(
-            self.isa,
-            to,
-            top.decoded.view(),
-            gradient,
-            Some(top.of_feature.view_mut()),
-        );
-        for i in 0..LEVELS {
-            let (upper, lower) = self.levels.split_at_mut(i + 1);
-            let level = &mut upper[i];
-            let [first, second] = &mut self.decoder[i];
-            let (of_feature, of_middle) = (level.of_feature.view_mut(), level.of_middle.view_mut());
-            second.backward(
-                self.isa,
-                to,
-                level.decoder_middle.view(),
-                of_feature,
-                Some(of_middle),
-            );
-            let (of_middle, of_joined) = (level.of_middle.view_mut(), level.of_joined.view_mut());
-            first.backward(
-                self.isa,
-                to,
-                level.joined.view(),
-                of_middle,
-                Some(of_joined),
-            );
-            if let Some(next) = lower.first_mut() {
-                let range = self.config.handed_on(i + 1)..self.config.joined(i + 1);
-                let of_up = level.of_joined.view_mut().channels(range);
-                let of_next = next.of_feature.view_mut();
-                self.ups[i].backward(self.isa, to, next.decoded.view(), of_up, Some(of_next));
-            }
-        }
-    }
-
-    fn encode_backward(&mut self, input: View<'_>) {
-        let config = &self.config;
-        for i in (0..LEVELS).rev() {
-            let (upper, lower) = self.levels.split_at_mut(i + 1);
-            let level = &mut upper[i];
-            let features = config.features(i + 1);
-            let straight = Self::straight(config, i + 1);
-            if let Some(pool) = &self.pools[i] {
-                let joined = level.of_joined.view();
-                let (of_queries, of_read) = if config.concat {
-                    (
-                        Some(joined.channels(0..features)),
-                        joined.channels(features..2 * features),
-                    )
-                } else {
-                    (None, joined.channels(0..features))
-                };
-                pool.lookup.backward(
-                    level.feature.view(),
-                    &pool.items,
-                    self.training.losses,
-                    self.training.detach_read,
-                    of_read,
-                    of_queries,
-                    level.of_feature.view_mut(),
-                );
-            } else if !straight {
-                level.of_feature.fill(0.0);
-            }
-            let mut gradient = if straight {
-                level.of_joined.view_mut().channels(0..features)
-            } else {
-                level.of_feature.view_mut()
-            };
-            if let Some(next) = lower.first() {
-                let feature = if straight {
-                    level.joined.view().channels(0..features)
-                } else {
-                    level.feature.view()
-                };
-                max_pool2_backward(self.isa, feature, next.of_input.view(), gradient.reborrow());
-            }
-            let [first, second] = &mut self.encoder[i];
-            let to = &mut self.parameters;
-            let of_middle = level.of_middle.view_mut();
-            second.backward(
-                self.isa,
-                to,
-                level.encoder_middle.view(),
-                gradient,
-                Some(of_middle),
-            );
-            let from = if i == 0 { input } else { level.input.view() };
-            let of_input = (i > 0).then(|| level.of_input.view_mut());
-            first.backward(self.isa, to, from, level.of_middle.view_mut(), of_input);
-        }
-    }
 }
 
 impl Level {
@@ -581,151 +441,6 @@ impl Level {
             self.joined.view().channels(0..config.features(level))
         } else {
             self.feature.view()
-        }
-    }
-}
-
-impl Conv {
-    fn new(
-        layer: &Layer,
-        tensors: &Tensors<'_>,
-        parameters: &mut Parameters,
-        algorithm: Algorithm,
-        isa: Isa,
-    ) -> Result<Self, KernelError> {
-        let Layer {
-            name,
-            norm,
-            channels,
-            up,
-        } = layer;
-        let layout = if *up {
-            Layout::Up(*channels)
-        } else {
-            Layout::Conv(*channels)
-        };
-        let mut add = |name: String, layout, len| -> Result<_, KernelError> {
-            let values = tensors.get(&name, len)?;
-            Ok(parameters.add(name, layout, values))
-        };
-        let weights = add(format!("{name}.weight"), layout, channels.weights())?;
-        let bias = add(format!("{name}.bias"), Layout::Plain, channels.output)?;
-        let norm = match norm {
-            None => None,
-            Some(norm) => Some(Norm {
-                gamma: add(format!("{norm}.weight"), Layout::Plain, channels.output)?,
-                beta: add(format!("{norm}.bias"), Layout::Plain, channels.output)?,
-                running_mean: tensors.get(&format!("{norm}.running_mean"), channels.output)?,
-                running_variance: tensors.get(&format!("{norm}.running_var"), channels.output)?,
-                name: norm.clone(),
-                raw: FeatureMap::default(),
-                moments: Moments::default(),
-                affine: Affine::default(),
-            }),
-        };
-        let hwio = &parameters.values[weights.clone()];
-        let kind = if *up {
-            Kind::Up {
-                forward: PackedUpWeights::new(isa, hwio, *channels),
-                backward: PackedUpGradient::new(isa, hwio, *channels),
-            }
-        } else {
-            Kind::Same {
-                algorithm,
-                forward: PackedWeights::new(isa, algorithm, hwio, *channels),
-                backward: PackedWeights::for_input_gradient(isa, algorithm, hwio, *channels),
-            }
-        };
-        Ok(Self {
-            weights,
-            bias,
-            kind,
-            norm,
-        })
-    }
-
-    /// Takes over changed parameters.
-    fn pack(&mut self, values: &[f32]) {
-        let hwio = &values[self.weights.clone()];
-        match &mut self.kind {
-            Kind::Same {
-                forward, backward, ..
-            } => {
-                forward.replace(hwio);
-                backward.replace(hwio);
-            }
-            Kind::Up { forward, backward } => {
-                forward.replace(hwio);
-                backward.replace(hwio);
-            }
-        }
-    }
-
-    fn apply(kind: &Kind, bias: &[f32], input: View<'_>, output: ViewMut<'_>) {
-        match kind {
-            Kind::Same { forward, .. } => conv3x3(input, forward, Epilogue::bias(bias), output),
-            Kind::Up { forward, .. } => up_conv3x3(input, forward, Epilogue::bias(bias), output),
-        }
-    }
-
-    /// Convolution, and where there is a norm, normalisation with the batch's statistics and ReLU.
-    fn forward(&mut self, isa: Isa, values: &[f32], input: View<'_>, output: ViewMut<'_>) {
-        let bias = &values[self.bias.clone()];
-        let Some(norm) = &mut self.norm else {
-            Self::apply(&self.kind, bias, input, output);
-            return;
-        };
-        norm.raw.reshape(output.shape());
-        Self::apply(&self.kind, bias, input, norm.raw.view_mut());
-        norm.moments = moments(isa, norm.raw.view());
-        norm.affine = norm.moments.affine(
-            &values[norm.gamma.clone()],
-            &values[norm.beta.clone()],
-            NORM_EPSILON,
-        );
-        apply_affine(isa, norm.raw.view(), &norm.affine, true, output);
-    }
-
-    /// Gradients of the parameters into `parameters`, that of the input where asked for.
-    /// `gradient`, that of the output, is used up.
-    fn backward(
-        &mut self,
-        isa: Isa,
-        parameters: &mut Parameters,
-        input: View<'_>,
-        mut gradient: ViewMut<'_>,
-        of_input: Option<ViewMut<'_>>,
-    ) {
-        let to = &mut parameters.gradient;
-        if let Some(norm) = &self.norm {
-            let (raw, moments, affine) = (norm.raw.view(), &norm.moments, &norm.affine);
-            let g =
-                batch_norm_backward(isa, raw, moments, affine, NORM_EPSILON, true, &mut gradient);
-            to[norm.gamma.clone()].copy_from_slice(&g.gamma);
-            to[norm.beta.clone()].copy_from_slice(&g.beta);
-            // Normalisation takes the bias out again: its gradient is 0, and stays it.
-        } else {
-            to[self.bias.clone()].copy_from_slice(&channel_sums(isa, gradient.as_view()));
-        }
-        let gradient = gradient.as_view();
-        let of_weights = &mut to[self.weights.clone()];
-        match &self.kind {
-            Kind::Same {
-                algorithm,
-                backward,
-                ..
-            } => {
-                conv3x3_weight_gradient(isa, *algorithm, input, gradient, of_weights);
-                if let Some(of_input) = of_input {
-                    conv3x3(gradient, backward, Epilogue::default(), of_input);
-                }
-            }
-            Kind::Up { backward, .. } => {
-                up_conv3x3_weight_gradient(isa, input, gradient, of_weights);
-                if let Some(of_input) = of_input {
-                    up_conv3x3_input_gradient(gradient, backward, of_input);
-                }
-            }
         }
     }
 }

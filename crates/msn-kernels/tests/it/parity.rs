@@ -184,11 +184,7 @@ fn evaluation_agrees_with_the_golden_cases() {
 type Named = Vec<(String, Vec<f32>)>;
 
 /// One step of training as the case has it: forward, backward, Adam, write.
-fn trained(
-    case: &Case,
-    algorithm: Algorithm,
-    isa: Isa,
-) -> (Losses, Named, Named) {
+fn trained(case: &Case, algorithm: Algorithm, isa: Isa) -> (Losses, Named, Named) {
     let weight = |key: &str| case.loss[key].as_f64().unwrap_or(0.0) as f32;
     let training = TrainingConfig {
         losses: LossWeights {

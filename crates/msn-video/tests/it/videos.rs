@@ -312,7 +312,9 @@ fn pixel_formats_agree_with_the_ffmpeg_program() {
                 let theirs = theirs.clone().into_color(color);
                 let distance = scene::mean_distance(&ours.picture, &theirs);
                 println!("{name} {color:?}: {distance:.2}");
-                assert!(distance < 2.0, "{name} {color:?}: {distance}");
+                // Halved chroma is enlarged by another filter than FFmpeg's.
+                let limit = if color == Color::Rgb { 4.5 } else { 2.0 };
+                assert!(distance < limit, "{name} {color:?}: {distance}");
             }
         }
     }

@@ -1,0 +1,108 @@
+//! The backward pass through the whole network.
+
+use super::Training;
+use crate::max_pool::max_pool2_backward;
+use crate::network::LEVELS;
+use crate::view::View;
+
+impl Training {
+    /// From the last convolution to what the encoder handed on.
+    pub(super) fn decode_backward(&mut self) {
+        let to = &mut self.parameters;
+        let top = &mut self.levels[0];
+        let gradient = self.last_gradient.view_mut();
+        self.last.backward(
+            self.isa,
+            to,
+            top.decoded.view(),
+            gradient,
+            Some(top.of_feature.view_mut()),
+        );
+        for i in 0..LEVELS {
+            let (upper, lower) = self.levels.split_at_mut(i + 1);
+            let level = &mut upper[i];
+            let [first, second] = &mut self.decoder[i];
+            let (of_feature, of_middle) = (level.of_feature.view_mut(), level.of_middle.view_mut());
+            second.backward(
+                self.isa,
+                to,
+                level.decoder_middle.view(),
+                of_feature,
+                Some(of_middle),
+            );
+            let (of_middle, of_joined) = (level.of_middle.view_mut(), level.of_joined.view_mut());
+            first.backward(
+                self.isa,
+                to,
+                level.joined.view(),
+                of_middle,
+                Some(of_joined),
+            );
+            if let Some(next) = lower.first_mut() {
+                let range = self.config.handed_on(i + 1)..self.config.joined(i + 1);
+                let of_up = level.of_joined.view_mut().channels(range);
+                let of_next = next.of_feature.view_mut();
+                self.ups[i].backward(self.isa, to, next.decoded.view(), of_up, Some(of_next));
+            }
+        }
+    }
+
+    /// From what the encoder handed on to the first convolution.
+    pub(super) fn encode_backward(&mut self, input: View<'_>) {
+        let config = &self.config;
+        for i in (0..LEVELS).rev() {
+            let (upper, lower) = self.levels.split_at_mut(i + 1);
+            let level = &mut upper[i];
+            let features = config.features(i + 1);
+            let straight = Self::straight(config, i + 1);
+            if let Some(pool) = &self.pools[i] {
+                let joined = level.of_joined.view();
+                let (of_queries, of_read) = if config.concat {
+                    (
+                        Some(joined.channels(0..features)),
+                        joined.channels(features..2 * features),
+                    )
+                } else {
+                    (None, joined.channels(0..features))
+                };
+                pool.lookup.backward(
+                    level.feature.view(),
+                    &pool.items,
+                    self.training.losses,
+                    self.training.detach_read,
+                    of_read,
+                    of_queries,
+                    level.of_feature.view_mut(),
+                );
+            } else if !straight {
+                level.of_feature.fill(0.0);
+            }
+            let mut gradient = if straight {
+                level.of_joined.view_mut().channels(0..features)
+            } else {
+                level.of_feature.view_mut()
+            };
+            if let Some(next) = lower.first() {
+                let feature = if straight {
+                    level.joined.view().channels(0..features)
+                } else {
+                    level.feature.view()
+                };
+                max_pool2_backward(self.isa, feature, next.of_input.view(), gradient.reborrow());
+            }
+            let [first, second] = &mut self.encoder[i];
+            let to = &mut self.parameters;
+            let of_middle = level.of_middle.view_mut();
+            second.backward(
+                self.isa,
+                to,
+                level.encoder_middle.view(),
+                gradient,
+                Some(of_middle),
+            );
+            let from = if i == 0 { input } else { level.input.view() };
+            let of_input = (i > 0).then(|| level.of_input.view_mut());
+            first.backward(self.isa, to, from, level.of_middle.view_mut(), of_input);
+        }
+    }
+}

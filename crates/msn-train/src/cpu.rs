@@ -1,0 +1,120 @@
+//! Training on the project's own CPU kernels.
+
+use msn_kernels::{Adam as KernelAdam, Algorithm, LossWeights, Training, TrainingConfig, WriteRule};
+use msn_memory::{Health, Monitor, Write, WriteMax};
+use msn_model::{Clips, HostTensor, Tensors, channels_last};
+
+use crate::{Adam, Engine, Settings, StepNumbers, TrainError};
+
+/// The same training as [`crate::BurnEngine`]'s, by hand-written kernels, channels-last throughout.
+#[derive(Debug)]
+pub struct CpuEngine {
+    settings: Settings,
+    training: Training,
+    monitors: Vec<(usize, Monitor)>,
+    /// Names and shapes of the network's tensors.
+    shapes: Vec<(String, Vec<usize>)>,
+}
+
+impl CpuEngine {
+    /// Goes on from `tensors`, those of a network with these settings.
+    ///
+    /// # Errors
+    /// [`TrainError::Engine`] for a setting that the kernels lack, or tensors that do not fit.
+    pub fn new(settings: &Settings, tensors: &Tensors, algorithm: Algorithm) -> Result<Self, TrainError> {
+        let t = &settings.train;
+        for (name, on) in [("start_items", t.start_items), ("revive", t.revive)] {
+            if on {
+                return Err(TrainError::Engine(format!("{name}=true needs --kernels plain")));
+            }
+        }
+        let loss = &settings.loss;
+        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
+        let [compactness, separateness, information] =
+            [loss.compactness, loss.separateness, loss.information].map(|w| w as f32);
+        let config = TrainingConfig {
+            losses: LossWeights { compactness, separateness, information },
+            detach_read: settings.net.detach_read,
+        };
+        let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
+        let training = Training::new(&(&settings.net).into(), config, &tensor, algorithm)
+            .map_err(|e| TrainError::Engine(e.to_string()))?;
+        let monitor = |&pool: &usize| (pool, Monitor::new(settings.net.items));
+        Ok(Self {
+            settings: settings.clone(),
+            training,
+            monitors: settings.net.pools.iter().map(monitor).collect(),
+            shapes: tensors.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect(),
+        })
+    }
+
+    fn health(&mut self) -> Vec<(usize, Health)> {
+        let (training, features) = (&self.training, &self.settings.net);
+        let one = |(pool, monitor): &mut (usize, Monitor)| {
+            let lookup = training.lookup(*pool)?;
+            let counts: Vec<f64> = lookup.usage().into_iter().map(count).collect();
+            let cosine = largest_cosine(training.items(*pool)?, features.features(*pool + 1));
+            Some((*pool, monitor.note(&counts, cosine)))
+        };
+        self.monitors.iter_mut().filter_map(one).collect()
+    }
+
+    fn input(&self, clips: &Clips) -> Vec<f32> {
+        let net = &self.settings.net;
+        channels_last(&clips.frames, clips.count, net.frames * net.channels, clips.height * clips.width)
+    }
+}
+
+impl Engine for CpuEngine {
+    fn step(&mut self, clips: Clips, lr: f64) -> Result<StepNumbers, TrainError> {
+        let net = &self.settings.net;
+        let input = self.input(&clips);
+        let target = channels_last(&clips.target, clips.count, net.channels, clips.height * clips.width);
+        let losses = self.training.step(&input, &target, clips.count, clips.height, clips.width);
+        let losses = losses.map_err(|e| TrainError::Engine(e.to_string()))?;
+        let Adam { betas, eps } = Adam::default();
+        self.training.update(&KernelAdam { beta1: betas[0], beta2: betas[1], epsilon: eps }, lr);
+        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
+        let momentum = (net.write == Write::Mean).then_some(net.momentum as f32);
+        self.training.write(WriteRule { momentum, own_maximum: net.write_max == WriteMax::Own });
+        Ok(StepNumbers {
+            loss: losses.total,
+            prediction: losses.prediction,
+            compactness: losses.compactness,
+            separateness: losses.separateness,
+            information: losses.information,
+            health: self.health(),
+        })
+    }
+
+    fn statistics(&mut self, clips: Clips, share: f64) -> Result<(), TrainError> {
+        let input = self.input(&clips);
+        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
+        let moved = self.training.statistics(&input, clips.count, clips.height, clips.width, share as f32);
+        moved.map_err(|e| TrainError::Engine(e.to_string()))
+    }
+
+    fn tensors(&self) -> Tensors {
+        let mut values: std::collections::BTreeMap<_, _> = self.training.tensors().into_iter().collect();
+        let named = |(name, shape): &(String, Vec<usize>)| {
+            Some((name.clone(), HostTensor { shape: shape.clone(), values: values.remove(name)? }))
+        };
+        self.shapes.iter().filter_map(named).collect()
+    }
+}
+
+/// Largest cosine of two different rows of unit length.
+fn largest_cosine(items: &[f32], features: usize) -> f64 {
+    let rows: Vec<&[f32]> = items.chunks_exact(features).collect();
+    let mut largest = -1.0f64;
+    for (i, a) in rows.iter().enumerate() {
+        for b in &rows[..i] {
+            largest = largest.max(a.iter().zip(*b).map(|(x, y)| f64::from(x * y)).sum());
+        }
+    }
+    largest
+}
+
+fn count(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
+}
