@@ -116,6 +116,7 @@ impl DataSet {
             layout,
             test_folder: &split.test_folder,
             named: options.labels.as_deref(),
+            counts: None,
         };
         let found = match find::find(&place, &set.test) {
             Ok(found) => found,

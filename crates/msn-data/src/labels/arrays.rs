@@ -89,6 +89,8 @@ fn one_video(flags: &Flags) -> Result<Vec<bool>, String> {
 /// video, or all frames one after the other.
 pub(crate) struct ArrayFile {
     pub path: Utf8PathBuf,
+    /// The frames of each video, where they are known without looking at it.
+    pub counts: Option<Vec<usize>>,
 }
 
 impl LabelReader for ArrayFile {
@@ -105,7 +107,8 @@ impl LabelReader for ArrayFile {
     }
 
     fn read(&self, test: &[Video]) -> Result<Vec<Option<Labels>>, DataError> {
-        split(&self.path, npy::read_file(&self.path)?, test)
+        let contents = npy::read_file(&self.path)?;
+        split(&self.path, contents, test, self.counts.as_deref())
     }
 }
 
@@ -114,6 +117,7 @@ fn split(
     path: &Utf8Path,
     contents: Contents,
     test: &[Video],
+    counts: Option<&[usize]>,
 ) -> Result<Vec<Option<Labels>>, DataError> {
     let wrong = |reason: String| DataError::label(path, reason);
     match contents {
@@ -147,7 +151,7 @@ fn split(
                     .map(|row| Some(Labels::frames(path, row.to_vec())))
                     .collect())
             }
-            _ => flat(path, &one_video(&flags).map_err(wrong)?, test),
+            _ => flat(path, &one_video(&flags).map_err(wrong)?, test, counts),
         },
     }
 }
@@ -157,9 +161,15 @@ fn flat(
     path: &Utf8Path,
     values: &[bool],
     test: &[Video],
+    counts: Option<&[usize]>,
 ) -> Result<Vec<Option<Labels>>, DataError> {
-    let counts: Vec<_> = test.par_iter().map(count_frames).collect();
-    let counts: Vec<usize> = counts.into_iter().collect::<Result<_, _>>()?;
+    let counts = match counts {
+        Some(counts) => counts.to_vec(),
+        None => {
+            let counts: Vec<_> = test.par_iter().map(count_frames).collect();
+            counts.into_iter().collect::<Result<Vec<usize>, _>>()?
+        }
+    };
     let frames = counts.iter().sum();
     if frames != values.len() {
         return Err(DataError::LabelLength {
@@ -182,6 +192,8 @@ fn flat(
 /// An `.npz` with an array for each video, by its name; or with one array for all.
 pub(crate) struct NpzFile {
     pub path: Utf8PathBuf,
+    /// The frames of each video, where they are known without looking at it.
+    pub counts: Option<Vec<usize>>,
 }
 
 impl LabelReader for NpzFile {
@@ -203,7 +215,7 @@ impl LabelReader for NpzFile {
         let mut arrays = npz(&bytes).map_err(wrong)?;
         if arrays.len() == 1 && test.len() != 1 {
             let (_, contents) = arrays.remove(0);
-            return split(&self.path, contents, test);
+            return split(&self.path, contents, test, self.counts.as_deref());
         }
         let names: Vec<Utf8PathBuf> = arrays.iter().map(|(name, _)| name.into()).collect();
         let places = assign(&names, test, &self.path)?;

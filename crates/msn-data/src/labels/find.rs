@@ -19,6 +19,8 @@ pub(crate) struct Place<'a> {
     pub test_folder: &'a Utf8Path,
     /// The file or folder that the user named.
     pub named: Option<&'a Utf8Path>,
+    /// The frames of each test video, where they are known without looking at it.
+    pub counts: Option<&'a [usize]>,
 }
 
 impl Place<'_> {
@@ -169,9 +171,10 @@ fn is_label_file(place: &Place<'_>, file: &Utf8Path) -> bool {
 
 /// The reader for a file of labels of all videos, by its extension.
 fn reader_of(place: &Place<'_>, path: Utf8PathBuf) -> Option<Box<dyn LabelReader>> {
+    let counts = place.counts.map(<[usize]>::to_vec);
     Some(match extension(&path).as_str() {
-        "npy" => Box::new(ArrayFile { path }),
-        "npz" => Box::new(NpzFile { path }),
+        "npy" => Box::new(ArrayFile { path, counts }),
+        "npz" => Box::new(NpzFile { path, counts }),
         "mat" => Box::new(GtFile { path }),
         "m" => Box::new(ScriptFile { path }),
         "csv" => Box::new(EventsFile {
@@ -183,7 +186,7 @@ fn reader_of(place: &Place<'_>, path: Utf8PathBuf) -> Option<Box<dyn LabelReader
 }
 
 /// The labels in a file or folder that the user named.
-fn named(
+pub(crate) fn named(
     place: &Place<'_>,
     path: &Utf8Path,
     test: &[Video],

@@ -1,81 +1,55 @@
 //! Frame labels without a data set: for the scores of any method.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use super::names::stem_of;
-use super::npy::{self, Contents, Flags};
-use crate::DataError;
+use super::Timing;
+use super::find::{Place, named};
+use crate::{DataError, Layout, Video};
 
-/// Reads the frame labels of `videos`, each a name and its number of frames, in the order in which
-/// the file holds them: a `.npy` of all frames one after the other or of an object for each video,
-/// or a folder of one `.npy` for each.
+/// Reads the frame labels of `videos`, each a name and its number of frames, in the order in
+/// which a file without names holds them.
+///
+/// `path` is a file of labels of all videos (`.npy`, `.npz`, `.mat`, `.m`, or an `events.csv` in
+/// frames), or a folder with a file for each (`.npy`, `.mat` of masks, `.txt` of boxes, a folder
+/// of mask pictures).
 ///
 /// # Errors
-/// [`DataError::Label`] where the labels are unreadable or of another number of frames,
-/// [`DataError::Io`] and its kin where a file can't be read.
+/// [`DataError::Label`] for unreadable labels, [`DataError::LabelLength`] and its kin where they
+/// do not fit the videos, [`DataError::Io`] where a file can't be read.
 pub fn read_frame_labels(
     path: &Utf8Path,
     videos: &[(&str, usize)],
 ) -> Result<Vec<Vec<bool>>, DataError> {
-    if path.is_dir() {
-        return videos
-            .iter()
-            .map(|&(name, frames)| {
-                let file = path.join(format!("{}.npy", stem_of(name)));
-                match npy::read_file(&file)? {
-                    Contents::Flags(flags) => fitting(&file, name, flags, frames),
-                    Contents::Objects(_) => Err(DataError::label(
-                        &file,
-                        "it holds objects; one number for each frame was expected",
-                    )),
-                }
-            })
-            .collect();
-    }
-    match npy::read_file(path)? {
-        Contents::Objects(objects) if objects.len() == videos.len() => objects
-            .into_iter()
-            .zip(videos)
-            .map(|(flags, &(name, frames))| fitting(path, name, flags, frames))
-            .collect(),
-        Contents::Objects(objects) => Err(DataError::label(
-            path,
-            format!(
-                "it holds {} videos, the scores {}",
-                objects.len(),
-                videos.len()
-            ),
-        )),
-        Contents::Flags(flags) => {
-            let frames = videos.iter().map(|v| v.1).sum::<usize>();
-            let mut rest = fitting(path, "all videos together", flags, frames)?;
-            let split = videos.iter().map(|&(_, frames)| {
-                let tail = rest.split_off(frames);
-                std::mem::replace(&mut rest, tail)
-            });
-            Ok(split.collect())
-        }
-    }
-}
-
-fn fitting(
-    path: &Utf8Path,
-    name: &str,
-    flags: Flags,
-    frames: usize,
-) -> Result<Vec<bool>, DataError> {
-    if !flags.is_flat() || !flags.binary {
-        return Err(DataError::label(
-            path,
-            "one 0 or 1 for each frame was expected",
-        ));
-    }
-    if flags.values.len() != frames {
-        let found = flags.values.len();
-        return Err(DataError::label(
-            path,
-            format!("it has {found} frames for {name}, the scores end after {frames}"),
-        ));
-    }
-    Ok(flags.values)
+    // Where there are scores alone, they stand for the videos in messages.
+    let scores = Utf8PathBuf::from("scores");
+    let test: Vec<Video> = videos
+        .iter()
+        .map(|&(name, _)| Video::new(name, scores.join(name)))
+        .collect();
+    let counts: Vec<usize> = videos.iter().map(|&(_, frames)| frames).collect();
+    let place = Place {
+        root: &scores,
+        name: "",
+        layout: Layout::Own,
+        test_folder: &scores,
+        named: Some(path),
+        counts: Some(&counts),
+    };
+    let labels = named(&place, path, &test)?.read(&test)?;
+    let fitted = test.iter().zip(labels).zip(counts);
+    fitted
+        .map(|((video, labels), frames)| {
+            let labels = labels.ok_or_else(|| DataError::Unlabelled {
+                video: video.source.clone(),
+                labels: path.to_owned(),
+            })?;
+            let seconds = vec![None; frames];
+            let timing = Timing {
+                source: &video.source,
+                seconds: &seconds,
+                rate_hz: None,
+            };
+            Ok(labels.fit(&timing)?.anomalous)
+        })
+        .collect()
 }

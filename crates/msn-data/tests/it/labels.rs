@@ -1,8 +1,8 @@
 //! Every format of labels, which is used, and what does not fit.
 
-use msn_data::{DataError, LoadedVideo};
+use msn_data::{DataError, LoadedVideo, read_frame_labels};
 
-use crate::tiny::{SMALL, Tiny, npy, resolved};
+use crate::tiny::{SMALL, Tiny, npy, resolved, sample};
 
 const EXPECTED: [&[u8]; 2] = [&[0, 1, 1, 0], &[1, 0, 1]];
 
@@ -355,4 +355,44 @@ fn spans_that_overlap_stay_apart() {
         .map(|s| s.kind.as_deref().unwrap())
         .collect();
     assert_eq!(kinds, ["a", "b"]);
+}
+
+#[test]
+fn labels_are_read_without_videos() {
+    let read = |path: &camino::Utf8Path, videos: &[(&str, usize)]| {
+        let labels = read_frame_labels(path, videos).map_err(|e| e.to_string())?;
+        let digits = |video: &Vec<bool>| video.iter().map(|&a| u8::from(a)).collect();
+        Ok::<Vec<Vec<u8>>, String>(labels.iter().map(digits).collect())
+    };
+    let videos = [("01", 4), ("02", 3)];
+    for file in [
+        "flat.npy",
+        "objects.npy",
+        "stored.npz",
+        "one.npz",
+        "gt_v7.mat",
+    ] {
+        assert_eq!(read(&sample(file), &videos).unwrap(), EXPECTED, "{file}");
+    }
+    let tiny = Tiny::new("labels");
+    tiny.npy("flags/1.npy", &[0, 1, 1, 0])
+        .npy("flags/2.npy", &[1, 0, 1])
+        .write(
+            "events.csv",
+            "video,start_frame,end_frame\n01,1,3\n02,0,1\n02,2,3\n",
+        );
+    for path in ["flags", "events.csv"] {
+        assert_eq!(
+            read(&tiny.root.join(path), &videos).unwrap(),
+            EXPECTED,
+            "{path}"
+        );
+    }
+    let error = read(&sample("flat.npy"), &[("01", 4), ("02", 4)]).unwrap_err();
+    assert!(
+        error.contains("flat.npy have 7 frames") && error.contains("has 8"),
+        "{error}"
+    );
+    let error = read(&tiny.root.join("flags"), &[("01", 4), ("03", 3)]).unwrap_err();
+    assert!(error.contains("`2`"), "{error}");
 }
