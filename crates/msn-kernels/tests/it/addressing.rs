@@ -123,3 +123,232 @@ fn an_exact_item_with_top_k_of_one_returns_it() {
         assert_eq!(read, items, "{isa}");
     }
 }
+
+/// The pool's share of a loss in f64: what is read and the queries times given gradients, and the
+/// weighted losses. Items are constants.
+fn loss(
+    features: &[f64],
+    items: &[Vec<f64>],
+    how: Addressing,
+    weights: LossWeights,
+    of_read: &[f64],
+    of_queries: &[f64],
+) -> (f64, [f64; 3]) {
+    let d = items[0].len();
+    let queries = features.len() / d;
+    let entropy = |p: &[f64]| -p.iter().map(|&p| p * p.max(1e-12).ln()).sum::<f64>();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let (mut direct, mut compact, mut apart, mut sharp) = (0.0, 0.0, 0.0, 0.0);
+    let mut mean = vec![0.0; items.len()];
+    for (k, x) in features.chunks_exact(d).enumerate() {
+        let q = unit(x);
+        let s: Vec<f64> = items.iter().map(|m| dot(&q, m)).collect();
+        let mut order: Vec<usize> = (0..s.len()).collect();
+        order.sort_by(|&a, &b| s[b].total_cmp(&s[a]));
+        let kth = if how.top_k > 0 {
+            s[order[how.top_k - 1]]
+        } else {
+            f64::NEG_INFINITY
+        };
+        let e: Vec<f64> = s
+            .iter()
+            .map(|&v| {
+                if v < kth {
+                    0.0
+                } else {
+                    ((v - s[order[0]]) / f64::from(how.temperature)).exp()
+                }
+            })
+            .collect();
+        let total: f64 = e.iter().sum();
+        let a: Vec<f64> = e.iter().map(|e| e / total).collect();
+        let read: Vec<f64> = (0..d)
+            .map(|i| a.iter().zip(items).map(|(a, m)| a * m[i]).sum())
+            .collect();
+        direct += dot(&read, &of_read[k * d..][..d]) + dot(&q, &of_queries[k * d..][..d]);
+        let distance = |m: &[f64], shift: f64| {
+            q.iter()
+                .zip(m)
+                .map(|(q, m)| (q - m + shift).powi(2))
+                .sum::<f64>()
+        };
+        compact += distance(&items[order[0]], 0.0);
+        apart += (distance(&items[order[0]], 1e-6).sqrt()
+            - distance(&items[order[1]], 1e-6).sqrt()
+            + 1.0)
+            .max(0.0);
+        sharp += entropy(&a);
+        for (m, a) in mean.iter_mut().zip(&a) {
+            *m += a / queries as f64;
+        }
+    }
+    let queries = queries as f64;
+    let parts = [
+        compact / (queries * d as f64),
+        apart / queries,
+        (sharp / queries - entropy(&mean)) / (items.len() as f64).ln(),
+    ];
+    let total = direct
+        + f64::from(weights.compactness) * parts[0]
+        + f64::from(weights.separateness) * parts[1]
+        + f64::from(weights.information) * parts[2];
+    (total, parts)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn losses_and_gradients_of_a_pool_are_those_of_its_definition(
+        size in (1_usize..4, 1_usize..9, 1_usize..9), d in 2_usize..40, count in 2_usize..40, seed: u64, cold: bool, top: usize, detach: bool,
+    ) {
+        let shape = Shape::new(size.0, size.1, size.2, d);
+        let features = Source::new(seed, shape, 3);
+        let (of_read, of_queries) = (Source::new(seed ^ 2, shape, 3), Source::new(seed ^ 3, shape, 3));
+        let items = items_of(seed ^ 1, count, d);
+        let rows: Vec<Vec<f64>> = items.chunks_exact(d).map(|m| m.iter().map(|&v| f64::from(v)).collect()).collect();
+        let how = Addressing { temperature: if cold { 0.2 } else { 1.0 }, top_k: top % (count + 1) };
+        let weights = LossWeights { compactness: 3.0, separateness: 2.0, information: 5.0 };
+        let x = features.images().data;
+        // With the read detached, its gradient counts for nothing.
+        let through: Vec<f64> = of_read.images().data.into_iter().map(|g| if detach { 0.0 } else { g }).collect();
+        let at = |x: &[f64]| loss(x, &rows, how, weights, &through, &of_queries.images().data);
+        let (_, parts) = at(&x);
+        // Central differences along two directions; a kink within the step shows as a slope that
+        // depends on the step's size.
+        let mut slopes = Vec::new();
+        for i in 0..2_u64 {
+            let direction: Vec<f64> = values(seed ^ (9 + i), x.len()).into_iter().map(f64::from).collect();
+            let slope = |h: f64| {
+                let moved = |h: f64| -> Vec<f64> { x.iter().zip(&direction).map(|(x, d)| x + h * d).collect() };
+                (at(&moved(h)).0 - at(&moved(-h)).0) / (2.0 * h)
+            };
+            let (coarse, fine) = (slope(2e-5), slope(1e-5));
+            prop_assume!((coarse - fine).abs() < 1e-5 * (1.0 + fine.abs()));
+            slopes.push((direction, fine));
+        }
+        for isa in Isa::available() {
+            let packed = PackedItems::new(isa, &items, count, d);
+            let mut lookup = Lookup::default();
+            let (mut read, mut queries, mut gradient) = (target(shape, 0), target(shape, 0), target(shape, 4));
+            lookup.read(features.views()[1], &packed, how, read.view_mut(), Some(queries.view_mut()));
+            prop_assert_eq!(&queries.view().to_vec()[..], lookup.queries());
+            let ours = lookup.losses(&packed);
+            for (ours, golden) in [ours.compactness, ours.separateness, ours.information].into_iter().zip(parts) {
+                prop_assert!((ours - golden).abs() < 1e-5, "{isa}: {ours} {golden}");
+            }
+            lookup.backward(
+                features.views()[0], &packed, weights, detach, of_read.views()[0], Some(of_queries.views()[1]),
+                gradient.view_mut().channels(2..2 + d),
+            );
+            let gradient = result(&gradient, d);
+            for (direction, slope) in &slopes {
+                let ours: f64 = gradient.iter().zip(direction).map(|(g, d)| f64::from(*g) * d).sum();
+                let scale = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt() * (x.len() as f64 / 3.0).sqrt();
+                prop_assert!((ours - slope).abs() < 1e-4 * (1.0 + scale), "{isa}: {ours} {slope}");
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_of_a_query_of_zeros_are_finite() {
+    let shape = Shape::new(1, 1, 2, 3);
+    let weights = LossWeights {
+        compactness: 0.1,
+        separateness: 0.1,
+        information: 0.1,
+    };
+    for isa in Isa::available() {
+        let packed = PackedItems::new(isa, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0], 2, 3);
+        let how = Addressing {
+            temperature: 1.0,
+            top_k: 0,
+        };
+        let features = View::dense(&[0.0; 6], shape);
+        let (mut read, mut gradient) = ([0.0; 6], [0.0; 6]);
+        let mut lookup = Lookup::default();
+        lookup.read(
+            features,
+            &packed,
+            how,
+            ViewMut::dense(&mut read, shape),
+            None,
+        );
+        let losses = lookup.losses(&packed);
+        assert!(
+            losses.compactness.is_finite()
+                && losses.separateness.is_finite()
+                && losses.information.is_finite()
+        );
+        let of_read = View::dense(&[0.1; 6], shape);
+        lookup.backward(
+            features,
+            &packed,
+            weights,
+            false,
+            of_read,
+            None,
+            ViewMut::dense(&mut gradient, shape),
+        );
+        assert!(gradient.iter().all(|g| g.is_finite()), "{isa} {gradient:?}");
+    }
+}
+
+#[test]
+fn a_write_is_worked_by_hand() {
+    // Two items; two queries near the first, none near the second.
+    let items = [1.0, 0.0, 0.0, 1.0];
+    let features = [3.0, 4.0_f32, 4.0, 3.0].map(|v| v * 2.0);
+    let features = [features[2], features[3], 10.0, 0.0];
+    let shape = Shape::new(1, 1, 2, 2);
+    let isa = Isa::detect();
+    let packed = PackedItems::new(isa, &items, 2, 2);
+    let mut lookup = Lookup::default();
+    let mut read = [0.0; 4];
+    let how = Addressing {
+        temperature: 0.5,
+        top_k: 0,
+    };
+    lookup.read(
+        View::dense(&features, shape),
+        &packed,
+        how,
+        ViewMut::dense(&mut read, shape),
+        None,
+    );
+    assert_eq!(lookup.usage(), [2, 0]);
+    // Queries (0.8, 0.6) and (1, 0); similarities to the first 0.8 and 1: weights e^-0.4 and 1.
+    let w = (-0.4_f64).exp();
+    let unit = |x: f64, y: f64| [(x / x.hypot(y)) as f32, (y / x.hypot(y)) as f32];
+    let cases = [
+        (None, unit(1.0 + 1.0 + 0.8 * w, 0.6 * w)),
+        (
+            Some(0.0),
+            unit((1.0 + 0.8 * w) / (1.0 + w), 0.6 * w / (1.0 + w)),
+        ),
+        (
+            Some(0.5),
+            unit(
+                0.5 + 0.5 * (1.0 + 0.8 * w) / (1.0 + w),
+                0.5 * 0.6 * w / (1.0 + w),
+            ),
+        ),
+    ];
+    for (momentum, expected) in cases {
+        let mut new = items;
+        write_items(
+            &lookup,
+            &mut new,
+            WriteRule {
+                momentum,
+                own_maximum: false,
+            },
+        );
+        assert!(
+            (new[0] - expected[0]).abs() < 1e-6 && (new[1] - expected[1]).abs() < 1e-6,
+            "{momentum:?}: {new:?}"
+        );
+        assert_eq!(new[2..], items[2..], "an item without queries stays");
+    }
+}

@@ -3,5 +3,6 @@
 mod addressing;
 mod convolution;
 mod elementwise;
+mod network;
 mod parity;
 mod support;
