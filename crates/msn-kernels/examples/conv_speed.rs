@@ -102,4 +102,36 @@ fn main() {
             );
         }
     }
+    println!(
+        "\n{:>24} {:>9} {:>9} {:>9}",
+        "transposed", "forward", "input", "weights"
+    );
+    for (cin, cout, size) in [(32, 16, 64), (64, 32, 32), (128, 64, 16), (256, 128, 16)] {
+        let channels = Channels::new(cin, cout);
+        let shape = Shape::new(batch, size, size, cin);
+        let up = shape.doubled().with_channels(cout);
+        let weights: Vec<f32> = (0..channels.weights())
+            .map(|i| (i % 7) as f32 * 0.01 - 0.03)
+            .collect();
+        let x = FeatureMap::from_view(View::dense(&vec![0.5; shape.len()], shape));
+        let mut y = FeatureMap::from_view(View::dense(&vec![0.5; up.len()], up));
+        let mut gx = FeatureMap::zeros(shape);
+        let mut gw = vec![0.0; channels.weights()];
+        let forward = PackedUpWeights::new(isa, &weights, channels);
+        let backward = PackedUpGradient::new(isa, &weights, channels);
+        let flops = 2.0 * (shape.pixels() * channels.weights()) as f64;
+        let f = best(flops, || {
+            up_conv3x3(x.view(), &forward, Epilogue::default(), y.view_mut())
+        });
+        let i = best(flops, || {
+            up_conv3x3_input_gradient(y.view(), &backward, gx.view_mut())
+        });
+        let w = best(flops, || {
+            up_conv3x3_weight_gradient(isa, x.view(), y.view(), &mut gw)
+        });
+        println!(
+            "{:>24} {f:>9.0} {i:>9.0} {w:>9.0}",
+            format!("{cin} -> {cout} @ {size}")
+        );
+    }
 }

@@ -1,4 +1,48 @@
-//! Fast CPU kernels for channels-last convolutional networks
+//! Fast CPU kernels for channels-last convolutional networks.
+//!
+//! Everything that a U-Net with 3x3 convolutions needs on a CPU, forward and backward, in `f32`:
+//! [convolution](conv3x3) (direct or by [Winograd's algorithm](Algorithm)), [transposed
+//! convolution](up_conv3x3), their gradients, [2x2 max-pooling](max_pool2), [batch
+//! normalisation](moments) fused with ReLU, [addressing of memory pools](read_items) and
+//! [Adam]; and, built from them, two engines for MSN-net: [`Inference`] and [`Training`].
+//!
+//! **Layout.** Images are channels-last, `[batch, height, width, channels]`, from input to output:
+//! a vector register holds channels of one pixel, and nothing is ever transposed. A [`View`] may be
+//! some channels of a wider image, so that two layers write side by side what a third one reads
+//! joined. A [`FeatureMap`] has a border of one zero pixel, which lets a convolution read past the
+//! edge; input without one is copied in strips that stay in the cache. Weights are
+//! `[3, 3, Cin, Cout]`; [`oihw_to_hwio`] and [`iohw_to_hwio`] bring PyTorch's.
+//!
+//! **Instruction sets.** Kernels are compiled for AVX-512, AVX2 with FMA, and plain Rust.
+//! [`Isa::detect`] takes the best that the machine has; every operation takes an [`Isa`], so that
+//! all can be tested. Nothing is read from the environment.
+//!
+//! **Threads.** Work is spread over the current rayon pool. How it is cut depends on shapes alone
+//! and sums over pieces are taken in a fixed order: results are bit-equal on any number of threads
+//! (of one instruction set; the sets round differently).
+//!
+//! **Errors.** Shapes that do not fit together are the caller's mistake and panic with both shapes
+//! named. The engines, which are fed from files, return [`KernelError`].
+//!
+//! `unsafe` is confined to this crate: raw pointers inside the kernels, behind functions that check
+//! every length. [`mod@reference`] holds the definitions in `f64`, which the tests compare with.
+//!
+//! ```
+//! use msn_kernels::{Algorithm, Channels, Epilogue, FeatureMap, Isa, PackedWeights, Shape, View, conv3x3};
+//!
+//! let isa = Isa::detect();
+//! let channels = Channels::new(3, 8);
+//! let weights = PackedWeights::new(isa, Algorithm::Fastest, &vec![0.1; channels.weights()], channels);
+//!
+//! let shape = Shape::new(1, 5, 7, 3);
+//! let pixels = vec![1.0; shape.len()];
+//! let mut output = FeatureMap::zeros(shape.with_channels(8));
+//! conv3x3(View::dense(&pixels, shape), &weights, Epilogue::bias_relu(&[0.5; 8]), output.view_mut());
+//!
+//! // 27 products inside, 12 in a corner.
+//! assert!((output.view().pixel(0, 2, 3)[0] - 3.2).abs() < 1e-5);
+//! assert!((output.view().pixel(0, 0, 0)[0] - 1.7).abs() < 1e-5);
+//! ```
 
 mod adam;
 mod address;
