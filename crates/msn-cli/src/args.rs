@@ -80,11 +80,13 @@ impl PlaceArgs {
     /// [`Usage`] where a device other than the CPU's own is asked for them.
     pub fn algorithm(&self) -> Result<Option<Algorithm>, Usage> {
         match (self.device, self.kernels) {
-            (Device::Flex, kernels) if cfg!(feature = "flex") => Ok(kernels.unwrap_or(Kernels::Fast).algorithm()),
-            (_, None | Some(Kernels::Plain)) => Ok(None),
-            (device, Some(kernels)) => {
-                Err(Usage(format!("--kernels {kernels} computes on the CPU: leave out --device {device}")))
+            (Device::Flex, kernels) if cfg!(feature = "flex") => {
+                Ok(kernels.unwrap_or(Kernels::Fast).algorithm())
             }
+            (_, None | Some(Kernels::Plain)) => Ok(None),
+            (device, Some(kernels)) => Err(Usage(format!(
+                "--kernels {kernels} computes on the CPU: leave out --device {device}"
+            ))),
         }
     }
 }

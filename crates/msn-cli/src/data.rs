@@ -15,8 +15,18 @@ use crate::{
 
 pub(crate) fn data(command: &DataCommand) -> Result<()> {
     match command {
-        DataCommand::Synth { dir, seed, train, test, seconds, frames } => {
-            let mut options = SynthOptions { seed: *seed, ..SynthOptions::default() };
+        DataCommand::Synth {
+            dir,
+            seed,
+            train,
+            test,
+            seconds,
+            frames,
+        } => {
+            let mut options = SynthOptions {
+                seed: *seed,
+                ..SynthOptions::default()
+            };
             options.train_clips = train.unwrap_or(options.train_clips);
             options.test_clips = test.unwrap_or(options.test_clips);
             options.seconds = seconds.unwrap_or(options.seconds);
@@ -27,7 +37,10 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             let summary = synthesise(dir, &options)?;
             println!(
                 "{dir}: {} training and {} test clips, {} frames, {} labelled anomalies",
-                summary.train_clips, summary.test_clips, summary.frames, summary.events.len()
+                summary.train_clips,
+                summary.test_clips,
+                summary.frames,
+                summary.events.len()
             );
             Ok(())
         }
@@ -45,7 +58,13 @@ pub(crate) fn demo_scene(seed: u64) -> Result<Utf8PathBuf> {
     let dir = Utf8PathBuf::from(format!("runs/data/synthetic-{seed}"));
     if !dir.join("events.csv").exists() {
         eprintln!("making a synthetic scene in {dir}");
-        synthesise(&dir, &SynthOptions { seed, ..SynthOptions::default() })?;
+        synthesise(
+            &dir,
+            &SynthOptions {
+                seed,
+                ..SynthOptions::default()
+            },
+        )?;
     }
     Ok(dir)
 }
@@ -66,5 +85,9 @@ fn check(dir: &Utf8Path, json: bool, source: &SourceArgs) -> Result<()> {
     } else {
         print!("{}", check.to_text());
     }
-    if check.is_usable() { Ok(()) } else { Err(Failed.into()) }
+    if check.is_usable() {
+        Ok(())
+    } else {
+        Err(Failed.into())
+    }
 }

@@ -20,7 +20,10 @@ impl Default for Device {
     /// The first that is compiled in.
     fn default() -> Self {
         let order = [Self::Flex, Self::Cuda(0), Self::Wgpu, Self::NdArray];
-        order.into_iter().find(|d| d.compiled_in()).unwrap_or(Self::Flex)
+        order
+            .into_iter()
+            .find(|d| d.compiled_in())
+            .unwrap_or(Self::Flex)
     }
 }
 
@@ -65,7 +68,9 @@ impl FromStr for Device {
             "cuda" => Ok(Self::Cuda(0)),
             _ => {
                 let index = s.strip_prefix("cuda:").and_then(|i| i.parse().ok());
-                index.map(Self::Cuda).ok_or_else(|| "give flex, ndarray, cuda:0 or wgpu".to_owned())
+                index
+                    .map(Self::Cuda)
+                    .ok_or_else(|| "give flex, ndarray, cuda:0 or wgpu".to_owned())
             }
         }
     }
@@ -80,7 +85,12 @@ pub(crate) trait Job {
 
 /// Does a job on a device.
 pub(crate) fn on<J: Job>(device: Device, job: J) -> Result<J::Output> {
-    #[cfg(any(feature = "flex", feature = "ndarray", feature = "cuda", feature = "wgpu"))]
+    #[cfg(any(
+        feature = "flex",
+        feature = "ndarray",
+        feature = "cuda",
+        feature = "wgpu"
+    ))]
     use burn::backend::Autodiff;
     match device {
         #[cfg(feature = "flex")]
@@ -88,7 +98,9 @@ pub(crate) fn on<J: Job>(device: Device, job: J) -> Result<J::Output> {
         #[cfg(feature = "ndarray")]
         Device::NdArray => job.run::<Autodiff<burn::backend::NdArray>>(&Default::default()),
         #[cfg(feature = "cuda")]
-        Device::Cuda(index) => job.run::<Autodiff<burn::backend::Cuda>>(&burn::backend::cuda::CudaDevice::new(index)),
+        Device::Cuda(index) => {
+            job.run::<Autodiff<burn::backend::Cuda>>(&burn::backend::cuda::CudaDevice::new(index))
+        }
         #[cfg(feature = "wgpu")]
         Device::Wgpu => job.run::<Autodiff<burn::backend::Wgpu>>(&Default::default()),
         #[allow(unreachable_patterns, reason = "with every feature there is no other")]

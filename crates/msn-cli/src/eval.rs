@@ -11,29 +11,47 @@ use msn_metrics::Bootstrap;
 use crate::{
     Usage,
     args::{EvalArgs, PlaceArgs},
-    data,
-    figures,
+    data, figures,
     run::{self, Found, RunCard},
 };
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
-    if let Some(sigma) = args.smooth && !(sigma > 0.0 && sigma.is_finite()) {
-        return Err(Usage(format!("--smooth {sigma} is out of range: give a standard deviation above 0 frames")).into());
+    if let Some(sigma) = args.smooth
+        && !(sigma > 0.0 && sigma.is_finite())
+    {
+        return Err(Usage(format!(
+            "--smooth {sigma} is out of range: give a standard deviation above 0 frames"
+        ))
+        .into());
     }
     let found = run::find(&args.weights)?;
     let card = found.run.as_deref().and_then(|run| RunCard::read(run).ok());
     let data = match (&args.data, &card) {
         (Some(data), _) => data.clone(),
         (None, Some(card)) => card.data.path.clone(),
-        (None, None) => return Err(Usage(format!("{} does not say what to evaluate: name a data set folder", args.weights)).into()),
+        (None, None) => {
+            return Err(Usage(format!(
+                "{} does not say what to evaluate: name a data set folder",
+                args.weights
+            ))
+            .into());
+        }
     };
     let set = run::open(&data, &args.source)?;
     if set.test.is_empty() {
         return Err(anyhow!("{data} has no test videos to evaluate"));
     }
     // A run's own figures are not overwritten by those on other data.
-    let own = card.as_ref().is_some_and(|c| data.canonicalize_utf8().is_ok_and(|d| d == c.data.path));
-    let beside = found.run.as_ref().map(|run| if own { run.clone() } else { run.join("eval").join(&set.name) });
+    let own = card
+        .as_ref()
+        .is_some_and(|c| data.canonicalize_utf8().is_ok_and(|d| d == c.data.path));
+    let beside = found.run.as_ref().map(|run| {
+        if own {
+            run.clone()
+        } else {
+            run.join("eval").join(&set.name)
+        }
+    });
     let out = args.out.clone().or(beside);
     let request = Request {
         found: &found,
@@ -41,8 +59,14 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         place: &args.place,
         out: out.as_deref(),
         smooth: args.smooth,
-        groups: if args.kinds.is_empty() { Vec::new() } else { vec![args.kinds.clone()] },
-        seed: card.map(|c| c.seed).or_else(|| found.weights.meta.origin.get("seed")?.parse().ok()),
+        groups: if args.kinds.is_empty() {
+            Vec::new()
+        } else {
+            vec![args.kinds.clone()]
+        },
+        seed: card
+            .map(|c| c.seed)
+            .or_else(|| found.weights.meta.origin.get("seed")?.parse().ok()),
     };
     let evaluation = evaluate(&request)?;
     match evaluation {
@@ -74,7 +98,10 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     let Request { found, set, .. } = request;
     let meta = &found.weights.meta;
     if meta.calibration.is_none() {
-        eprintln!("note: {} has no calibration, so fair scores are null: `msn weights calibrate {0} NORMAL_VIDEOS` adds one", found.path);
+        eprintln!(
+            "note: {} has no calibration, so fair scores are null: `msn weights calibrate {0} NORMAL_VIDEOS` adds one",
+            found.path
+        );
     }
     let predictor = run::predictor(found, request.place)?;
     let scorer = run::scorer(predictor.as_ref(), meta);
@@ -83,25 +110,48 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     data::warn(&videos);
     let mut scored = Vec::new();
     for (i, (video, loaded)) in set.test.iter().zip(&videos).enumerate() {
-        let labels = video.labels.as_ref().map(|l| l.resolve(loaded)).transpose()?;
+        let labels = video
+            .labels
+            .as_ref()
+            .map(|l| l.resolve(loaded))
+            .transpose()?;
         let scores = scorer.video(loaded)?;
         if scores.is_empty() {
-            eprintln!("warning: {} is too short to be scored ({} frames)", video.name, loaded.frames());
+            eprintln!(
+                "warning: {} is too short to be scored ({} frames)",
+                video.name,
+                loaded.frames()
+            );
         }
-        scored.push(VideoScores::new(&video.name, loaded.frames(), scores, labels, meta.calibration.as_ref()));
+        scored.push(VideoScores::new(
+            &video.name,
+            loaded.frames(),
+            scores,
+            labels,
+            meta.calibration.as_ref(),
+        ));
         eprintln!("scored {} ({} of {})", video.name, i + 1, videos.len());
     }
     if scored.iter().all(|v| v.scores.is_empty()) {
-        return Err(EvalError::NothingScored { needed: scorer.frames_needed() }.into());
+        return Err(EvalError::NothingScored {
+            needed: scorer.frames_needed(),
+        }
+        .into());
     }
     if let Some(out) = request.out {
         for video in &scored {
             let csv = scores_csv(video, &meta.config.pools);
-            write_file(&out.join("scores").join(format!("{}.csv", video.name)), csv.as_bytes())?;
+            write_file(
+                &out.join("scores").join(format!("{}.csv", video.name)),
+                csv.as_bytes(),
+            )?;
         }
     }
     if scored.iter().all(|v| v.labels.is_none()) {
-        eprintln!("{} has no labels: scores are written, there are no figures", set.root);
+        eprintln!(
+            "{} has no labels: scores are written, there are no figures",
+            set.root
+        );
         return Ok(None);
     }
     let options = EvalOptions {
@@ -114,7 +164,10 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     let evaluation = msn_eval::evaluate(&scored, card(set, &videos, &scored), &options)?;
     if let Some(out) = request.out {
         write_file(&out.join("eval.json"), run::json(&evaluation)?.as_bytes())?;
-        write_file(&out.join("report.html"), msn_eval::report(&evaluation, &scored, meta)?.as_bytes())?;
+        write_file(
+            &out.join("report.html"),
+            msn_eval::report(&evaluation, &scored, meta)?.as_bytes(),
+        )?;
     }
     Ok(Some(evaluation))
 }
@@ -123,7 +176,10 @@ fn card(set: &DataSet, videos: &[LoadedVideo], scored: &[VideoScores]) -> DataCa
     let labelled = |v: &VideoScores| v.labels.as_ref().map_or(0, msn_data::FrameLabels::count);
     let anomalous = |v: &VideoScores| {
         let labels = v.labels.as_ref();
-        v.scores.iter().filter(|s| labels.is_some_and(|l| l.anomalous[s.frame])).count()
+        v.scores
+            .iter()
+            .filter(|s| labels.is_some_and(|l| l.anomalous[s.frame]))
+            .count()
     };
     let relative = |p: &camino::Utf8PathBuf| p.strip_prefix(&set.root).unwrap_or(p).to_string();
     DataCard {

@@ -16,7 +16,10 @@ pub(crate) fn time(t: Duration) -> String {
 }
 
 fn figure(f: Option<&Figure>) -> String {
-    f.map_or_else(|| "-".to_owned(), |f| format!("{:.3} [{:.3}, {:.3}]", f.value, f.low, f.high))
+    f.map_or_else(
+        || "-".to_owned(),
+        |f| format!("{:.3} [{:.3}, {:.3}]", f.value, f.low, f.high),
+    )
 }
 
 type Column = fn(&Protocol) -> Option<&Figure>;
@@ -33,28 +36,73 @@ const ROWS: [(&str, Column); 5] = [
 pub(crate) fn table(e: &Evaluation) -> String {
     let mut out = String::new();
     // Writing to a string can't fail.
-    let labels = e.data.labels.as_ref().map_or_else(|| "no labels".to_owned(), |l| {
-        format!("{} anomalous frames by {} ({})", l.anomalous_frames, l.format, l.hash)
-    });
-    let seed = e.seed.map_or_else(|| "unknown".to_owned(), |s| s.to_string());
-    let smoothing = e.smoothing.map_or_else(|| "none".to_owned(), |s| format!("Gaussian, sigma {s} frames, legacy only"));
-    let _ = writeln!(out, "{}: {} videos, {} of {} frames scored, {labels}", e.data.name, e.data.videos, e.data.scored_frames, e.data.frames);
-    let _ = writeln!(out, "smoothing {smoothing}; seed {seed}; intervals: 95 % bootstrap over videos");
+    let labels = e.data.labels.as_ref().map_or_else(
+        || "no labels".to_owned(),
+        |l| {
+            format!(
+                "{} anomalous frames by {} ({})",
+                l.anomalous_frames, l.format, l.hash
+            )
+        },
+    );
+    let seed = e
+        .seed
+        .map_or_else(|| "unknown".to_owned(), |s| s.to_string());
+    let smoothing = e.smoothing.map_or_else(
+        || "none".to_owned(),
+        |s| format!("Gaussian, sigma {s} frames, legacy only"),
+    );
+    let _ = writeln!(
+        out,
+        "{}: {} videos, {} of {} frames scored, {labels}",
+        e.data.name, e.data.videos, e.data.scored_frames, e.data.frames
+    );
+    let _ = writeln!(
+        out,
+        "smoothing {smoothing}; seed {seed}; intervals: 95 % bootstrap over videos"
+    );
     let _ = writeln!(out, "{:<28}{:<24}fair", "", "legacy");
     for (name, column) in ROWS {
         let fair = e.fair.as_ref().and_then(column);
-        let _ = writeln!(out, "{name:<28}{:<24}{}", figure(column(&e.legacy)), figure(fair));
+        let _ = writeln!(
+            out,
+            "{name:<28}{:<24}{}",
+            figure(column(&e.legacy)),
+            figure(fair)
+        );
     }
     if e.skipped_videos > 0 {
-        let _ = writeln!(out, "macro AUC (skip) leaves out {} videos of one class", e.skipped_videos);
+        let _ = writeln!(
+            out,
+            "macro AUC (skip) leaves out {} videos of one class",
+            e.skipped_videos
+        );
     }
     for name in e.priors.get("legacy").into_iter().flat_map(|p| p.keys()) {
-        let of = |protocol: &str| figure(e.priors.get(protocol).and_then(|p| p.get(name)).and_then(|p| p.micro_auc.as_ref()));
-        let _ = writeln!(out, "{:<28}{:<24}{}", format!("prior {name}, micro AUC"), of("legacy"), of("fair"));
+        let of = |protocol: &str| {
+            figure(
+                e.priors
+                    .get(protocol)
+                    .and_then(|p| p.get(name))
+                    .and_then(|p| p.micro_auc.as_ref()),
+            )
+        };
+        let _ = writeln!(
+            out,
+            "{:<28}{:<24}{}",
+            format!("prior {name}, micro AUC"),
+            of("legacy"),
+            of("fair")
+        );
     }
     for (kind, k) in &e.kinds {
         let legacy = figure(k.legacy_micro_auc.as_ref());
-        let _ = writeln!(out, "{:<28}{legacy:<24}{}", format!("{kind}, micro AUC"), figure(k.fair_micro_auc.as_ref()));
+        let _ = writeln!(
+            out,
+            "{:<28}{legacy:<24}{}",
+            format!("{kind}, micro AUC"),
+            figure(k.fair_micro_auc.as_ref())
+        );
     }
     out
 }
@@ -66,6 +114,9 @@ mod tests {
     #[test]
     fn times_read_well() {
         let of = |s| time(Duration::from_secs(s));
-        assert_eq!([of(9), of(65), of(3700)], ["9 s", "1 min 05 s", "1 h 01 min"]);
+        assert_eq!(
+            [of(9), of(65), of(3700)],
+            ["9 s", "1 min 05 s", "1 h 01 min"]
+        );
     }
 }

@@ -1,5 +1,9 @@
 //! The command `msn`: video anomaly detection from the command line.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the program that speaks to users")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the program that speaks to users"
+)]
 
 mod args;
 mod data;
@@ -33,7 +37,9 @@ pub(crate) struct Failed;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!("error: internal: {panic}; this is a bug in msn, please report it with the command");
+        eprintln!(
+            "error: internal: {panic}; this is a bug in msn, please report it with the command"
+        );
     }));
     let cli = Cli::parse();
     match run(cli) {
@@ -49,12 +55,16 @@ fn main() -> ExitCode {
 
 /// Whether a reader such as `head` has seen enough.
 fn broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn run(cli: Cli) -> Result<()> {
     if let Some(threads) = cli.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global()?;
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global()?;
     }
     match cli.command {
         Command::Train(args) => train::train(&args),

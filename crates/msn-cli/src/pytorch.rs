@@ -10,7 +10,11 @@ pub(crate) fn read(file: &Utf8Path) -> Result<Tensors> {
     if !file.exists() {
         return Err(anyhow!("can't read {file}: there is no such file"));
     }
-    let wrong = |e: &dyn std::fmt::Display| anyhow!("{file} is no usable PyTorch state dict ({e}): save it with torch.save(net.state_dict(), ...)");
+    let wrong = |e: &dyn std::fmt::Display| {
+        anyhow!(
+            "{file} is no usable PyTorch state dict ({e}): save it with torch.save(net.state_dict(), ...)"
+        )
+    };
     let plain = PytorchReader::new(file.as_std_path());
     let reader = match PytorchReader::with_top_level_key(file.as_std_path(), "state_dict") {
         Ok(nested) if !nested.is_empty() => nested,
@@ -21,7 +25,9 @@ pub(crate) fn read(file: &Utf8Path) -> Result<Tensors> {
         if !snapshot.dtype.is_float() {
             continue;
         }
-        let data = snapshot.to_data().map_err(|e| wrong(&format!("{name}: {e:?}")))?;
+        let data = snapshot
+            .to_data()
+            .map_err(|e| wrong(&format!("{name}: {e:?}")))?;
         let shape = data.shape.to_vec();
         let values: Vec<f32> = data.iter::<f32>().collect();
         tensors.insert(name.clone(), HostTensor { shape, values });

@@ -63,18 +63,31 @@ pub(crate) struct Found {
 /// Reads the weights of a run folder, or a weights file.
 pub(crate) fn find(path: &Utf8Path) -> Result<Found> {
     let run = path.is_dir().then(|| path.to_owned());
-    let file = run.as_ref().map_or_else(|| path.to_owned(), |run| run.join("weights/last.safetensors"));
+    let file = run.as_ref().map_or_else(
+        || path.to_owned(),
+        |run| run.join("weights/last.safetensors"),
+    );
     if run.is_some() && !file.exists() {
-        return Err(anyhow!("{path} is no finished run: it has no weights/last.safetensors"));
+        return Err(anyhow!(
+            "{path} is no finished run: it has no weights/last.safetensors"
+        ));
     }
     let weights = Weights::read(&file)?;
-    Ok(Found { path: file, weights, run })
+    Ok(Found {
+        path: file,
+        weights,
+        run,
+    })
 }
 
 /// A network on a device, ready to evaluate.
 pub(crate) fn predictor(found: &Found, place: &PlaceArgs) -> Result<Box<dyn Predictor>> {
     if let Some(algorithm) = place.algorithm()? {
-        let net = CpuNet::new(&found.weights.meta.config, &found.weights.tensors, algorithm);
+        let net = CpuNet::new(
+            &found.weights.meta.config,
+            &found.weights.tensors,
+            algorithm,
+        );
         return Ok(Box::new(net.map_err(|e| anyhow!("{}: {e}", found.path))?));
     }
     struct Load<'a>(&'a Found);
@@ -84,7 +97,10 @@ pub(crate) fn predictor(found: &Found, place: &PlaceArgs) -> Result<Box<dyn Pred
         fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Box<dyn Predictor>> {
             fn load<B: Backend>(found: &Found, device: &B::Device) -> Result<Box<dyn Predictor>> {
                 let net = found.weights.net::<B>(&found.path, device)?;
-                Ok(Box::new(OnDevice { net, device: device.clone() }))
+                Ok(Box::new(OnDevice {
+                    net,
+                    device: device.clone(),
+                }))
             }
             load::<B::InnerBackend>(self.0, device)
         }
@@ -94,24 +110,48 @@ pub(crate) fn predictor(found: &Found, place: &PlaceArgs) -> Result<Box<dyn Pred
 
 /// How scores are read from a network with this metadata.
 pub(crate) fn scorer<'a>(predictor: &'a dyn Predictor, meta: &Meta) -> Scorer<'a> {
-    let [height, width] = [meta.input.height, meta.input.width].map(|v| usize::try_from(v).unwrap_or(usize::MAX));
-    let fair = meta.calibration.as_ref().map_or_else(|| Fair::for_size(height, width), Fair::from);
-    Scorer { predictor, stride: meta.input.stride, fair }
+    let [height, width] =
+        [meta.input.height, meta.input.width].map(|v| usize::try_from(v).unwrap_or(usize::MAX));
+    let fair = meta
+        .calibration
+        .as_ref()
+        .map_or_else(|| Fair::for_size(height, width), Fair::from);
+    Scorer {
+        predictor,
+        stride: meta.input.stride,
+        fair,
+    }
 }
 
 /// Frames as weights with this metadata want them.
 pub(crate) fn load_options(meta: &Meta) -> LoadOptions {
-    LoadOptions { size: Size { height: meta.input.height, width: meta.input.width }, color: color(meta.config.channels) }
+    LoadOptions {
+        size: Size {
+            height: meta.input.height,
+            width: meta.input.width,
+        },
+        color: color(meta.config.channels),
+    }
 }
 
 pub(crate) fn color(channels: usize) -> Color {
-    if channels == 3 { Color::Rgb } else { Color::Grey }
+    if channels == 3 {
+        Color::Rgb
+    } else {
+        Color::Grey
+    }
 }
 
 /// What the command line says of a data set.
 pub(crate) fn open_options(source: &SourceArgs) -> Result<OpenOptions> {
-    let layout = source.layout.as_ref().map(|l| l.parse().map_err(|e| Usage(format!("--layout {l}: {e}"))));
-    Ok(OpenOptions { layout: layout.transpose()?, labels: source.labels.clone() })
+    let layout = source
+        .layout
+        .as_ref()
+        .map(|l| l.parse().map_err(|e| Usage(format!("--layout {l}: {e}"))));
+    Ok(OpenOptions {
+        layout: layout.transpose()?,
+        labels: source.labels.clone(),
+    })
 }
 
 /// Opens a data set and says what a user should know of it.
@@ -155,7 +195,9 @@ fn link_latest(parent: &Utf8Path, newest: &str) {
     {
         let link = parent.join("latest");
         let fresh = parent.join(format!(".latest-{newest}"));
-        if std::os::unix::fs::symlink(newest, &fresh).is_ok() && std::fs::rename(&fresh, &link).is_err() {
+        if std::os::unix::fs::symlink(newest, &fresh).is_ok()
+            && std::fs::rename(&fresh, &link).is_err()
+        {
             let _ = std::fs::remove_file(&fresh);
         }
     }
@@ -165,8 +207,13 @@ fn link_latest(parent: &Utf8Path, newest: &str) {
 
 /// Versions of what computes.
 pub(crate) fn versions() -> BTreeMap<String, String> {
-    let entries = [("msn", env!("CARGO_PKG_VERSION")), ("burn", "0.21.0"), ("target", std::env::consts::ARCH)];
-    let mut all: BTreeMap<String, String> = entries.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let entries = [
+        ("msn", env!("CARGO_PKG_VERSION")),
+        ("burn", "0.21.0"),
+        ("target", std::env::consts::ARCH),
+    ];
+    let mut all: BTreeMap<String, String> =
+        entries.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     all.insert("os".into(), std::env::consts::OS.into());
     all
 }
@@ -177,8 +224,15 @@ pub(crate) fn command_line() -> String {
     let _ = words.next();
     let mut line = "msn".to_owned();
     for word in words {
-        let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=.,/:".contains(c)) && !word.is_empty();
-        let _ = if plain { write!(line, " {word}") } else { write!(line, " '{}'", word.replace('\'', r"'\''")) };
+        let plain = word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_=.,/:".contains(c))
+            && !word.is_empty();
+        let _ = if plain {
+            write!(line, " {word}")
+        } else {
+            write!(line, " '{}'", word.replace('\'', r"'\''"))
+        };
     }
     line
 }

@@ -15,13 +15,27 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     let found = run::find(&args.weights)?;
     let meta = &found.weights.meta;
     let load = run::load_options(meta);
-    let mut reader = msn_video::open(&args.source, &Options { size: Some(load.size), color: load.color, threads: 0 })?;
+    let mut reader = msn_video::open(
+        &args.source,
+        &Options {
+            size: Some(load.size),
+            color: load.color,
+            threads: 0,
+        },
+    )?;
     if meta.calibration.is_none() {
-        eprintln!("note: {} has no calibration, so fair scores are empty: `msn weights calibrate {0} NORMAL_VIDEOS` adds one", found.path);
+        eprintln!(
+            "note: {} has no calibration, so fair scores are empty: `msn weights calibrate {0} NORMAL_VIDEOS` adds one",
+            found.path
+        );
     }
     let predictor = run::predictor(&found, &args.place)?;
     let scorer = run::scorer(predictor.as_ref(), meta);
-    let name = args.source.file_name().unwrap_or(args.source.as_str()).to_owned();
+    let name = args
+        .source
+        .file_name()
+        .unwrap_or(args.source.as_str())
+        .to_owned();
     let side = |v: u32| usize::try_from(v).unwrap_or(usize::MAX);
     let mut stream = scorer.stream(&name, side(load.size.height), side(load.size.width));
 
@@ -44,7 +58,10 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
                 keep(stream.push(frame.index, frame.seconds, &frame.picture.pixels)?);
             }
             Item::Lost(lost) => {
-                eprintln!("warning: {}, frame {} is lost: {}", args.source, lost.index, lost.reason);
+                eprintln!(
+                    "warning: {}, frame {} is lost: {}",
+                    args.source, lost.index, lost.reason
+                );
                 keep(stream.gap()?);
             }
         }
@@ -52,7 +69,8 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
         frames = expected;
         if spoke.elapsed() >= Duration::from_secs(2) {
             spoke = Instant::now();
-            let rate = f64::from(u32::try_from(frames).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64();
+            let rate = f64::from(u32::try_from(frames).unwrap_or(u32::MAX))
+                / began.elapsed().as_secs_f64();
             eprintln!("{frames} frames, {rate:.0} frames/s");
         }
     }

@@ -40,11 +40,28 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     };
     let set = run::open(&data, &args.source)?;
     if set.train.is_empty() {
-        return Err(anyhow!("{data} has no training videos: the layout `{}` keeps them in its training folder", set.layout));
+        return Err(anyhow!(
+            "{data} has no training videos: the layout `{}` keeps them in its training folder",
+            set.layout
+        ));
     }
-    let size = Size { height: settings.input.height, width: settings.input.width };
-    eprintln!("reading {} training videos of {} ({})", set.train.len(), set.name, set.layout);
-    let videos = load_all(&set.train, &LoadOptions { size, color: run::color(settings.net.channels) })?;
+    let size = Size {
+        height: settings.input.height,
+        width: settings.input.width,
+    };
+    eprintln!(
+        "reading {} training videos of {} ({})",
+        set.train.len(),
+        set.name,
+        set.layout
+    );
+    let videos = load_all(
+        &set.train,
+        &LoadOptions {
+            size,
+            color: run::color(settings.net.channels),
+        },
+    )?;
     data::warn(&videos);
     let stride = settings.input.stride;
     let held = hold_out(&videos, settings.net.frames, stride, settings.train.seed);
@@ -52,7 +69,10 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     let mut card = card(args, &settings, &set, &data, &videos, &held);
     write_file(&folder.join("config.toml"), settings.to_toml().as_bytes())?;
     write_file(&folder.join("run.json"), run::json(&card)?.as_bytes())?;
-    eprintln!("held out for calibration: {}", card.data.held_out.join(", "));
+    eprintln!(
+        "held out for calibration: {}",
+        card.data.held_out.join(", ")
+    );
 
     let mut engine = on(args.place.device, Fresh(&settings))?;
     if let Some(algorithm) = args.place.algorithm()? {
@@ -63,14 +83,22 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     msn_train::train(&settings, &videos, &held.train, engine.as_mut(), &mut watch)?;
     log.finish()?;
     let path = folder.join("weights/last.safetensors");
-    let weights = Weights { meta: meta(&settings, &card), tensors: engine.tensors() };
+    let weights = Weights {
+        meta: meta(&settings, &card),
+        tensors: engine.tensors(),
+    };
     drop(engine);
-    let mut found = Found { path: path.clone(), weights, run: Some(folder.clone()) };
+    let mut found = Found {
+        path: path.clone(),
+        weights,
+        run: Some(folder.clone()),
+    };
     eprintln!("calibrating on held-out videos");
     let predictor = run::predictor(&found, &args.place)?;
     let scorer = run::scorer(predictor.as_ref(), &found.weights.meta);
     found.weights.meta.calibration = Some(scorer.calibrate(&videos, &held.held)?);
-    std::fs::create_dir_all(folder.join("weights")).map_err(|e| anyhow!("can't write {folder}/weights: {e}"))?;
+    std::fs::create_dir_all(folder.join("weights"))
+        .map_err(|e| anyhow!("can't write {folder}/weights: {e}"))?;
     found.weights.write(&path)?;
     drop((predictor, videos));
 
@@ -105,7 +133,10 @@ fn resolve(args: &TrainArgs) -> Result<(Option<Utf8PathBuf>, Settings)> {
     // `msn train epochs=2` has no data folder, unless one of that name is there.
     let mut data = args.data.clone();
     let mut texts: Vec<&str> = args.settings.iter().map(String::as_str).collect();
-    if let Some(first) = &args.data && first.as_str().contains('=') && !first.exists() {
+    if let Some(first) = &args.data
+        && first.as_str().contains('=')
+        && !first.exists()
+    {
         data = None;
         texts.insert(0, first.as_str());
     }
@@ -161,7 +192,10 @@ fn meta(settings: &Settings, card: &RunCard) -> Meta {
         config: settings.net.clone(),
         input: settings.input,
         calibration: None,
-        origin: origin.map(|(k, v)| (k.to_owned(), v)).into_iter().collect::<BTreeMap<_, _>>(),
+        origin: origin
+            .map(|(k, v)| (k.to_owned(), v))
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
     }
 }
 
@@ -188,7 +222,12 @@ impl Log {
     fn create(folder: &Utf8Path, pools: &[usize]) -> Result<Self> {
         let path = folder.join("metrics.csv");
         let file = std::fs::File::create(&path).map_err(|e| anyhow!("can't write {path}: {e}"))?;
-        let mut log = Self { path, file: std::io::BufWriter::new(file), spoke: None, warned: Vec::new() };
+        let mut log = Self {
+            path,
+            file: std::io::BufWriter::new(file),
+            spoke: None,
+            warned: Vec::new(),
+        };
         log.line(&StepReport::csv_header(pools))?;
         Ok(log)
     }
@@ -221,7 +260,9 @@ impl Log {
     /// Says once per pool that it has collapsed.
     fn warn(&mut self, report: &StepReport) {
         for (pool, health) in &report.numbers.health {
-            if let Some(warning) = health.warning() && !self.warned.contains(pool) {
+            if let Some(warning) = health.warning()
+                && !self.warned.contains(pool)
+            {
                 self.warned.push(*pool);
                 eprintln!("warning: pool {pool} {warning} (step {})", report.step);
             }
@@ -229,13 +270,21 @@ impl Log {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.file.flush().map_err(|e| anyhow!("can't write {}: {e}", self.path))
+        self.file
+            .flush()
+            .map_err(|e| anyhow!("can't write {}: {e}", self.path))
     }
 }
 
 fn progress(r: &StepReport) -> String {
     format!(
         "epoch {}/{} step {}/{} loss {:.5} {:.0} frames/s {} left",
-        r.epoch, r.epochs, r.step, r.steps, r.numbers.loss, r.frames_per_second(), figures::time(r.left())
+        r.epoch,
+        r.epochs,
+        r.step,
+        r.steps,
+        r.numbers.loss,
+        r.frames_per_second(),
+        figures::time(r.left())
     )
 }

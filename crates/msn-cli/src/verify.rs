@@ -31,13 +31,33 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
         });
         print!("{}", run::json(&all)?);
     } else {
-        let widest = rows.iter().map(|r| r.tensor.len()).max().unwrap_or(0).max(6);
-        println!("{:<widest$}  {:>10}  {:>10}  verdict", "tensor", "absolute", "relative");
+        let widest = rows
+            .iter()
+            .map(|r| r.tensor.len())
+            .max()
+            .unwrap_or(0)
+            .max(6);
+        println!(
+            "{:<widest$}  {:>10}  {:>10}  verdict",
+            "tensor", "absolute", "relative"
+        );
         for r in &rows {
             let verdict = if r.pass { "ok" } else { "OUT OF TOLERANCE" };
-            println!("{:<widest$}  {:>10.2e}  {:>10.2e}  {verdict}", r.tensor, r.absolute, r.relative);
+            println!(
+                "{:<widest$}  {:>10.2e}  {:>10.2e}  {verdict}",
+                r.tensor, r.absolute, r.relative
+            );
         }
-        println!("{} of {} tensors agree on {}", rows.len() - failed, rows.len(), args.place.device);
+        println!(
+            "{} of {} tensors agree on {}",
+            rows.len() - failed,
+            rows.len(),
+            args.place.device
+        );
     }
-    if failed > 0 { Err(Failed.into()) } else { Ok(()) }
+    if failed > 0 {
+        Err(Failed.into())
+    } else {
+        Ok(())
+    }
 }

@@ -20,25 +20,43 @@ use crate::{
 pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
     match command {
         WeightsCommand::Show { file, json } => show(file, *json),
-        WeightsCommand::Import { file, out, settings } => import(file, out, settings),
-        WeightsCommand::Calibrate { weights, normal, place } => calibrate(weights, normal, place),
+        WeightsCommand::Import {
+            file,
+            out,
+            settings,
+        } => import(file, out, settings),
+        WeightsCommand::Calibrate {
+            weights,
+            normal,
+            place,
+        } => calibrate(weights, normal, place),
     }
 }
 
 fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
     let tensors = TensorFile::read(file)?;
-    let meta = if tensors.metadata.contains_key("msn") { Some(Weights::read(file)?.meta) } else { None };
+    let meta = if tensors.metadata.contains_key("msn") {
+        Some(Weights::read(file)?.meta)
+    } else {
+        None
+    };
     let count: usize = tensors.tensors.values().map(|t| t.values.len()).sum();
     if as_json {
-        let shapes: BTreeMap<&String, &Vec<usize>> = tensors.tensors.iter().map(|(n, t)| (n, &t.shape)).collect();
+        let shapes: BTreeMap<&String, &Vec<usize>> =
+            tensors.tensors.iter().map(|(n, t)| (n, &t.shape)).collect();
         let all = json!({ "file": file, "msn": meta, "values": count, "tensors": shapes });
         print!("{}", run::json(&all)?);
         return Ok(());
     }
     match &meta {
-        None => println!("no `msn` metadata: `msn weights import` makes a weights file of a state dict"),
+        None => {
+            println!("no `msn` metadata: `msn weights import` makes a weights file of a state dict")
+        }
         Some(meta) => {
-            println!("input: {} x {} pixels (height x width), stride {}", meta.input.height, meta.input.width, meta.input.stride);
+            println!(
+                "input: {} x {} pixels (height x width), stride {}",
+                meta.input.height, meta.input.width, meta.input.stride
+            );
             println!("config: {}", serde_json::to_string(&meta.config)?);
             match &meta.calibration {
                 Some(c) => println!("calibration: {}", serde_json::to_string(c)?),
@@ -67,7 +85,13 @@ fn import(file: &Utf8Path, out: &Utf8Path, texts: &[String]) -> Result<()> {
         settings.set(text).map_err(|e| Usage(e.to_string()))?;
     }
     settings.check().map_err(|e| Usage(e.to_string()))?;
-    let origin = [("imported_from", file.file_name().unwrap_or(file.as_str()).to_owned()), ("msn", env!("CARGO_PKG_VERSION").to_owned())];
+    let origin = [
+        (
+            "imported_from",
+            file.file_name().unwrap_or(file.as_str()).to_owned(),
+        ),
+        ("msn", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
     let meta = Meta {
         format: WEIGHTS_FORMAT.into(),
         config: settings.net.clone(),
@@ -85,8 +109,15 @@ fn import(file: &Utf8Path, out: &Utf8Path, texts: &[String]) -> Result<()> {
 
 /// Whether the tensors are all there and of the right shapes.
 fn fits(weights: &Weights, path: &Utf8Path) -> Result<()> {
-    let found = run::Found { path: path.to_owned(), weights: weights.clone(), run: None };
-    let plain = PlaceArgs { device: Device::default(), kernels: Some(Kernels::Plain) };
+    let found = run::Found {
+        path: path.to_owned(),
+        weights: weights.clone(),
+        run: None,
+    };
+    let plain = PlaceArgs {
+        device: Device::default(),
+        kernels: Some(Kernels::Plain),
+    };
     run::predictor(&found, &plain).map(|_| ())
 }
 
@@ -97,7 +128,10 @@ fn read_state(file: &Utf8Path) -> Result<Tensors> {
     let mut tensors = TensorFile::read(file)?.tensors;
     // A golden case keeps its state dict under `weights.`.
     if tensors.keys().any(|name| name.starts_with("weights.")) {
-        tensors = tensors.into_iter().filter_map(|(n, t)| Some((n.strip_prefix("weights.")?.to_owned(), t))).collect();
+        tensors = tensors
+            .into_iter()
+            .filter_map(|(n, t)| Some((n.strip_prefix("weights.")?.to_owned(), t)))
+            .collect();
     }
     Ok(tensors)
 }
@@ -105,10 +139,18 @@ fn read_state(file: &Utf8Path) -> Result<Tensors> {
 /// The settings that shapes tell.
 fn infer(tensors: &Tensors) -> Option<NetConfig> {
     let shape = |name: &str| tensors.get(name).map(|t| t.shape.as_slice());
-    let &[width, input, 3, 3] = shape("encoder.level1.conv1.weight")? else { return None };
-    let &[channels, _, 3, 3] = shape("decoder.level1.conv3.weight")? else { return None };
-    let &[_, last, 3, 3] = shape("decoder.level1.conv1.weight")? else { return None };
-    let pools: Vec<usize> = (1..=3).filter(|p| tensors.contains_key(&format!("pools.{p}.items"))).collect();
+    let &[width, input, 3, 3] = shape("encoder.level1.conv1.weight")? else {
+        return None;
+    };
+    let &[channels, _, 3, 3] = shape("decoder.level1.conv3.weight")? else {
+        return None;
+    };
+    let &[_, last, 3, 3] = shape("decoder.level1.conv1.weight")? else {
+        return None;
+    };
+    let pools: Vec<usize> = (1..=3)
+        .filter(|p| tensors.contains_key(&format!("pools.{p}.items")))
+        .collect();
     let mut config = NetConfig {
         width,
         channels,
@@ -120,8 +162,14 @@ fn infer(tensors: &Tensors) -> Option<NetConfig> {
     if let Some(&p) = config.pools.first() {
         config.items = *shape(&format!("pools.{p}.items"))?.first()?;
         let level = p + 1;
-        let &[_, cin, 3, 3] = shape(&format!("decoder.level{level}.conv1.weight"))? else { return None };
-        let skip = if level == 4 { 0 } else { config.features(level) };
+        let &[_, cin, 3, 3] = shape(&format!("decoder.level{level}.conv1.weight"))? else {
+            return None;
+        };
+        let skip = if level == 4 {
+            0
+        } else {
+            config.features(level)
+        };
         if cin == 2 * config.features(level) + skip {
             config.rewrite = msn_model::Rewrite::Concat;
         }
@@ -135,15 +183,22 @@ fn calibrate(weights: &Utf8Path, normal: &[Utf8PathBuf], place: &PlaceArgs) -> R
     for path in normal {
         match DataSet::open(path, &OpenOptions::default()) {
             Ok(set) if !set.train.is_empty() => sources.extend(set.train),
-            _ => sources.push(Video::new(path.file_name().unwrap_or(path.as_str()), path.clone())),
+            _ => sources.push(Video::new(
+                path.file_name().unwrap_or(path.as_str()),
+                path.clone(),
+            )),
         }
     }
     let videos = load_all(&sources, &run::load_options(&found.weights.meta))?;
     data::warn(&videos);
     let predictor = run::predictor(&found, place)?;
-    let calibration = run::scorer(predictor.as_ref(), &found.weights.meta).calibrate(&videos, &segments(&videos))?;
+    let calibration = run::scorer(predictor.as_ref(), &found.weights.meta)
+        .calibrate(&videos, &segments(&videos))?;
     found.weights.meta.calibration = Some(calibration);
     found.weights.write(&found.path)?;
-    println!("{}: median {:.4}, MAD {:.4} over {} normal frames", found.path, calibration.median, calibration.mad, calibration.frames);
+    println!(
+        "{}: median {:.4}, MAD {:.4} over {} normal frames",
+        found.path, calibration.median, calibration.mad, calibration.frames
+    );
     Ok(())
 }

@@ -20,31 +20,68 @@ impl Predictor for Still {
         let area = clips.height * clips.width;
         let one = |(past, target): (&[f32], &[f32])| {
             let newest = &past[past.len() - area..];
-            let error = newest.iter().zip(target).map(|(a, b)| ((a - b) / 2.0).powi(2)).collect();
+            let error = newest
+                .iter()
+                .zip(target)
+                .map(|(a, b)| ((a - b) / 2.0).powi(2))
+                .collect();
             FrameMaps {
                 prediction: newest.to_vec(),
-                error: Map { height: clips.height, width: clips.width, values: error },
+                error: Map {
+                    height: clips.height,
+                    width: clips.width,
+                    values: error,
+                },
                 distances: Vec::new(),
             }
         };
-        Ok(clips.frames.chunks(area * self.0.frames).zip(clips.target.chunks(area)).map(one).collect())
+        Ok(clips
+            .frames
+            .chunks(area * self.0.frames)
+            .zip(clips.target.chunks(area))
+            .map(one)
+            .collect())
     }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let still = Still(NetConfig { pools: Vec::new(), ..NetConfig::default() });
-    let scorer = Scorer { predictor: &still, stride: 1, fair: Fair::for_size(SIDE, SIDE) };
+    let still = Still(NetConfig {
+        pools: Vec::new(),
+        ..NetConfig::default()
+    });
+    let scorer = Scorer {
+        predictor: &still,
+        stride: 1,
+        fair: Fair::for_size(SIDE, SIDE),
+    };
     let mut stream = scorer.stream("doorway", SIDE, SIDE);
     let mut scores = Vec::new();
     for t in 0..40usize {
         // Somebody walks in at frame 25.
         let x = t.saturating_sub(25) * 2;
-        let pixel = |i: usize| if t >= 25 && (x..x + 4).contains(&(i % SIDE)) { 200 } else { 60 };
+        let pixel = |i: usize| {
+            if t >= 25 && (x..x + 4).contains(&(i % SIDE)) {
+                200
+            } else {
+                60
+            }
+        };
         let pixels: Vec<u8> = (0..SIDE * SIDE).map(pixel).collect();
         scores.extend(stream.push(t, Some(t as f64 / 10.0), &pixels)?);
     }
     scores.extend(stream.gap()?);
-    let first = scores.iter().map(|s| &s.score).find(|s| s.log_error > -10.0);
-    println!("{} frames scored; first movement at frame {:?}", scores.len(), first.map(|s| s.frame));
-    if first.is_some_and(|s| s.frame == 25) { Ok(()) } else { Err("the movement was missed".into()) }
+    let first = scores
+        .iter()
+        .map(|s| &s.score)
+        .find(|s| s.log_error > -10.0);
+    println!(
+        "{} frames scored; first movement at frame {:?}",
+        scores.len(),
+        first.map(|s| s.frame)
+    );
+    if first.is_some_and(|s| s.frame == 25) {
+        Ok(())
+    } else {
+        Err("the movement was missed".into())
+    }
 }

@@ -6,7 +6,9 @@ use camino::Utf8PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
     /// A score is no number.
-    #[error("{video}, frame {frame}: the {score} score is {value}: the weights are damaged or the training diverged")]
+    #[error(
+        "{video}, frame {frame}: the {score} score is {value}: the weights are damaged or the training diverged"
+    )]
     NotFinite {
         /// The video.
         video: String,
@@ -18,16 +20,22 @@ pub enum EvalError {
         value: f64,
     },
     /// Nothing to calibrate on.
-    #[error("no held-out frame can be scored, so the fair score can't be calibrated: give more or longer normal videos")]
+    #[error(
+        "no held-out frame can be scored, so the fair score can't be calibrated: give more or longer normal videos"
+    )]
     NothingHeldOut,
     /// All held-out frames score alike.
-    #[error("the held-out frames all have the same error (MAD {mad:e}), so scores can't be standardised: give normal videos in which something moves")]
+    #[error(
+        "the held-out frames all have the same error (MAD {mad:e}), so scores can't be standardised: give normal videos in which something moves"
+    )]
     NoSpread {
         /// Median absolute deviation.
         mad: f64,
     },
     /// No test video is long enough.
-    #[error("no test video has the {needed} unbroken frames that one score needs: give longer videos, or weights of fewer frames or a smaller stride")]
+    #[error(
+        "no test video has the {needed} unbroken frames that one score needs: give longer videos, or weights of fewer frames or a smaller stride"
+    )]
     NothingScored {
         /// Frames of a clip with its target.
         needed: usize,

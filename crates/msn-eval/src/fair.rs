@@ -22,13 +22,21 @@ impl Fair {
     /// a quarter of a window apart, over the up to 8 latest scored frames.
     pub fn for_size(height: usize, width: usize) -> Self {
         let window = (height.min(width) / 8).max(1);
-        Self { window, window_stride: (window / 4).max(1), history: 8 }
+        Self {
+            window,
+            window_stride: (window / 4).max(1),
+            history: 8,
+        }
     }
 }
 
 impl From<&Calibration> for Fair {
     fn from(c: &Calibration) -> Self {
-        Self { window: c.window, window_stride: c.window_stride, history: c.history }
+        Self {
+            window: c.window,
+            window_stride: c.window_stride,
+            history: c.history,
+        }
     }
 }
 
@@ -41,7 +49,10 @@ pub(crate) struct Tube {
 
 impl Tube {
     pub fn new(fair: Fair) -> Self {
-        Self { fair, latest: VecDeque::new() }
+        Self {
+            fair,
+            latest: VecDeque::new(),
+        }
     }
 
     /// A gap in time: what came before counts no more.
@@ -55,7 +66,10 @@ impl Tube {
             self.latest.pop_front();
         }
         let newest = error.windows(self.fair.window, self.fair.window_stride);
-        let mut mean = Map64 { values: vec![0.0; newest.values.len()], ..newest };
+        let mut mean = Map64 {
+            values: vec![0.0; newest.values.len()],
+            ..newest
+        };
         self.latest.push_back(newest);
         for map in &self.latest {
             for (sum, v) in mean.values.iter_mut().zip(&map.values) {
@@ -80,7 +94,11 @@ pub fn standardise(log_error: f64, calibration: &Calibration) -> f64 {
 
 /// Statistics of held-out normal frames: `frames` are their log errors, `pixels` the log values of
 /// their windows.
-pub(crate) fn calibrate(fair: Fair, frames: &[f64], pixels: &[f64]) -> Result<Calibration, EvalError> {
+pub(crate) fn calibrate(
+    fair: Fair,
+    frames: &[f64],
+    pixels: &[f64],
+) -> Result<Calibration, EvalError> {
     if frames.is_empty() {
         return Err(EvalError::NothingHeldOut);
     }
@@ -107,9 +125,15 @@ pub(crate) fn calibrate(fair: Fair, frames: &[f64], pixels: &[f64]) -> Result<Ca
 pub(crate) fn quantile(values: &[f64], q: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
+    let Some(last) = sorted.len().checked_sub(1) else {
+        return 0.0;
+    };
     let place = q * count(last);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to the last index")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to the last index"
+    )]
     let below = place.floor() as usize;
     let above = (below + 1).min(last);
     sorted[below] + (sorted[above] - sorted[below]) * (place - place.floor())
@@ -124,13 +148,23 @@ mod tests {
     use super::*;
 
     fn map(value: f32) -> Map {
-        Map { height: 4, width: 4, values: vec![value; 16] }
+        Map {
+            height: 4,
+            width: 4,
+            values: vec![value; 16],
+        }
     }
 
     #[test]
     fn a_tube_averages_the_latest_frames_alone() {
-        let mut tube = Tube::new(Fair { window: 2, window_stride: 1, history: 3 });
-        let means: Vec<f64> = [1.0, 2.0, 3.0, 7.0].map(|v| tube.push(&map(v)).largest()).to_vec();
+        let mut tube = Tube::new(Fair {
+            window: 2,
+            window_stride: 1,
+            history: 3,
+        });
+        let means: Vec<f64> = [1.0, 2.0, 3.0, 7.0]
+            .map(|v| tube.push(&map(v)).largest())
+            .to_vec();
         assert_eq!(means, [1.0, 1.5, 2.0, 4.0]);
         tube.clear();
         assert_eq!(tube.push(&map(5.0)).largest(), 5.0);
@@ -146,8 +180,14 @@ mod tests {
     #[test]
     fn calibration_needs_spread() {
         let fair = Fair::for_size(64, 64);
-        assert!(matches!(calibrate(fair, &[], &[]), Err(EvalError::NothingHeldOut)));
-        assert!(matches!(calibrate(fair, &[1.0; 9], &[1.0; 9]), Err(EvalError::NoSpread { .. })));
+        assert!(matches!(
+            calibrate(fair, &[], &[]),
+            Err(EvalError::NothingHeldOut)
+        ));
+        assert!(matches!(
+            calibrate(fair, &[1.0; 9], &[1.0; 9]),
+            Err(EvalError::NoSpread { .. })
+        ));
         let c = calibrate(fair, &[1.0, 2.0, 3.0], &[1.0, 3.0]).unwrap();
         assert_eq!((c.median, c.mad, c.frames), (2.0, 1.0, 3));
         assert!((standardise(2.0 + 1.4826, &c) - 1.0).abs() < 1e-12);

@@ -11,14 +11,19 @@ use crate::{EvalError, VideoScores};
 /// # Errors
 /// [`EvalError::Write`].
 pub fn write_file(path: &Utf8Path, content: &[u8]) -> Result<(), EvalError> {
-    let failed = |source| EvalError::Write { path: path.to_owned(), source };
+    let failed = |source| EvalError::Write {
+        path: path.to_owned(),
+        source,
+    };
     let folder = match path.parent() {
         Some(folder) if !folder.as_str().is_empty() => folder,
         _ => Utf8Path::new("."),
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.write_all(content)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
 }
@@ -38,12 +43,20 @@ pub fn scores_csv(video: &VideoScores, pools: &[usize]) -> String {
         for d in &s.distances {
             let _ = write!(csv, ",{d}");
         }
-        let fair = video.fair.as_ref().map(|f| f[i].to_string()).unwrap_or_default();
+        let fair = video
+            .fair
+            .as_ref()
+            .map(|f| f[i].to_string())
+            .unwrap_or_default();
         let _ = writeln!(csv, ",{},{fair}", video.legacy[i]);
     }
     csv
 }
 
 fn quoted(name: &str) -> String {
-    if name.contains([',', '"', '\n', '\r']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+    if name.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    } else {
+        name.to_owned()
+    }
 }

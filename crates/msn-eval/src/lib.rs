@@ -19,6 +19,9 @@ mod scoring;
 pub use error::EvalError;
 pub use fair::{Fair, standardise};
 pub use files::{scores_csv, write_file};
-pub use protocol::{DataCard, EvalOptions, Evaluation, KindFigures, LAMBDA, LabelCard, Priors, Protocol, VideoScores, evaluate};
+pub use protocol::{
+    DataCard, EvalOptions, Evaluation, KindFigures, LAMBDA, LabelCard, Priors, Protocol,
+    VideoScores, evaluate,
+};
 pub use report::{curve_svg, report};
 pub use scoring::{FrameScore, ScoredFrame, Scorer, Stream};

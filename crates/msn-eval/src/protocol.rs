@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use msn_data::FrameLabels;
-use msn_metrics::{Bootstrap, Figure, FrameFigures, ScoredVideo, frame_figures, min_max, prior_rows, smooth_gaussian};
+use msn_metrics::{
+    Bootstrap, Figure, FrameFigures, ScoredVideo, frame_figures, min_max, prior_rows,
+    smooth_gaussian,
+};
 use msn_model::Calibration;
 use serde::{Deserialize, Serialize};
 
@@ -39,22 +42,40 @@ impl VideoScores {
         calibration: Option<&Calibration>,
     ) -> Self {
         let legacy = legacy(&scores);
-        let fair = calibration.map(|c| scores.iter().map(|s| standardise(s.log_error, c)).collect());
-        Self { name: name.to_owned(), frames, scores, legacy, fair, labels }
+        let fair =
+            calibration.map(|c| scores.iter().map(|s| standardise(s.log_error, c)).collect());
+        Self {
+            name: name.to_owned(),
+            frames,
+            scores,
+            legacy,
+            fair,
+            labels,
+        }
     }
 
     /// Scored frames that `keep` wants, as a metric takes them.
     fn scored(&self, scores: &[f64], keep: impl Fn(usize) -> bool) -> ScoredVideo {
         let labels = self.labels.as_ref();
-        let kept = self.scores.iter().zip(scores).filter(|(s, _)| keep(s.frame));
-        let (labels, scores) =
-            kept.map(|(s, &v)| (labels.is_some_and(|l| l.anomalous[s.frame]), v)).unzip();
-        ScoredVideo { name: self.name.clone(), labels, scores }
+        let kept = self
+            .scores
+            .iter()
+            .zip(scores)
+            .filter(|(s, _)| keep(s.frame));
+        let (labels, scores) = kept
+            .map(|(s, &v)| (labels.is_some_and(|l| l.anomalous[s.frame]), v))
+            .unzip();
+        ScoredVideo {
+            name: self.name.clone(),
+            labels,
+            scores,
+        }
     }
 }
 
 fn legacy(scores: &[FrameScore]) -> Vec<f64> {
-    let column = |f: &dyn Fn(&FrameScore) -> f64| min_max(&scores.iter().map(f).collect::<Vec<f64>>());
+    let column =
+        |f: &dyn Fn(&FrameScore) -> f64| min_max(&scores.iter().map(f).collect::<Vec<f64>>());
     let error = column(&|s| -s.psnr);
     let pools = scores.first().map_or(0, |s| s.distances.len());
     if pools == 0 {
@@ -62,7 +83,11 @@ fn legacy(scores: &[FrameScore]) -> Vec<f64> {
     }
     let distances: Vec<Vec<f64>> = (0..pools).map(|p| column(&|s| s.distances[p])).collect();
     let mean = |i: usize| distances.iter().map(|d| d[i]).sum::<f64>() / crate::fair::count(pools);
-    error.iter().enumerate().map(|(i, e)| LAMBDA * e + (1.0 - LAMBDA) * mean(i)).collect()
+    error
+        .iter()
+        .enumerate()
+        .map(|(i, e)| LAMBDA * e + (1.0 - LAMBDA) * mean(i))
+        .collect()
 }
 
 /// The frame-level figures of one protocol.
@@ -182,8 +207,15 @@ pub struct EvalOptions {
 ///
 /// # Errors
 /// [`EvalError::Metrics`].
-pub fn evaluate(videos: &[VideoScores], data: DataCard, options: &EvalOptions) -> Result<Evaluation, EvalError> {
-    let videos: Vec<&VideoScores> = videos.iter().filter(|v| v.labels.is_some() && !v.scores.is_empty()).collect();
+pub fn evaluate(
+    videos: &[VideoScores],
+    data: DataCard,
+    options: &EvalOptions,
+) -> Result<Evaluation, EvalError> {
+    let videos: Vec<&VideoScores> = videos
+        .iter()
+        .filter(|v| v.labels.is_some() && !v.scores.is_empty())
+        .collect();
     let all = |_: &VideoScores, _: usize| true;
     let legacy = scored(&videos, options, true, all)?;
     let fair = scored(&videos, options, false, all)?;
@@ -192,10 +224,22 @@ pub fn evaluate(videos: &[VideoScores], data: DataCard, options: &EvalOptions) -
     let skipped_videos = figures.skipped;
 
     let mut priors = Priors::new();
-    let rows = prior_rows(&legacy, bootstrap, |_, scores| smoothed(min_max(&scores), options.smooth))?;
-    priors.insert("legacy".into(), rows.into_iter().map(|r| (r.prior.name().into(), r.figures.into())).collect());
+    let rows = prior_rows(&legacy, bootstrap, |_, scores| {
+        smoothed(min_max(&scores), options.smooth)
+    })?;
+    priors.insert(
+        "legacy".into(),
+        rows.into_iter()
+            .map(|r| (r.prior.name().into(), r.figures.into()))
+            .collect(),
+    );
     let rows = prior_rows(&legacy, bootstrap, |_, scores| Ok(scores))?;
-    priors.insert("fair".into(), rows.into_iter().map(|r| (r.prior.name().into(), r.figures.into())).collect());
+    priors.insert(
+        "fair".into(),
+        rows.into_iter()
+            .map(|r| (r.prior.name().into(), r.figures.into()))
+            .collect(),
+    );
 
     let fair = match fair.is_empty() {
         true => None,
@@ -244,18 +288,30 @@ fn scored(
     Ok(all)
 }
 
-fn kinds(videos: &[&VideoScores], options: &EvalOptions) -> Result<BTreeMap<String, KindFigures>, EvalError> {
-    let spans = videos.iter().filter_map(|v| v.labels.as_ref()).flat_map(|l| &l.spans);
-    let mut groups: Vec<Vec<String>> = spans.filter_map(|s| s.kind.clone()).map(|kind| vec![kind]).collect();
+fn kinds(
+    videos: &[&VideoScores],
+    options: &EvalOptions,
+) -> Result<BTreeMap<String, KindFigures>, EvalError> {
+    let spans = videos
+        .iter()
+        .filter_map(|v| v.labels.as_ref())
+        .flat_map(|l| &l.spans);
+    let mut groups: Vec<Vec<String>> = spans
+        .filter_map(|s| s.kind.clone())
+        .map(|kind| vec![kind])
+        .collect();
     groups.sort();
     groups.dedup();
     groups.extend(options.groups.iter().cloned());
     let mut out = BTreeMap::new();
     for group in groups {
         let of_group = |video: &VideoScores, frame: usize| {
-            let Some(labels) = &video.labels else { return false };
+            let Some(labels) = &video.labels else {
+                return false;
+            };
             let inside = |s: &msn_data::FrameSpan| {
-                (s.start..s.end).contains(&frame) && s.kind.as_ref().is_some_and(|k| group.contains(k))
+                (s.start..s.end).contains(&frame)
+                    && s.kind.as_ref().is_some_and(|k| group.contains(k))
             };
             !labels.anomalous[frame] || labels.spans.iter().any(inside)
         };
@@ -265,7 +321,11 @@ fn kinds(videos: &[&VideoScores], options: &EvalOptions) -> Result<BTreeMap<Stri
             Ok(frame_figures(videos, &options.bootstrap)?.micro_auc)
         };
         let figures = KindFigures {
-            frames: legacy.iter().flat_map(|v| &v.labels).filter(|&&l| l).count(),
+            frames: legacy
+                .iter()
+                .flat_map(|v| &v.labels)
+                .filter(|&&l| l)
+                .count(),
             legacy_micro_auc: micro(&legacy)?,
             fair_micro_auc: if fair.is_empty() { None } else { micro(&fair)? },
         };

@@ -45,7 +45,10 @@ impl ScoredFrame {
     /// The map of the fair score: each window's standardised log error.
     pub fn fair_map(&self, calibration: &Calibration) -> Map64 {
         let value = |&m: &f64| standardise(log_error(m), calibration);
-        Map64 { values: self.tube.values.iter().map(value).collect(), ..self.tube }
+        Map64 {
+            values: self.tube.values.iter().map(value).collect(),
+            ..self.tube
+        }
     }
 }
 
@@ -62,7 +65,10 @@ pub struct Scorer<'a> {
 
 impl std::fmt::Debug for Scorer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scorer").field("stride", &self.stride).field("fair", &self.fair).finish_non_exhaustive()
+        f.debug_struct("Scorer")
+            .field("stride", &self.stride)
+            .field("fair", &self.fair)
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,7 +102,8 @@ impl<'a> Scorer<'a> {
         runs: &[Range<usize>],
         visit: &mut dyn FnMut(ScoredFrame) -> Result<(), EvalError>,
     ) -> Result<(), EvalError> {
-        let [height, width] = [video.size.height, video.size.width].map(|v| usize::try_from(v).unwrap_or(usize::MAX));
+        let [height, width] =
+            [video.size.height, video.size.width].map(|v| usize::try_from(v).unwrap_or(usize::MAX));
         let mut stream = self.stream(&video.name, height, width);
         for run in runs {
             for frame in run.clone() {
@@ -128,14 +135,22 @@ impl<'a> Scorer<'a> {
     ///
     /// # Errors
     /// [`EvalError::NothingHeldOut`], [`EvalError::NoSpread`] or [`EvalError::NotFinite`].
-    pub fn calibrate(&self, videos: &'a [LoadedVideo], held: &[Segment]) -> Result<Calibration, EvalError> {
+    pub fn calibrate(
+        &self,
+        videos: &'a [LoadedVideo],
+        held: &[Segment],
+    ) -> Result<Calibration, EvalError> {
         let (mut frames, mut pixels) = (Vec::new(), Vec::new());
         for segment in held {
-            self.runs(&videos[segment.video], std::slice::from_ref(&segment.frames), &mut |scored| {
-                frames.push(scored.score.log_error);
-                pixels.extend(scored.tube.values.iter().map(|&m| log_error(m)));
-                Ok(())
-            })?;
+            self.runs(
+                &videos[segment.video],
+                std::slice::from_ref(&segment.frames),
+                &mut |scored| {
+                    frames.push(scored.score.log_error);
+                    pixels.extend(scored.tube.values.iter().map(|&m| log_error(m)));
+                    Ok(())
+                },
+            )?;
         }
         calibrate(self.fair, &frames, &pixels)
     }
@@ -162,7 +177,9 @@ pub struct Stream<'a> {
 
 impl std::fmt::Debug for Stream<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("video", &self.video).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("video", &self.video)
+            .finish_non_exhaustive()
     }
 }
 
@@ -171,18 +188,36 @@ impl Stream<'_> {
     ///
     /// # Errors
     /// [`EvalError::NotFinite`].
-    pub fn push(&mut self, index: usize, seconds: Option<f64>, pixels: &[u8]) -> Result<Vec<ScoredFrame>, EvalError> {
+    pub fn push(
+        &mut self,
+        index: usize,
+        seconds: Option<f64>,
+        pixels: &[u8],
+    ) -> Result<Vec<ScoredFrame>, EvalError> {
         let config = self.scorer.predictor.config();
         let mut planes = Vec::with_capacity(pixels.len());
         push_planes(pixels, config.channels, &mut planes);
-        self.window.push_back(Held { index, seconds, planes });
+        self.window.push_back(Held {
+            index,
+            seconds,
+            planes,
+        });
         if self.window.len() < self.scorer.frames_needed() {
             return Ok(Vec::new());
         }
         if self.pending.count == 0 {
-            self.pending = Clips { height: self.height, width: self.width, ..Clips::default() };
+            self.pending = Clips {
+                height: self.height,
+                width: self.width,
+                ..Clips::default()
+            };
         }
-        for held in self.window.iter().step_by(self.scorer.stride).take(config.frames) {
+        for held in self
+            .window
+            .iter()
+            .step_by(self.scorer.stride)
+            .take(config.frames)
+        {
             self.pending.frames.extend_from_slice(&held.planes);
         }
         if let Some(target) = self.window.back() {
@@ -191,7 +226,11 @@ impl Stream<'_> {
         }
         self.pending.count += 1;
         self.window.pop_front();
-        if self.pending.count == BATCH { self.flush() } else { Ok(Vec::new()) }
+        if self.pending.count == BATCH {
+            self.flush()
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// Ends a run of frames: gives what is left and forgets the frames before.
@@ -212,10 +251,19 @@ impl Stream<'_> {
         }
         let maps = self.scorer.predictor.maps(clips)?;
         let targets = std::mem::take(&mut self.targets);
-        targets.into_iter().zip(maps).map(|((frame, seconds), maps)| self.scored(frame, seconds, maps)).collect()
+        targets
+            .into_iter()
+            .zip(maps)
+            .map(|((frame, seconds), maps)| self.scored(frame, seconds, maps))
+            .collect()
     }
 
-    fn scored(&mut self, frame: usize, seconds: Option<f64>, maps: FrameMaps) -> Result<ScoredFrame, EvalError> {
+    fn scored(
+        &mut self,
+        frame: usize,
+        seconds: Option<f64>,
+        maps: FrameMaps,
+    ) -> Result<ScoredFrame, EvalError> {
         let tube = self.tube.push(&maps.error);
         let score = FrameScore {
             frame,
@@ -225,12 +273,21 @@ impl Stream<'_> {
             distances: maps.distances.iter().map(|(_, map)| map.mean()).collect(),
             log_error: log_error(tube.largest()),
         };
-        let numbers = [("psnr", score.psnr), ("patch", score.patch), ("fair", score.log_error)];
+        let numbers = [
+            ("psnr", score.psnr),
+            ("patch", score.patch),
+            ("fair", score.log_error),
+        ];
         let distances = score.distances.iter().map(|&d| ("distance", d));
         for (name, value) in numbers.into_iter().chain(distances) {
             if !value.is_finite() {
                 let video = self.video.to_owned();
-                return Err(EvalError::NotFinite { video, frame, score: name, value });
+                return Err(EvalError::NotFinite {
+                    video,
+                    frame,
+                    score: name,
+                    value,
+                });
             }
         }
         Ok(ScoredFrame { score, maps, tube })

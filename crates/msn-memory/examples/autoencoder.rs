@@ -27,7 +27,9 @@ struct Autoencoder<B: Backend> {
 
 fn sine(rng: &mut ChaCha8Rng) -> Vec<f32> {
     let (phase, height) = (rng.random::<f32>() * 6.3, 0.8 + 0.4 * rng.random::<f32>());
-    (0..SAMPLES).map(|i| height * (i as f32 * 0.4 + phase).sin()).collect()
+    (0..SAMPLES)
+        .map(|i| height * (i as f32 * 0.4 + phase).sin())
+        .collect()
 }
 
 fn batch<B: Backend>(waves: Vec<Vec<f32>>, device: &B::Device) -> Tensor<B, 2> {
@@ -39,7 +41,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     type B = Autodiff<Flex>;
     let device = Default::default();
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let config = PoolConfig { write: Write::Mean, momentum: 0.9, temperature: 0.1, ..PoolConfig::new(CODE) };
+    let config = PoolConfig {
+        write: Write::Mean,
+        momentum: 0.9,
+        temperature: 0.1,
+        ..PoolConfig::new(CODE)
+    };
     let mut net = Autoencoder::<B> {
         encode: LinearConfig::new(SAMPLES, CODE).init(&device),
         memory: Pool::new(config, &mut rng, &device)?,
@@ -64,12 +71,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let net = net.valid();
     let error = |waves: Vec<Vec<f32>>| {
         let x = batch::<Flex>(waves, &device);
-        let y = net.decode.forward(net.memory.lookup(unit(net.encode.forward(x.clone()), 1)).read());
+        let y = net.decode.forward(
+            net.memory
+                .lookup(unit(net.encode.forward(x.clone()), 1))
+                .read(),
+        );
         (y - x).square().mean().into_scalar()
     };
     let normal = error((0..64).map(|_| sine(&mut rng)).collect());
-    let square = (0..SAMPLES).map(|i| if (i / 4) % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    let square = (0..SAMPLES)
+        .map(|i| if (i / 4) % 2 == 0 { 1.0 } else { -1.0 })
+        .collect();
     let odd = error(vec![square]);
     println!("error of sine waves {normal:.3}, of a square wave {odd:.3}");
-    if odd > 2.0 * normal { Ok(()) } else { Err("the square wave was not told apart".into()) }
+    if odd > 2.0 * normal {
+        Ok(())
+    } else {
+        Err("the square wave was not told apart".into())
+    }
 }

@@ -69,7 +69,11 @@ impl PoolConfig {
     /// [`MemoryError::Setting`] names the first setting that is not.
     pub fn check(&self) -> Result<(), MemoryError> {
         let wrong = |setting, value: String, range| {
-            Err(MemoryError::Setting { setting, value, range })
+            Err(MemoryError::Setting {
+                setting,
+                value,
+                range,
+            })
         };
         if self.items < 2 {
             return wrong("items", self.items.to_string(), "at least 2");

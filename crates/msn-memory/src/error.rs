@@ -14,7 +14,9 @@ pub enum MemoryError {
         range: &'static str,
     },
     /// Items of another shape than the settings say.
-    #[error("items of shape {found:?} do not fit a pool of shape {expected:?}: give the items of a pool with the same settings")]
+    #[error(
+        "items of shape {found:?} do not fit a pool of shape {expected:?}: give the items of a pool with the same settings"
+    )]
     Shape {
         /// Shape [M, D] of the items given.
         found: [usize; 2],
@@ -22,7 +24,9 @@ pub enum MemoryError {
         expected: [usize; 2],
     },
     /// Too few usable queries to start a pool from.
-    #[error("{found} non-zero queries can't start {items} items: give at least as many queries as items")]
+    #[error(
+        "{found} non-zero queries can't start {items} items: give at least as many queries as items"
+    )]
     TooFewQueries {
         /// Usable queries.
         found: usize,

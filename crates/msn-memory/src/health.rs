@@ -43,7 +43,9 @@ pub struct Monitor {
 impl Monitor {
     /// For a pool of `items` items.
     pub fn new(items: usize) -> Self {
-        Self { idle_steps: vec![0; items] }
+        Self {
+            idle_steps: vec![0; items],
+        }
     }
 
     /// Steps since each item's last query.
@@ -54,7 +56,11 @@ impl Monitor {
     /// Indices of the dead items.
     pub fn dead(&self) -> Vec<usize> {
         let dead = |(i, &steps): (usize, &u64)| (steps >= DEAD_AFTER_STEPS).then_some(i);
-        self.idle_steps.iter().enumerate().filter_map(dead).collect()
+        self.idle_steps
+            .iter()
+            .enumerate()
+            .filter_map(dead)
+            .collect()
     }
 
     /// Counts a revived item as just used.

@@ -1,6 +1,10 @@
 //! Queries asked of a pool: addressing weights, reads, losses, distances.
 
-use burn::tensor::{Bool, Int, Tensor, activation::{relu, softmax}, backend::Backend};
+use burn::tensor::{
+    Bool, Int, Tensor,
+    activation::{relu, softmax},
+    backend::Backend,
+};
 
 use crate::{Gathered, PoolConfig, WriteMax};
 
@@ -21,10 +25,18 @@ pub struct Lookup<B: Backend> {
 
 impl<B: Backend> Lookup<B> {
     pub(crate) fn new(config: PoolConfig, items: Tensor<B, 2>, queries: Tensor<B, 2>) -> Self {
-        let similarity =
-            queries.clone().matmul(items.clone().transpose()).div_scalar(config.temperature);
+        let similarity = queries
+            .clone()
+            .matmul(items.clone().transpose())
+            .div_scalar(config.temperature);
         let nearest = first_largest(similarity.clone().detach());
-        Self { config, items, queries, similarity, nearest }
+        Self {
+            config,
+            items,
+            queries,
+            similarity,
+            nearest,
+        }
     }
 
     /// The queries [K, D], unit rows.
@@ -59,20 +71,33 @@ impl<B: Backend> Lookup<B> {
     /// through the weights to the queries unless `detach_read`.
     pub fn read(&self) -> Tensor<B, 2> {
         let a = self.address();
-        let a = if self.config.detach_read { a.detach() } else { a };
+        let a = if self.config.detach_read {
+            a.detach()
+        } else {
+            a
+        };
         a.matmul(self.items.clone())
     }
 
     /// Mean over queries and features of (query - nearest item)^2, [1], in [0, 4 / D].
     pub fn compactness(&self) -> Tensor<B, 1> {
-        (self.queries.clone() - self.nearest_items()).square().mean()
+        (self.queries.clone() - self.nearest_items())
+            .square()
+            .mean()
     }
 
     /// Mean of max(0, |q - nearest| - |q - second nearest| + 1), [1], in [0, 1]; PyTorch's triplet
     /// margin loss, with 1e-6 added to each difference.
     pub fn separateness(&self) -> Tensor<B, 1> {
-        let rest = self.similarity.clone().detach().mask_fill(self.own(), LOWEST);
-        let second = self.items.clone().select(0, first_largest(rest).squeeze_dim(1));
+        let rest = self
+            .similarity
+            .clone()
+            .detach()
+            .mask_fill(self.own(), LOWEST);
+        let second = self
+            .items
+            .clone()
+            .select(0, first_largest(rest).squeeze_dim(1));
         let distance = |to: Tensor<B, 2>| {
             // The floor keeps the root's gradient finite where a query equals an item.
             let difference = self.queries.clone() - to + 1e-6;
@@ -92,7 +117,10 @@ impl<B: Backend> Lookup<B> {
 
     /// Squared distance to the nearest item, mean over features, [K], in [0, 4 / D].
     pub fn distance(&self) -> Tensor<B, 1> {
-        (self.queries.clone() - self.nearest_items()).square().mean_dim(1).squeeze_dim(1)
+        (self.queries.clone() - self.nearest_items())
+            .square()
+            .mean_dim(1)
+            .squeeze_dim(1)
     }
 
     /// How many queries are nearest to each item, [M].
@@ -137,7 +165,9 @@ pub(crate) fn log_items(items: usize) -> f64 {
 /// [K, M] with each column's index.
 fn columns<B: Backend>(k: usize, m: usize, device: &B::Device) -> Tensor<B, 2, Int> {
     let m_end = i64::try_from(m).unwrap_or(i64::MAX);
-    Tensor::<B, 1, Int>::arange(0..m_end, device).reshape([1, m]).expand([k, m])
+    Tensor::<B, 1, Int>::arange(0..m_end, device)
+        .reshape([1, m])
+        .expand([k, m])
 }
 
 /// Index [K, 1] of each row's largest value, the lowest on a tie: `argmax` leaves ties to the
@@ -146,5 +176,7 @@ fn first_largest<B: Backend>(s: Tensor<B, 2>) -> Tensor<B, 2, Int> {
     let [k, m] = s.dims();
     let below = s.clone().lower(s.clone().max_dim(1));
     let last = i64::try_from(m).unwrap_or(i64::MAX) - 1;
-    columns::<B>(k, m, &s.device()).mask_fill(below, last).min_dim(1)
+    columns::<B>(k, m, &s.device())
+        .mask_fill(below, last)
+        .min_dim(1)
 }

@@ -41,7 +41,10 @@ impl<B: Backend> Pool<B> {
         let shape = [config.items, config.features];
         let draws: Vec<f32> = (0..shape[0] * shape[1]).map(|_| rng.random()).collect();
         let items = Tensor::from_data(TensorData::new(draws, shape), device);
-        Ok(Self { items: frozen(unit(items, 1)), config })
+        Ok(Self {
+            items: frozen(unit(items, 1)),
+            config,
+        })
     }
 
     /// A pool of given items [M, D], taken bit for bit.
@@ -53,9 +56,15 @@ impl<B: Backend> Pool<B> {
         config.check()?;
         let expected = [config.items, config.features];
         if items.dims() != expected {
-            return Err(MemoryError::Shape { found: items.dims(), expected });
+            return Err(MemoryError::Shape {
+                found: items.dims(),
+                expected,
+            });
         }
-        Ok(Self { items: frozen(items), config })
+        Ok(Self {
+            items: frozen(items),
+            config,
+        })
     }
 
     /// The settings.
@@ -94,7 +103,10 @@ impl<B: Backend> Pool<B> {
             }
         };
         let norm = new.clone().square().sum_dim(1).sqrt();
-        let keep = gathered.count.equal_elem(0.0).bool_or(norm.lower_elem(SHORTEST));
+        let keep = gathered
+            .count
+            .equal_elem(0.0)
+            .bool_or(norm.lower_elem(SHORTEST));
         let [m, d] = items.dims();
         unit(new, 1).mask_where(keep.expand([m, d]), items)
     }

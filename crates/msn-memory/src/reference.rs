@@ -16,7 +16,12 @@ pub fn unit(rows: &Rows) -> Rows {
 
 /// cosine / temperature, [K][M].
 pub fn similarity(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
-    let row = |q: &Vec<f64>| items.iter().map(|m| dot(q, m) / config.temperature).collect();
+    let row = |q: &Vec<f64>| {
+        items
+            .iter()
+            .map(|m| dot(q, m) / config.temperature)
+            .collect()
+    };
     queries.iter().map(row).collect()
 }
 
@@ -25,9 +30,21 @@ pub fn address(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     let row = |s: &Vec<f64>| {
         let mut sorted = s.clone();
         sorted.sort_by(|a, b| b.total_cmp(a));
-        let least = if config.top_k == 0 { f64::NEG_INFINITY } else { sorted[config.top_k - 1] };
-        let e: Vec<f64> =
-            s.iter().map(|&v| if v >= least { (v - sorted[0]).exp() } else { 0.0 }).collect();
+        let least = if config.top_k == 0 {
+            f64::NEG_INFINITY
+        } else {
+            sorted[config.top_k - 1]
+        };
+        let e: Vec<f64> = s
+            .iter()
+            .map(|&v| {
+                if v >= least {
+                    (v - sorted[0]).exp()
+                } else {
+                    0.0
+                }
+            })
+            .collect();
         let total: f64 = e.iter().sum();
         e.iter().map(|v| v / total).collect()
     };
@@ -48,7 +65,9 @@ pub fn write(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     let s = similarity(queries, items, config);
     let mut new = Rows::new();
     for (m, item) in items.iter().enumerate() {
-        let own: Vec<usize> = (0..queries.len()).filter(|&k| first_largest(&s[k], None) == m).collect();
+        let own: Vec<usize> = (0..queries.len())
+            .filter(|&k| first_largest(&s[k], None) == m)
+            .collect();
         if own.is_empty() {
             new.push(item.clone());
             continue;
@@ -57,18 +76,32 @@ pub fn write(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
             WriteMax::All => (0..queries.len()).collect(),
             WriteMax::Own => own.clone(),
         };
-        let top = among.iter().map(|&k| s[k][m]).fold(f64::NEG_INFINITY, f64::max);
+        let top = among
+            .iter()
+            .map(|&k| s[k][m])
+            .fold(f64::NEG_INFINITY, f64::max);
         let v: Vec<f64> = own.iter().map(|&k| (s[k][m] - top).exp()).collect();
         let total = v.iter().sum::<f64>().max(1e-12);
-        let gathered = |d: usize| own.iter().zip(&v).map(|(&k, v)| v * queries[k][d]).sum::<f64>();
+        let gathered = |d: usize| {
+            own.iter()
+                .zip(&v)
+                .map(|(&k, v)| v * queries[k][d])
+                .sum::<f64>()
+        };
         let value: Vec<f64> = (0..item.len())
             .map(|d| match config.write {
                 Write::Sum => item[d] + gathered(d),
-                Write::Mean => config.momentum * item[d] + (1.0 - config.momentum) * gathered(d) / total,
+                Write::Mean => {
+                    config.momentum * item[d] + (1.0 - config.momentum) * gathered(d) / total
+                }
             })
             .collect();
         let kept = norm(&value) < 1e-6;
-        new.push(if kept { item.clone() } else { unit(&vec![value]).remove(0) });
+        new.push(if kept {
+            item.clone()
+        } else {
+            unit(&vec![value]).remove(0)
+        });
     }
     new
 }
@@ -83,7 +116,11 @@ pub fn compactness(queries: &Rows, items: &Rows, config: &PoolConfig) -> f64 {
 pub fn separateness(queries: &Rows, items: &Rows, config: &PoolConfig) -> f64 {
     let s = similarity(queries, items, config);
     let apart = |q: &Vec<f64>, m: &Vec<f64>| {
-        q.iter().zip(m).map(|(a, b)| (a - b + 1e-6).powi(2)).sum::<f64>().sqrt()
+        q.iter()
+            .zip(m)
+            .map(|(a, b)| (a - b + 1e-6).powi(2))
+            .sum::<f64>()
+            .sqrt()
     };
     let one = |(q, s): (&Vec<f64>, &Vec<f64>)| {
         let first = first_largest(s, None);
@@ -98,8 +135,9 @@ pub fn information(queries: &Rows, items: &Rows, config: &PoolConfig) -> f64 {
     let a = address(queries, items, config);
     let entropy = |p: &[f64]| -p.iter().map(|&v| v * v.max(1e-12).ln()).sum::<f64>();
     let n = count(a.len());
-    let mean: Vec<f64> =
-        (0..items.len()).map(|m| a.iter().map(|row| row[m]).sum::<f64>() / n).collect();
+    let mean: Vec<f64> = (0..items.len())
+        .map(|m| a.iter().map(|row| row[m]).sum::<f64>() / n)
+        .collect();
     (a.iter().map(|row| entropy(row)).sum::<f64>() / n - entropy(&mean)) / count(items.len()).ln()
 }
 
@@ -108,7 +146,11 @@ pub fn distance(queries: &Rows, items: &Rows, config: &PoolConfig) -> Vec<f64> {
     let s = similarity(queries, items, config);
     let one = |(q, s): (&Vec<f64>, &Vec<f64>)| {
         let near = &items[first_largest(s, None)];
-        q.iter().zip(near).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / count(q.len())
+        q.iter()
+            .zip(near)
+            .map(|(a, b)| (a - b).powi(2))
+            .sum::<f64>()
+            / count(q.len())
     };
     queries.iter().zip(&s).map(one).collect()
 }

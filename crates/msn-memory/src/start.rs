@@ -29,7 +29,10 @@ impl<B: AutodiffBackend> Pool<B> {
         if found < items {
             return Err(MemoryError::TooFewQueries { found, items });
         }
-        let mut chance = alive.iter().map(|&n| if n > 0.5 { 1.0 } else { 0.0 }).collect::<Vec<f64>>();
+        let mut chance = alive
+            .iter()
+            .map(|&n| if n > 0.5 { 1.0 } else { 0.0 })
+            .collect::<Vec<f64>>();
         let mut picks = Vec::with_capacity(items);
         for _ in 0..items {
             let pick = draw(&chance, rng.random());
@@ -37,7 +40,11 @@ impl<B: AutodiffBackend> Pool<B> {
             let centre = queries.clone().slice([pick..pick + 1]);
             let distance = column((queries.clone() - centre).square().sum_dim(1));
             for (i, c) in chance.iter_mut().enumerate() {
-                let nearer = if picks.len() == 1 { distance[i] } else { c.min(distance[i]) };
+                let nearer = if picks.len() == 1 {
+                    distance[i]
+                } else {
+                    c.min(distance[i])
+                };
                 *c = if alive[i] > 0.5 { nearer } else { 0.0 };
             }
         }
@@ -78,7 +85,11 @@ fn column<B: Backend>(x: Tensor<B, 2>) -> Vec<f64> {
 }
 
 fn row<B: Backend>(x: &Tensor<B, 2>, index: usize) -> Vec<f32> {
-    x.clone().slice([index..index + 1]).into_data().iter::<f32>().collect()
+    x.clone()
+        .slice([index..index + 1])
+        .into_data()
+        .iter::<f32>()
+        .collect()
 }
 
 /// The index that `uniform` in [0, 1) picks in proportion to `chance`; the last possible one where

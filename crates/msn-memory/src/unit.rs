@@ -8,7 +8,12 @@ const SMALLEST_SQUARE: f64 = 1e-24;
 /// `x / max(|x|, 1e-12)` along `dim`. Values and gradients are finite for zero vectors and for
 /// |x| up to 1e15.
 pub fn unit<B: Backend, const N: usize>(x: Tensor<B, N>, dim: usize) -> Tensor<B, N> {
-    let norm = x.clone().square().sum_dim(dim).clamp_min(SMALLEST_SQUARE).sqrt();
+    let norm = x
+        .clone()
+        .square()
+        .sum_dim(dim)
+        .clamp_min(SMALLEST_SQUARE)
+        .sqrt();
     x / norm
 }
 

@@ -23,28 +23,46 @@ struct Case {
 }
 
 fn rows(n: usize, d: usize, rng: &mut ChaCha8Rng) -> Rows {
-    let draw = (0..n).map(|_| (0..d).map(|_| rng.random::<f64>() * 2.0 - 1.0).collect()).collect();
-    let rounded = |x: Rows| x.into_iter().map(|r| r.into_iter().map(|v| f64::from(v as f32)).collect()).collect();
+    let draw = (0..n)
+        .map(|_| (0..d).map(|_| rng.random::<f64>() * 2.0 - 1.0).collect())
+        .collect();
+    let rounded = |x: Rows| {
+        x.into_iter()
+            .map(|r| r.into_iter().map(|v| f64::from(v as f32)).collect())
+            .collect()
+    };
     rounded(reference::unit(&draw))
 }
 
 fn cases() -> impl Strategy<Value = Case> {
     let settings = (2usize..9, 2usize..20, 1usize..40, 0usize..9);
-    let switches = (prop_oneof![Just(1.0), Just(0.1), Just(3.0)], any::<[bool; 3]>(), 0.0..0.95f64, any::<u64>());
-    (settings, switches).prop_map(|((items, features, k, top_k), (temperature, [sum, all, detach], momentum, seed))| {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let config = PoolConfig {
-            items,
-            features,
-            temperature,
-            top_k: top_k.min(items),
-            detach_read: detach,
-            write: if sum { Write::Sum } else { Write::Mean },
-            write_max: if all { WriteMax::All } else { WriteMax::Own },
-            momentum,
-        };
-        Case { items: rows(items, features, &mut rng), queries: rows(k, features, &mut rng), config, seed }
-    })
+    let switches = (
+        prop_oneof![Just(1.0), Just(0.1), Just(3.0)],
+        any::<[bool; 3]>(),
+        0.0..0.95f64,
+        any::<u64>(),
+    );
+    (settings, switches).prop_map(
+        |((items, features, k, top_k), (temperature, [sum, all, detach], momentum, seed))| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let config = PoolConfig {
+                items,
+                features,
+                temperature,
+                top_k: top_k.min(items),
+                detach_read: detach,
+                write: if sum { Write::Sum } else { Write::Mean },
+                write_max: if all { WriteMax::All } else { WriteMax::Own },
+                momentum,
+            };
+            Case {
+                items: rows(items, features, &mut rng),
+                queries: rows(k, features, &mut rng),
+                config,
+                seed,
+            }
+        },
+    )
 }
 
 fn tensor<B: Backend>(rows: &Rows, device: &B::Device) -> Tensor<B, 2> {
@@ -75,15 +93,23 @@ fn close(ours: &[f64], theirs: &[f64], tolerance: f64) -> Result<(), TestCaseErr
 
 /// Whether a query lies so close to the border between two choices that f32 may take the other one.
 fn hangs_on_rounding(case: &Case) -> bool {
-    reference::similarity(&case.queries, &case.items, &case.config).iter().any(|s| {
-        let mut sorted = s.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.windows(2).any(|w| w[1] - w[0] < 1e-5 / case.config.temperature)
-    })
+    reference::similarity(&case.queries, &case.items, &case.config)
+        .iter()
+        .any(|s| {
+            let mut sorted = s.clone();
+            sorted.sort_by(f64::total_cmp);
+            sorted
+                .windows(2)
+                .any(|w| w[1] - w[0] < 1e-5 / case.config.temperature)
+        })
 }
 
 fn for_all(law: impl Fn(Case) -> Result<(), TestCaseError>) {
-    let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     TestRunner::new(config).run(&cases(), law).unwrap();
 }
 
@@ -93,12 +119,36 @@ fn agrees_with_the_oracle<B: Backend>(device: &B::Device) {
         let (q, m, c) = (&case.queries, &case.items, &case.config);
         let pool = pool::<Autodiff<B>>(&case, device);
         let lookup = pool.lookup(tensor(q, device));
-        close(&values(lookup.address()), &reference::address(q, m, c).concat(), 1e-5)?;
-        close(&values(lookup.read()), &reference::read(q, m, c).concat(), 1e-5)?;
-        close(&values(lookup.distance()), &reference::distance(q, m, c), 1e-5)?;
-        close(&values(lookup.compactness()), &[reference::compactness(q, m, c)], 1e-5)?;
-        close(&values(lookup.separateness()), &[reference::separateness(q, m, c)], 1e-5)?;
-        close(&values(lookup.information()), &[reference::information(q, m, c)], 1e-5)?;
+        close(
+            &values(lookup.address()),
+            &reference::address(q, m, c).concat(),
+            1e-5,
+        )?;
+        close(
+            &values(lookup.read()),
+            &reference::read(q, m, c).concat(),
+            1e-5,
+        )?;
+        close(
+            &values(lookup.distance()),
+            &reference::distance(q, m, c),
+            1e-5,
+        )?;
+        close(
+            &values(lookup.compactness()),
+            &[reference::compactness(q, m, c)],
+            1e-5,
+        )?;
+        close(
+            &values(lookup.separateness()),
+            &[reference::separateness(q, m, c)],
+            1e-5,
+        )?;
+        close(
+            &values(lookup.information()),
+            &[reference::information(q, m, c)],
+            1e-5,
+        )?;
         let written = pool.written(lookup.gather());
         close(&values(written), &reference::write(q, m, c).concat(), 2e-5)
     });
@@ -120,7 +170,10 @@ fn permuting_items_permutes_addresses<B: Backend>(device: &B::Device) {
         prop_assume!(!hangs_on_rounding(&case));
         let mut order: Vec<usize> = (0..case.config.items).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(case.seed));
-        let shuffled = Case { items: order.iter().map(|&i| case.items[i].clone()).collect(), ..case.clone() };
+        let shuffled = Case {
+            items: order.iter().map(|&i| case.items[i].clone()).collect(),
+            ..case.clone()
+        };
         let q = tensor::<B>(&case.queries, device);
         let a = values(pool(&case, device).lookup(q.clone()).address());
         let b = values(pool(&shuffled, device).lookup(q).address());
@@ -147,7 +200,11 @@ fn halves_merge_into_the_whole<B: Backend>(device: &B::Device) {
         let (a, b) = case.queries.split_at(case.queries.len() / 2);
         let gather = |q: &[Vec<f64>]| pool.lookup(tensor(&q.to_vec(), device)).gather();
         let whole = values(pool.written(gather(&case.queries)));
-        close(&values(pool.written(gather(a).merge(gather(b)))), &whole, 2e-5)
+        close(
+            &values(pool.written(gather(a).merge(gather(b)))),
+            &whole,
+            2e-5,
+        )
     });
 }
 
@@ -156,19 +213,35 @@ fn untouched_items_stay_bit_equal<B: Backend>(device: &B::Device) {
         // All queries are near copies of one item, so every other item must stay as it is.
         let mut rng = ChaCha8Rng::seed_from_u64(case.seed);
         let chosen = rng.random_range(0..case.config.items);
-        let near = |_: &Vec<f64>| case.items[chosen].iter().map(|v| v + 1e-3 * rng.random::<f64>()).collect();
+        let near = |_: &Vec<f64>| {
+            case.items[chosen]
+                .iter()
+                .map(|v| v + 1e-3 * rng.random::<f64>())
+                .collect()
+        };
         let queries: Rows = reference::unit(&case.queries.iter().map(near).collect());
-        let moved = Case { queries, ..case.clone() };
+        let moved = Case {
+            queries,
+            ..case.clone()
+        };
         prop_assume!(!hangs_on_rounding(&moved));
-        let first = |s: &Vec<f64>| (0..s.len()).max_by(|&a, &b| s[a].total_cmp(&s[b])) == Some(chosen);
-        prop_assume!(reference::similarity(&moved.queries, &case.items, &case.config).iter().all(first));
+        let first =
+            |s: &Vec<f64>| (0..s.len()).max_by(|&a, &b| s[a].total_cmp(&s[b])) == Some(chosen);
+        prop_assume!(
+            reference::similarity(&moved.queries, &case.items, &case.config)
+                .iter()
+                .all(first)
+        );
         let mut pool = pool::<Autodiff<B>>(&case, device);
         let before = bits(pool.items());
         pool.write(&pool.lookup(tensor(&moved.queries, device)));
         let after = bits(pool.items());
         let d = case.config.features;
         for item in (0..case.config.items).filter(|&i| i != chosen) {
-            prop_assert_eq!(&before[item * d..(item + 1) * d], &after[item * d..(item + 1) * d]);
+            prop_assert_eq!(
+                &before[item * d..(item + 1) * d],
+                &after[item * d..(item + 1) * d]
+            );
         }
         Ok(())
     });
@@ -176,18 +249,37 @@ fn untouched_items_stay_bit_equal<B: Backend>(device: &B::Device) {
 
 fn an_exact_item_reads_as_itself<B: Backend>(device: &B::Device) {
     for_all(|case| {
-        let case = Case { config: PoolConfig { top_k: 1, ..case.config.clone() }, queries: case.items.clone(), ..case };
+        let case = Case {
+            config: PoolConfig {
+                top_k: 1,
+                ..case.config.clone()
+            },
+            queries: case.items.clone(),
+            ..case
+        };
         prop_assume!(!hangs_on_rounding(&case));
-        let read = pool::<B>(&case, device).lookup(tensor(&case.queries, device)).read();
+        let read = pool::<B>(&case, device)
+            .lookup(tensor(&case.queries, device))
+            .read();
         close(&values(read), &case.items.concat(), 1e-6)
     });
 }
 
 fn temperature_to_zero_picks_the_nearest<B: Backend>(device: &B::Device) {
     for_all(|case| {
-        let config = PoolConfig { temperature: 1e-7, top_k: 0, ..case.config.clone() };
+        let config = PoolConfig {
+            temperature: 1e-7,
+            top_k: 0,
+            ..case.config.clone()
+        };
         let case = Case { config, ..case };
-        let warm = Case { config: PoolConfig { temperature: 1.0, ..case.config.clone() }, ..case.clone() };
+        let warm = Case {
+            config: PoolConfig {
+                temperature: 1.0,
+                ..case.config.clone()
+            },
+            ..case.clone()
+        };
         prop_assume!(!hangs_on_rounding(&warm));
         let lookup = pool::<B>(&case, device).lookup(tensor(&case.queries, device));
         let nearest = values(lookup.nearest().float());
@@ -209,7 +301,8 @@ fn a_read_is_convex<B: Backend>(device: &B::Device) {
         for row in values(lookup.read()).chunks(case.config.features) {
             for (d, &v) in row.iter().enumerate() {
                 let column = case.items.iter().map(|m| m[d]);
-                let (low, high) = column.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
+                let (low, high) =
+                    column.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
                 prop_assert!(v >= low - 1e-5 && v <= high + 1e-5);
             }
         }
@@ -220,8 +313,18 @@ fn a_read_is_convex<B: Backend>(device: &B::Device) {
 fn top_k_of_all_items_is_no_top_k<B: Backend>(device: &B::Device) {
     for_all(|case| {
         let read = |top_k| {
-            let case = Case { config: PoolConfig { top_k, ..case.config.clone() }, ..case.clone() };
-            bits(pool::<B>(&case, device).lookup(tensor(&case.queries, device)).read())
+            let case = Case {
+                config: PoolConfig {
+                    top_k,
+                    ..case.config.clone()
+                },
+                ..case.clone()
+            };
+            bits(
+                pool::<B>(&case, device)
+                    .lookup(tensor(&case.queries, device))
+                    .read(),
+            )
         };
         prop_assert_eq!(read(0), read(case.config.items));
         Ok(())
@@ -246,20 +349,56 @@ fn a_batch_of_one_is_a_row_of_a_batch<B: Backend>(device: &B::Device) {
 fn information_is_lowest_sharp_and_balanced<B: Backend>(device: &B::Device) {
     for_all(|case| {
         let lookup = |items: &Rows, queries: &Rows, temperature: f64| {
-            let config = PoolConfig { temperature, top_k: 0, ..case.config.clone() };
-            let case = Case { config, items: items.clone(), ..case.clone() };
-            values(pool::<B>(&case, device).lookup(tensor(queries, device)).information())[0]
+            let config = PoolConfig {
+                temperature,
+                top_k: 0,
+                ..case.config.clone()
+            };
+            let case = Case {
+                config,
+                items: items.clone(),
+                ..case.clone()
+            };
+            values(
+                pool::<B>(&case, device)
+                    .lookup(tensor(queries, device))
+                    .information(),
+            )[0]
         };
         let drawn = lookup(&case.items, &case.queries, case.config.temperature);
         prop_assert!((-1.0 - 1e-5..=1e-5).contains(&drawn), "{}", drawn);
         // Every item asked once by itself, ever sharper: -1; one item asked by all: 0.
-        let items = (0..2).map(|i| (0..case.config.features).map(|d| f64::from(u8::from(d == i))).collect()).collect();
-        let pair = PoolConfig { items: 2, ..case.config.clone() };
-        let two = Case { config: pair, items, ..case.clone() };
+        let items = (0..2)
+            .map(|i| {
+                (0..case.config.features)
+                    .map(|d| f64::from(u8::from(d == i)))
+                    .collect()
+            })
+            .collect();
+        let pair = PoolConfig {
+            items: 2,
+            ..case.config.clone()
+        };
+        let two = Case {
+            config: pair,
+            items,
+            ..case.clone()
+        };
         let of = |queries: &Rows, temperature: f64| {
-            let config = PoolConfig { temperature, top_k: 0, ..two.config.clone() };
-            let two = Case { config, ..two.clone() };
-            values(pool::<B>(&two, device).lookup(tensor(queries, device)).information())[0]
+            let config = PoolConfig {
+                temperature,
+                top_k: 0,
+                ..two.config.clone()
+            };
+            let two = Case {
+                config,
+                ..two.clone()
+            };
+            values(
+                pool::<B>(&two, device)
+                    .lookup(tensor(queries, device))
+                    .information(),
+            )[0]
         };
         let balanced = of(&two.items, 1e-3);
         prop_assert!((balanced + 1.0).abs() < 1e-5, "balanced {}", balanced);
@@ -276,13 +415,26 @@ fn everything_is_finite_at_the_extremes<B: Backend>(device: &B::Device) {
         let pool = pool::<Autodiff<B>>(&case, device);
         let mut rng = ChaCha8Rng::seed_from_u64(case.seed);
         let scale = [0.0, 1e-30, 1e-12, 1.0, 1e8, 1e15];
-        let data: Vec<f32> = (0..d * 6).map(|i| (scale[i % 6] * (rng.random::<f64>() * 2.0 - 1.0)) as f32).collect();
-        let features = Tensor::<Autodiff<B>, 4>::from_data(TensorData::new(data, [1, d, 2, 3]), device).require_grad();
+        let data: Vec<f32> = (0..d * 6)
+            .map(|i| (scale[i % 6] * (rng.random::<f64>() * 2.0 - 1.0)) as f32)
+            .collect();
+        let features =
+            Tensor::<Autodiff<B>, 4>::from_data(TensorData::new(data, [1, d, 2, 3]), device)
+                .require_grad();
         let lookup = pool.lookup(queries(features.clone()));
-        let parts = [lookup.compactness(), lookup.separateness(), lookup.information(), lookup.read().square().mean()];
+        let parts = [
+            lookup.compactness(),
+            lookup.separateness(),
+            lookup.information(),
+            lookup.read().square().mean(),
+        ];
         let loss = parts.iter().cloned().reduce(|a, b| a + b).unwrap();
         prop_assert!(values(loss.clone())[0].is_finite());
-        prop_assert!(values(pool.written(lookup.gather())).iter().all(|v| v.is_finite()));
+        prop_assert!(
+            values(pool.written(lookup.gather()))
+                .iter()
+                .all(|v| v.is_finite())
+        );
         let gradient = values(features.grad(&loss.backward()).unwrap());
         prop_assert!(gradient.iter().all(|v| v.is_finite()), "{:?}", gradient);
         Ok(())
@@ -310,9 +462,14 @@ fn gradients_are_those_of_finite_differences<B: Backend>(device: &B::Device) {
         case.queries.truncate(4);
         prop_assume!(!hangs_on_rounding(&case));
         let (m, c) = (&case.items, &case.config);
-        let mix: Vec<f64> = (0..case.queries.len() * c.features).map(|i| (i as f64).sin()).collect();
+        let mix: Vec<f64> = (0..case.queries.len() * c.features)
+            .map(|i| (i as f64).sin())
+            .collect();
         let weighted = Tensor::<Autodiff<B>, 2>::from_data(
-            TensorData::new(mix.iter().map(|&v| v as f32).collect::<Vec<f32>>(), [case.queries.len(), c.features]),
+            TensorData::new(
+                mix.iter().map(|&v| v as f32).collect::<Vec<f32>>(),
+                [case.queries.len(), c.features],
+            ),
             device,
         );
         let pool = pool::<Autodiff<B>>(&case, device);
@@ -322,9 +479,19 @@ fn gradients_are_those_of_finite_differences<B: Backend>(device: &B::Device) {
 
         let read = gradient((lookup().read() * weighted).sum());
         if c.detach_read {
-            prop_assert!(read.is_none_or(|g| g.iter().all(|&v| v == 0.0)), "a detached read has no gradient");
+            prop_assert!(
+                read.is_none_or(|g| g.iter().all(|&v| v == 0.0)),
+                "a detached read has no gradient"
+            );
         } else {
-            let dot = |q: &Rows| reference::read(q, m, c).concat().iter().zip(&mix).map(|(a, b)| a * b).sum();
+            let dot = |q: &Rows| {
+                reference::read(q, m, c)
+                    .concat()
+                    .iter()
+                    .zip(&mix)
+                    .map(|(a, b)| a * b)
+                    .sum()
+            };
             close(&read.unwrap(), &slopes(&case, dot), 2e-3)?;
         }
         let checks: [(Tensor<Autodiff<B>, 1>, fn(&Rows, &Rows, &PoolConfig) -> f64); 3] = [
@@ -333,7 +500,11 @@ fn gradients_are_those_of_finite_differences<B: Backend>(device: &B::Device) {
             (lookup().information(), reference::information),
         ];
         for (loss, oracle) in checks {
-            close(&gradient(loss).unwrap(), &slopes(&case, |q| oracle(q, m, c)), 2e-3)?;
+            close(
+                &gradient(loss).unwrap(),
+                &slopes(&case, |q| oracle(q, m, c)),
+                2e-3,
+            )?;
         }
         Ok(())
     });
@@ -344,7 +515,10 @@ fn no_gradient_reaches_the_items<B: Backend>(device: &B::Device) {
         let pool = pool::<Autodiff<B>>(&case, device);
         let q = tensor::<Autodiff<B>>(&case.queries, device).require_grad();
         let lookup = pool.lookup(q);
-        let loss = lookup.read().square().mean() + lookup.compactness() + lookup.separateness() + lookup.information();
+        let loss = lookup.read().square().mean()
+            + lookup.compactness()
+            + lookup.separateness()
+            + lookup.information();
         prop_assert!(pool.items().grad(&loss.backward()).is_none());
         prop_assert!(!pool.items().is_require_grad());
         Ok(())
@@ -352,18 +526,38 @@ fn no_gradient_reaches_the_items<B: Backend>(device: &B::Device) {
 }
 
 fn ties_go_to_the_lowest_index<B: Backend>(device: &B::Device) {
-    let config = PoolConfig { items: 3, ..PoolConfig::new(2) };
+    let config = PoolConfig {
+        items: 3,
+        ..PoolConfig::new(2)
+    };
     let items = vec![vec![0.0, 1.0], vec![1.0, 0.0], vec![1.0, 0.0]];
-    let case = Case { config, items, queries: vec![vec![1.0, 0.0], vec![0.0, 0.0]], seed: 0 };
+    let case = Case {
+        config,
+        items,
+        queries: vec![vec![1.0, 0.0], vec![0.0, 0.0]],
+        seed: 0,
+    };
     let lookup = pool::<B>(&case, device).lookup(tensor(&case.queries, device));
     assert_eq!(values(lookup.nearest().float()), [1.0, 0.0]);
     assert_eq!(values(lookup.usage()), [1.0, 1.0, 0.0]);
 }
 
 fn health_counts_usage_and_death<B: Backend>(device: &B::Device) {
-    let items = vec![vec![1.0, 0.0, 0.0], vec![0.0, 1.0, 0.0], vec![0.0, 0.6, 0.8]];
-    let config = PoolConfig { items: 3, ..PoolConfig::new(3) };
-    let case = Case { config, queries: vec![items[0].clone(), items[1].clone()], items, seed: 0 };
+    let items = vec![
+        vec![1.0, 0.0, 0.0],
+        vec![0.0, 1.0, 0.0],
+        vec![0.0, 0.6, 0.8],
+    ];
+    let config = PoolConfig {
+        items: 3,
+        ..PoolConfig::new(3)
+    };
+    let case = Case {
+        config,
+        queries: vec![items[0].clone(), items[1].clone()],
+        items,
+        seed: 0,
+    };
     let mut pool = pool::<Autodiff<B>>(&case, device);
     let lookup = pool.lookup(tensor(&case.queries, device));
     let mut monitor = Monitor::new(3);
@@ -379,7 +573,10 @@ fn health_counts_usage_and_death<B: Backend>(device: &B::Device) {
     assert_eq!(pool.revive(&lookup, &mut monitor), 1);
     assert!(monitor.dead().is_empty());
     let revived = &values(pool.items())[6..9];
-    assert!(case.queries.iter().any(|q| close(revived, q, 1e-6).is_ok()), "{revived:?} is none of the queries");
+    assert!(
+        case.queries.iter().any(|q| close(revived, q, 1e-6).is_ok()),
+        "{revived:?} is none of the queries"
+    );
 }
 
 fn a_start_takes_real_queries_seeded<B: Backend>(device: &B::Device) {
@@ -389,7 +586,8 @@ fn a_start_takes_real_queries_seeded<B: Backend>(device: &B::Device) {
         let all: Rows = case.queries.iter().chain(&zero).cloned().collect();
         let mut start = || {
             let mut rng = ChaCha8Rng::seed_from_u64(case.seed);
-            pool.start_from(tensor(&all, device), &mut rng).map(|()| values(pool.items()))
+            pool.start_from(tensor(&all, device), &mut rng)
+                .map(|()| values(pool.items()))
         };
         let (first, second) = (start(), start());
         if case.queries.len() < case.config.items {
@@ -429,8 +627,12 @@ macro_rules! laws {
 fn unless_named(law: impl FnOnce()) {
     match std::env::var("MSN_DEVICE") {
         Ok(name) if !["flex", "ndarray"].contains(&name.as_str()) => {
-            let known = (cfg!(feature = "test-cuda") && name.starts_with("cuda:")) || (cfg!(feature = "test-wgpu") && name == "wgpu");
-            assert!(known, "MSN_DEVICE={name} is not compiled in: add --features test-cuda or test-wgpu");
+            let known = (cfg!(feature = "test-cuda") && name.starts_with("cuda:"))
+                || (cfg!(feature = "test-wgpu") && name == "wgpu");
+            assert!(
+                known,
+                "MSN_DEVICE={name} is not compiled in: add --features test-cuda or test-wgpu"
+            );
             eprintln!("skipped: MSN_DEVICE={name}");
         }
         _ => law(),

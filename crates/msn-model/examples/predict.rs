@@ -16,7 +16,9 @@ const SIDE: usize = 32;
 /// A grey frame with the square at `x`.
 fn frame(x: usize) -> Vec<u8> {
     let inside = |i: usize| (12..20).contains(&(i / SIDE)) && (x..x + 8).contains(&(i % SIDE));
-    (0..SIDE * SIDE).map(|i| if inside(i) { 230 } else { 30 }).collect()
+    (0..SIDE * SIDE)
+        .map(|i| if inside(i) { 230 } else { 30 })
+        .collect()
 }
 
 /// Four frames and the next one, starting with the square at `x`.
@@ -32,7 +34,10 @@ fn clip<B: Backend>(x: usize, device: &B::Device) -> [Tensor<B, 4>; 2] {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     type B = Autodiff<Flex>;
     let device = Default::default();
-    let config = NetConfig { width: 4, ..NetConfig::default() };
+    let config = NetConfig {
+        width: 4,
+        ..NetConfig::default()
+    };
     let mut net = MsnNet::<B>::new(&config, 0, &device)?;
     let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
     for step in 0..60 {
@@ -49,6 +54,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seen = &evaluate(&net, frames.clone(), target)[0];
     let [_, elsewhere] = clip(14, &device);
     let odd = &evaluate(&net, frames, elsewhere)[0];
-    println!("the square moves on: PSNR {:.1} dB; it jumps: {:.1} dB", seen.psnr(), odd.psnr());
-    if seen.psnr() > odd.psnr() { Ok(()) } else { Err("the jump was predicted better".into()) }
+    println!(
+        "the square moves on: PSNR {:.1} dB; it jumps: {:.1} dB",
+        seen.psnr(),
+        odd.psnr()
+    );
+    if seen.psnr() > odd.psnr() {
+        Ok(())
+    } else {
+        Err("the jump was predicted better".into())
+    }
 }

@@ -122,7 +122,11 @@ impl NetConfig {
     /// [`ConfigError`] names the first that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |setting, value: String, range| {
-            Err(ConfigError::Setting { setting, value, range })
+            Err(ConfigError::Setting {
+                setting,
+                value,
+                range,
+            })
         };
         if self.frames < 1 {
             return wrong("frames", self.frames.to_string(), "at least 1");
@@ -135,7 +139,11 @@ impl NetConfig {
         }
         let ascending = self.pools.windows(2).all(|w| w[0] < w[1]);
         if !ascending || self.pools.iter().any(|p| !(1..=3).contains(p)) {
-            return wrong("pools", format!("{:?}", self.pools), "some of 1,2,3, ascending, or none");
+            return wrong(
+                "pools",
+                format!("{:?}", self.pools),
+                "some of 1,2,3, ascending, or none",
+            );
         }
         // The pools' own settings are checked even where there are no pools: a file that says
         // top_k = 99 is wrong either way.

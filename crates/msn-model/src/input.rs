@@ -7,7 +7,13 @@ use crate::{FrameMaps, MsnNet, NetConfig, evaluate};
 /// Appends interleaved 8-bit pixels [H, W, C] as planes [C, H, W] of `x / 127.5 - 1`.
 pub fn push_planes(pixels: &[u8], channels: usize, out: &mut Vec<f32>) {
     for c in 0..channels {
-        out.extend(pixels.iter().skip(c).step_by(channels).map(|&p| f32::from(p) / 127.5 - 1.0));
+        out.extend(
+            pixels
+                .iter()
+                .skip(c)
+                .step_by(channels)
+                .map(|&p| f32::from(p) / 127.5 - 1.0),
+        );
     }
 }
 

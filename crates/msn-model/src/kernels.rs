@@ -44,7 +44,9 @@ impl FromStr for Kernels {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        let found = [Self::Plain, Self::Direct, Self::Fast].into_iter().find(|k| k.to_string() == s);
+        let found = [Self::Plain, Self::Direct, Self::Fast]
+            .into_iter()
+            .find(|k| k.to_string() == s);
         found.ok_or_else(|| "give plain, direct or fast".to_owned())
     }
 }
@@ -80,10 +82,17 @@ impl CpuNet {
     ///
     /// # Errors
     /// [`KernelError`] names a setting, or a tensor that is missing or of another size.
-    pub fn new(config: &NetConfig, tensors: &Tensors, algorithm: Algorithm) -> Result<Self, KernelError> {
+    pub fn new(
+        config: &NetConfig,
+        tensors: &Tensors,
+        algorithm: Algorithm,
+    ) -> Result<Self, KernelError> {
         let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
         let inference = Inference::new(&config.into(), &tensor, algorithm)?;
-        Ok(Self { config: config.clone(), inference: RefCell::new(inference) })
+        Ok(Self {
+            config: config.clone(),
+            inference: RefCell::new(inference),
+        })
     }
 }
 
@@ -93,19 +102,37 @@ impl Predictor for CpuNet {
     }
 
     fn maps(&self, clips: Clips) -> Result<Vec<FrameMaps>, PredictError> {
-        let (n, height, width, channels) = (clips.count, clips.height, clips.width, self.config.channels);
-        let input = channels_last(&clips.frames, n, self.config.frames * channels, height * width);
+        let (n, height, width, channels) =
+            (clips.count, clips.height, clips.width, self.config.channels);
+        let input = channels_last(
+            &clips.frames,
+            n,
+            self.config.frames * channels,
+            height * width,
+        );
         let output = self.inference.borrow_mut().run(&input, n, height, width);
         let output = output.map_err(|e| PredictError(e.to_string()))?;
         let prediction = channels_first(&output.prediction, n, channels, height * width);
         let frame = |i: usize| {
-            let part = |values: &[f32]| values[i * values.len() / n..(i + 1) * values.len() / n].to_vec();
+            let part =
+                |values: &[f32]| values[i * values.len() / n..(i + 1) * values.len() / n].to_vec();
             let (ours, target) = (part(&prediction), part(&clips.target));
             let distances = output.distance_maps.iter().map(|(pool, values)| {
-                (*pool, Map { height: height >> pool, width: width >> pool, values: part(values) })
+                (
+                    *pool,
+                    Map {
+                        height: height >> pool,
+                        width: width >> pool,
+                        values: part(values),
+                    },
+                )
             });
             FrameMaps {
-                error: Map { height, width, values: error(&ours, &target, channels) },
+                error: Map {
+                    height,
+                    width,
+                    values: error(&ours, &target, channels),
+                },
                 prediction: ours,
                 distances: distances.collect(),
             }
@@ -128,10 +155,17 @@ fn error(ours: &[f32], target: &[f32], channels: usize) -> Vec<f32> {
 /// [N, C, area] as [N, area, C], the kernels' layout.
 pub fn channels_last(planes: &[f32], n: usize, channels: usize, area: usize) -> Vec<f32> {
     let mut out = vec![0.0; planes.len()];
-    let images = planes.chunks_exact(channels * area).zip(out.chunks_exact_mut(channels * area)).take(n);
+    let images = planes
+        .chunks_exact(channels * area)
+        .zip(out.chunks_exact_mut(channels * area))
+        .take(n);
     for (from, to) in images {
         for (c, plane) in from.chunks_exact(area).enumerate() {
-            to.iter_mut().skip(c).step_by(channels).zip(plane).for_each(|(t, &f)| *t = f);
+            to.iter_mut()
+                .skip(c)
+                .step_by(channels)
+                .zip(plane)
+                .for_each(|(t, &f)| *t = f);
         }
     }
     out
@@ -140,10 +174,16 @@ pub fn channels_last(planes: &[f32], n: usize, channels: usize, area: usize) -> 
 /// [N, area, C] as [N, C, area].
 fn channels_first(pixels: &[f32], n: usize, channels: usize, area: usize) -> Vec<f32> {
     let mut out = vec![0.0; pixels.len()];
-    let images = pixels.chunks_exact(channels * area).zip(out.chunks_exact_mut(channels * area)).take(n);
+    let images = pixels
+        .chunks_exact(channels * area)
+        .zip(out.chunks_exact_mut(channels * area))
+        .take(n);
     for (from, to) in images {
         for (c, plane) in to.chunks_exact_mut(area).enumerate() {
-            plane.iter_mut().zip(from.iter().skip(c).step_by(channels)).for_each(|(t, &f)| *t = f);
+            plane
+                .iter_mut()
+                .zip(from.iter().skip(c).step_by(channels))
+                .for_each(|(t, &f)| *t = f);
         }
     }
     out

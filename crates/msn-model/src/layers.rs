@@ -36,7 +36,10 @@ pub struct BatchStatistics<B: Backend> {
 impl<B: AutodiffBackend> BatchStatistics<B> {
     /// The same numbers, seen on the inner backend, as constants of this one.
     pub fn from_inner(seen: BatchStatistics<B::InnerBackend>) -> Self {
-        Self { mean: Tensor::from_inner(seen.mean), variance: Tensor::from_inner(seen.variance) }
+        Self {
+            mean: Tensor::from_inner(seen.mean),
+            variance: Tensor::from_inner(seen.variance),
+        }
     }
 }
 
@@ -80,7 +83,8 @@ pub(crate) struct Norm<B: Backend> {
 
 impl<B: Backend> Norm<B> {
     pub fn new(channels: usize, device: &B::Device) -> Self {
-        let frozen = |t: Tensor<B, 1>| Param::initialized(ParamId::new(), t).set_require_grad(false);
+        let frozen =
+            |t: Tensor<B, 1>| Param::initialized(ParamId::new(), t).set_require_grad(false);
         Self {
             weight: Param::from_tensor(Tensor::ones([channels], device)),
             bias: Param::from_tensor(Tensor::zeros([channels], device)),
@@ -108,7 +112,8 @@ impl<B: Backend> Norm<B> {
                 let count = count(n * h * w);
                 pass.statistics.push(BatchStatistics {
                     mean: mean.detach().reshape([c]),
-                    variance: variance.clone().detach().reshape([c]) * (count / (count - 1.0).max(1.0)),
+                    variance: variance.clone().detach().reshape([c])
+                        * (count / (count - 1.0).max(1.0)),
                 });
                 centred * (weight / variance.add_scalar(EPSILON).sqrt()) + bias
             }
@@ -136,7 +141,13 @@ pub(crate) struct Block<B: Backend> {
 }
 
 impl<B: Backend> Block<B> {
-    pub fn new(cin: usize, cout: usize, last_norm: bool, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+    pub fn new(
+        cin: usize,
+        cout: usize,
+        last_norm: bool,
+        rng: &mut ChaCha8Rng,
+        device: &B::Device,
+    ) -> Self {
         Self {
             conv1: Conv::new(cin, cout, rng, device),
             norm1: Norm::new(cout, device),
@@ -156,7 +167,9 @@ impl<B: Backend> Block<B> {
 
     /// In forward order.
     pub fn norms(&mut self) -> impl Iterator<Item = &mut Norm<B>> {
-        [Some(&mut self.norm1), self.norm2.as_mut()].into_iter().flatten()
+        [Some(&mut self.norm1), self.norm2.as_mut()]
+            .into_iter()
+            .flatten()
     }
 }
 
@@ -171,7 +184,13 @@ pub(crate) struct LastBlock<B: Backend> {
 }
 
 impl<B: Backend> LastBlock<B> {
-    pub fn new(cin: usize, width: usize, cout: usize, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+    pub fn new(
+        cin: usize,
+        width: usize,
+        cout: usize,
+        rng: &mut ChaCha8Rng,
+        device: &B::Device,
+    ) -> Self {
         Self {
             conv1: Conv::new(cin, width, rng, device),
             norm1: Norm::new(width, device),
@@ -214,13 +233,19 @@ impl<B: Backend> Up<B> {
             weight: uniform([cin, cout, 3, 3], bound, rng, device),
             bias: uniform([cout], bound, rng, device),
         };
-        Self { conv, norm: Norm::new(cout, device) }
+        Self {
+            conv,
+            norm: Norm::new(cout, device),
+        }
     }
 
     pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<B>) -> Tensor<B, 4> {
         let options = ConvTransposeOptions::new([2, 2], [1, 1], [1, 1], [1, 1], 1);
         let (weight, bias) = (self.conv.weight.val(), self.conv.bias.val());
-        relu(self.norm.forward(conv_transpose2d(x, weight, Some(bias), options), pass))
+        relu(
+            self.norm
+                .forward(conv_transpose2d(x, weight, Some(bias), options), pass),
+        )
     }
 
     pub fn norm(&mut self) -> &mut Norm<B> {
@@ -246,7 +271,10 @@ fn uniform<B: Backend, const D: usize>(
 ) -> Param<Tensor<B, D>> {
     let draw = |_| (rng.random::<f64>() * 2.0 - 1.0) * bound;
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
-    let draws: Vec<f32> = (0..shape.iter().product()).map(draw).map(|v| v as f32).collect();
+    let draws: Vec<f32> = (0..shape.iter().product())
+        .map(draw)
+        .map(|v| v as f32)
+        .collect();
     Param::from_tensor(Tensor::from_data(TensorData::new(draws, shape), device))
 }
 

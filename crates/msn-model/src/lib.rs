@@ -33,10 +33,12 @@ mod weights;
 pub use config::{ConfigError, NetConfig, Rewrite};
 pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
 pub use kernels::{CpuNet, Kernels, channels_last};
-pub use msn_kernels::Algorithm;
 pub use layers::{BatchStatistics, Mode};
 pub use loss::{LossWeights, Losses};
+pub use msn_kernels::Algorithm;
 pub use net::{Asked, MsnNet, Output};
 pub use score::{FrameMaps, Map, Map64, evaluate};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
-pub use weights::{Calibration, Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError};
+pub use weights::{
+    Calibration, Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError,
+};

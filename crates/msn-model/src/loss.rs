@@ -22,7 +22,11 @@ pub struct LossWeights {
 
 impl Default for LossWeights {
     fn default() -> Self {
-        Self { compactness: 0.1, separateness: 0.1, information: 0.01 }
+        Self {
+            compactness: 0.1,
+            separateness: 0.1,
+            information: 0.01,
+        }
     }
 }
 
@@ -44,7 +48,12 @@ impl<B: Backend> Losses<B> {
     pub fn new(output: &Output<B>, target: Tensor<B, 4>) -> Self {
         let device = target.device();
         let summed = |part: fn(&Asked<B>) -> Tensor<B, 1>| {
-            output.asked.iter().map(part).reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros([1], &device))
+            output
+                .asked
+                .iter()
+                .map(part)
+                .reduce(|a, b| a + b)
+                .unwrap_or_else(|| Tensor::zeros([1], &device))
         };
         Self {
             prediction: (output.prediction.clone() - target).square().mean(),

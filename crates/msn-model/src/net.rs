@@ -97,7 +97,13 @@ impl<B: Backend> MsnNet<B> {
             level4: block(config.handed_on(4), 8 * w, true),
             level3: block(config.handed_on(3) + 4 * w, 4 * w, true),
             level2: block(config.handed_on(2) + 2 * w, 2 * w, true),
-            level1: LastBlock::new(if config.skip1 { 2 * w } else { w }, w, config.channels, &mut rng, device),
+            level1: LastBlock::new(
+                if config.skip1 { 2 * w } else { w },
+                w,
+                config.channels,
+                &mut rng,
+                device,
+            ),
             up4: Up::new(8 * w, 4 * w, &mut rng, device),
             up3: Up::new(4 * w, 2 * w, &mut rng, device),
             up2: Up::new(2 * w, w, &mut rng, device),
@@ -106,7 +112,12 @@ impl<B: Backend> MsnNet<B> {
         rng.set_stream(1);
         let pool = |&p: &usize| Pool::new(config.pool(p), &mut rng, device);
         let pools = config.pools.iter().map(pool).collect::<Result<_, _>>()?;
-        Ok(Self { encoder, decoder, pools, config: config.clone() })
+        Ok(Self {
+            encoder,
+            decoder,
+            pools,
+            config: config.clone(),
+        })
     }
 
     /// The settings.
@@ -123,7 +134,10 @@ impl<B: Backend> MsnNet<B> {
     /// multiples of 8.
     pub fn forward(&self, frames: Tensor<B, 4>, mode: Mode) -> Output<B> {
         debug_assert!(frames.dims()[2].is_multiple_of(8) && frames.dims()[3].is_multiple_of(8));
-        let mut pass = Pass { mode, statistics: Vec::new() };
+        let mut pass = Pass {
+            mode,
+            statistics: Vec::new(),
+        };
         let (e, d) = (&self.encoder, &self.decoder);
         let e1 = e.level1.forward(frames, &mut pass);
         let e2 = e.level2.forward(halve(e1.clone()), &mut pass);
@@ -131,20 +145,34 @@ impl<B: Backend> MsnNet<B> {
         let e4 = e.level4.forward(halve(e3.clone()), &mut pass);
 
         let mut asked = Vec::new();
-        let [e2, e3, e4] = [(1, e2), (2, e3), (3, e4)].map(|(p, f)| self.rewritten(p, f, &mut asked));
+        let [e2, e3, e4] =
+            [(1, e2), (2, e3), (3, e4)].map(|(p, f)| self.rewritten(p, f, &mut asked));
 
         let x = d.up4.forward(d.level4.forward(e4, &mut pass), &mut pass);
         let x = d.level3.forward(Tensor::cat(vec![e3, x], 1), &mut pass);
         let x = d.up3.forward(x, &mut pass);
         let x = d.level2.forward(Tensor::cat(vec![e2, x], 1), &mut pass);
         let x = d.up2.forward(x, &mut pass);
-        let x = if self.config.skip1 { Tensor::cat(vec![e1, x], 1) } else { x };
+        let x = if self.config.skip1 {
+            Tensor::cat(vec![e1, x], 1)
+        } else {
+            x
+        };
         let prediction = d.level1.forward(x, &mut pass);
-        Output { prediction, asked, statistics: pass.statistics }
+        Output {
+            prediction,
+            asked,
+            statistics: pass.statistics,
+        }
     }
 
     /// What the decoder gets in place of a level's `feature`.
-    fn rewritten(&self, number: usize, feature: Tensor<B, 4>, asked: &mut Vec<Asked<B>>) -> Tensor<B, 4> {
+    fn rewritten(
+        &self,
+        number: usize,
+        feature: Tensor<B, 4>,
+        asked: &mut Vec<Asked<B>>,
+    ) -> Tensor<B, 4> {
         let Some((_, pool)) = self.pools().find(|&(p, _)| p == number) else {
             return feature;
         };
@@ -155,7 +183,11 @@ impl<B: Backend> MsnNet<B> {
             Rewrite::Replace => read,
             Rewrite::Concat => Tensor::cat(vec![lookup.queries(), read], 1),
         };
-        asked.push(Asked { pool: number, lookup, shape: [n, h, w] });
+        asked.push(Asked {
+            pool: number,
+            lookup,
+            shape: [n, h, w],
+        });
         to_map(rows, [n, h, w])
     }
 
@@ -173,9 +205,11 @@ impl<B: Backend> MsnNet<B> {
         for level in [&mut e.level1, &mut e.level2, &mut e.level3, &mut e.level4] {
             all.extend(level.norms());
         }
-        for (level, up) in
-            [(&mut d.level4, &mut d.up4), (&mut d.level3, &mut d.up3), (&mut d.level2, &mut d.up2)]
-        {
+        for (level, up) in [
+            (&mut d.level4, &mut d.up4),
+            (&mut d.level3, &mut d.up3),
+            (&mut d.level2, &mut d.up2),
+        ] {
             all.extend(level.norms());
             all.push(up.norm());
         }

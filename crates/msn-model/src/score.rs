@@ -27,21 +27,45 @@ pub struct FrameMaps {
 }
 
 /// Evaluates clips: `frames` [N, T*C, H, W] and `target` [N, C, H, W] in [-1, 1].
-pub fn evaluate<B: Backend>(net: &MsnNet<B>, frames: Tensor<B, 4>, target: Tensor<B, 4>) -> Vec<FrameMaps> {
+pub fn evaluate<B: Backend>(
+    net: &MsnNet<B>,
+    frames: Tensor<B, 4>,
+    target: Tensor<B, 4>,
+) -> Vec<FrameMaps> {
     let [n, _, height, width] = target.dims();
     let output = net.forward(frames, Mode::Evaluate);
-    let error = ((output.prediction.clone() - target) / 2.0).square().mean_dim(1);
+    let error = ((output.prediction.clone() - target) / 2.0)
+        .square()
+        .mean_dim(1);
     let errors = floats(error);
     let predictions = floats(output.prediction);
-    let distances: Vec<(usize, [usize; 3], Vec<f32>)> =
-        output.asked.iter().map(|a| (a.pool, a.shape, floats(a.distance_map()))).collect();
-    let part = |values: &[f32], i: usize| values[i * values.len() / n..(i + 1) * values.len() / n].to_vec();
+    let distances: Vec<(usize, [usize; 3], Vec<f32>)> = output
+        .asked
+        .iter()
+        .map(|a| (a.pool, a.shape, floats(a.distance_map())))
+        .collect();
+    let part = |values: &[f32], i: usize| {
+        values[i * values.len() / n..(i + 1) * values.len() / n].to_vec()
+    };
     let frame = |i| FrameMaps {
         prediction: part(&predictions, i),
-        error: Map { height, width, values: part(&errors, i) },
+        error: Map {
+            height,
+            width,
+            values: part(&errors, i),
+        },
         distances: distances
             .iter()
-            .map(|(p, [_, h, w], values)| (*p, Map { height: *h, width: *w, values: part(values, i) }))
+            .map(|(p, [_, h, w], values)| {
+                (
+                    *p,
+                    Map {
+                        height: *h,
+                        width: *w,
+                        values: part(values, i),
+                    },
+                )
+            })
             .collect(),
     };
     (0..n).map(frame).collect()
@@ -80,9 +104,17 @@ impl Map {
             let (bottom, right) = ((top + window) * columns, left + window);
             let top = top * columns;
             // Differences of sums can fall below zero by rounding; a mean of squares can't.
-            at_least(0.0, (sums[bottom + right] - sums[top + right] - sums[bottom + left] + sums[top + left]) / area)
+            at_least(
+                0.0,
+                (sums[bottom + right] - sums[top + right] - sums[bottom + left] + sums[top + left])
+                    / area,
+            )
         };
-        Map64 { height, width, values: (0..height * width).map(value).collect() }
+        Map64 {
+            height,
+            width,
+            values: (0..height * width).map(value).collect(),
+        }
     }
 
     /// Largest mean over windows (see [`Map::windows`]).
@@ -124,7 +156,10 @@ impl FrameMaps {
 
     /// Mean of a pool's distance map, in [0, 4 / D].
     pub fn distance(&self, pool: usize) -> Option<f64> {
-        self.distances.iter().find(|(p, _)| *p == pool).map(|(_, map)| map.mean())
+        self.distances
+            .iter()
+            .find(|(p, _)| *p == pool)
+            .map(|(_, map)| map.mean())
     }
 }
 

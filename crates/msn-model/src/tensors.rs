@@ -58,7 +58,10 @@ struct Path<'a> {
 impl Path<'_> {
     fn enter(&mut self, name: &str) {
         let in_pools = self.parts.last().is_some_and(|last| last == "pools");
-        let number = name.parse::<usize>().ok().and_then(|i| self.config.pools.get(i));
+        let number = name
+            .parse::<usize>()
+            .ok()
+            .and_then(|i| self.config.pools.get(i));
         self.parts.push(match number {
             Some(number) if in_pools => number.to_string(),
             _ => name.to_owned(),
@@ -111,7 +114,10 @@ impl HostTensor {
     /// Brings a tensor to the host.
     pub fn of<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Self {
         let shape = tensor.dims().to_vec();
-        Self { shape, values: tensor.into_data().iter::<f32>().collect() }
+        Self {
+            shape,
+            values: tensor.into_data().iter::<f32>().collect(),
+        }
     }
 }
 
@@ -135,9 +141,11 @@ impl<B: Backend> ModuleMapper<B> for Load<'_, '_> {
         let expected = param.dims().to_vec();
         let problem = match self.source.get(&name) {
             None => TensorError::Missing { name },
-            Some(t) if t.shape != expected => {
-                TensorError::Shape { name, found: t.shape.clone(), expected }
-            }
+            Some(t) if t.shape != expected => TensorError::Shape {
+                name,
+                found: t.shape.clone(),
+                expected,
+            },
             Some(t) => {
                 let data = TensorData::new(t.values.clone(), t.shape.clone());
                 let trained = param.is_require_grad();
@@ -153,7 +161,10 @@ impl<B: Backend> ModuleMapper<B> for Load<'_, '_> {
 impl<B: Backend> MsnNet<B> {
     /// Calls `visit` with every tensor: parameters, running statistics and items.
     pub fn visit_tensors(&self, visit: &mut impl Visit<B>) {
-        let path = Path { parts: Vec::new(), config: self.config() };
+        let path = Path {
+            parts: Vec::new(),
+            config: self.config(),
+        };
         self.visit(&mut Reader { path, visit });
     }
 
@@ -171,11 +182,13 @@ impl<B: Backend> MsnNet<B> {
     pub fn with_tensors(self, tensors: &Tensors) -> Result<Self, TensorError> {
         let config = self.config().clone();
         let known = self.tensors();
-        let unexpected = |name: &&String| {
-            !known.contains_key(*name) && !name.ends_with(".num_batches_tracked")
-        };
+        let unexpected =
+            |name: &&String| !known.contains_key(*name) && !name.ends_with(".num_batches_tracked");
         let mut load = Load {
-            path: Path { parts: Vec::new(), config: &config },
+            path: Path {
+                parts: Vec::new(),
+                config: &config,
+            },
             source: tensors,
             error: None,
         };

@@ -80,7 +80,9 @@ pub enum WeightsError {
         source: std::io::Error,
     },
     /// It is no safetensors file, or a damaged one.
-    #[error("{path} is no usable safetensors file ({reason}): give weights written by `msn train` or a PyTorch state dict saved with safetensors")]
+    #[error(
+        "{path} is no usable safetensors file ({reason}): give weights written by `msn train` or a PyTorch state dict saved with safetensors"
+    )]
     Format {
         /// The file.
         path: Utf8PathBuf,
@@ -88,7 +90,9 @@ pub enum WeightsError {
         reason: String,
     },
     /// It has no `msn` metadata.
-    #[error("{path} has no `msn` metadata, so its settings are unknown: `msn weights import` makes a weights file of it")]
+    #[error(
+        "{path} has no `msn` metadata, so its settings are unknown: `msn weights import` makes a weights file of it"
+    )]
     NoMeta {
         /// The file.
         path: Utf8PathBuf,
@@ -136,19 +140,34 @@ impl TensorFile {
     /// # Errors
     /// [`WeightsError::Read`] or [`WeightsError::Format`].
     pub fn read(path: &Utf8Path) -> Result<Self, WeightsError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
-        let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(|source| WeightsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let format = |reason: String| WeightsError::Format {
+            path: path.to_owned(),
+            reason,
+        };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| format(e.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| format(e.to_string()))?;
         let mut tensors = Tensors::new();
         for (name, view) in file.iter() {
             if let Some(values) = floats(view.dtype(), view.data()) {
-                tensors.insert(name.to_owned(), HostTensor { shape: view.shape().to_vec(), values });
+                tensors.insert(
+                    name.to_owned(),
+                    HostTensor {
+                        shape: view.shape().to_vec(),
+                        values,
+                    },
+                );
             }
         }
         let metadata = header.metadata().clone().unwrap_or_default();
-        Ok(Self { path: path.to_owned(), tensors, metadata })
+        Ok(Self {
+            path: path.to_owned(),
+            tensors,
+            metadata,
+        })
     }
 }
 
@@ -156,14 +175,23 @@ impl TensorFile {
 fn floats(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
     let half = |c: &[u8]| u16::from_le_bytes([c[0], c[1]]);
     Some(match dtype {
-        Dtype::F32 => data.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect(),
+        Dtype::F32 => data
+            .chunks_exact(4)
+            .map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]))
+            .collect(),
         #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
         Dtype::F64 => data
             .chunks_exact(8)
             .map(|c| f64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]) as f32)
             .collect(),
-        Dtype::BF16 => data.chunks_exact(2).map(|c| f32::from_bits(u32::from(half(c)) << 16)).collect(),
-        Dtype::F16 => data.chunks_exact(2).map(|c| burn::tensor::f16::from_bits(half(c)).to_f32()).collect(),
+        Dtype::BF16 => data
+            .chunks_exact(2)
+            .map(|c| f32::from_bits(u32::from(half(c)) << 16))
+            .collect(),
+        Dtype::F16 => data
+            .chunks_exact(2)
+            .map(|c| burn::tensor::f16::from_bits(half(c)).to_f32())
+            .collect(),
         _ => return None,
     })
 }
@@ -185,32 +213,59 @@ impl Weights {
     pub fn read(path: &Utf8Path) -> Result<Self, WeightsError> {
         let file = TensorFile::read(path)?;
         let Some(text) = file.metadata.get("msn") else {
-            return Err(WeightsError::NoMeta { path: path.to_owned() });
+            return Err(WeightsError::NoMeta {
+                path: path.to_owned(),
+            });
         };
-        let bad = |reason| WeightsError::Meta { path: path.to_owned(), reason };
-        let value: serde_json::Value = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
-        let format = value.get("format").and_then(|v| v.as_str()).unwrap_or("no format");
+        let bad = |reason| WeightsError::Meta {
+            path: path.to_owned(),
+            reason,
+        };
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+        let format = value
+            .get("format")
+            .and_then(|v| v.as_str())
+            .unwrap_or("no format");
         if format != WEIGHTS_FORMAT {
             return Err(bad(format!("it is {format}")));
         }
         let meta: Meta = serde_json::from_value(value).map_err(|e| bad(e.to_string()))?;
-        let config = |source| WeightsError::Config { path: path.to_owned(), source };
+        let config = |source| WeightsError::Config {
+            path: path.to_owned(),
+            source,
+        };
         meta.config.check().map_err(config)?;
         let input = meta.input;
         let whole = |n: u32| n >= 8 && n.is_multiple_of(8);
         if !whole(input.height) || !whole(input.width) || input.stride == 0 {
-            return Err(bad("input sizes must be multiples of 8 and stride at least 1".to_owned()));
+            return Err(bad(
+                "input sizes must be multiples of 8 and stride at least 1".to_owned(),
+            ));
         }
-        Ok(Self { meta, tensors: file.tensors })
+        Ok(Self {
+            meta,
+            tensors: file.tensors,
+        })
     }
 
     /// The network, on a device. `path` is for the error alone.
     ///
     /// # Errors
     /// [`WeightsError::Config`] or [`WeightsError::Tensor`].
-    pub fn net<B: Backend>(&self, path: &Utf8Path, device: &B::Device) -> Result<MsnNet<B>, WeightsError> {
-        let config = |source| WeightsError::Config { path: path.to_owned(), source };
-        let tensor = |source| WeightsError::Tensor { path: path.to_owned(), source };
+    pub fn net<B: Backend>(
+        &self,
+        path: &Utf8Path,
+        device: &B::Device,
+    ) -> Result<MsnNet<B>, WeightsError> {
+        let config = |source| WeightsError::Config {
+            path: path.to_owned(),
+            source,
+        };
+        let tensor = |source| WeightsError::Tensor {
+            path: path.to_owned(),
+            source,
+        };
         let net = MsnNet::new(&self.meta.config, 0, device).map_err(config)?;
         net.with_tensors(&self.tensors).map_err(tensor)
     }
@@ -221,10 +276,15 @@ impl Weights {
     /// [`WeightsError::Write`], or [`WeightsError::Meta`] where metadata has a number that JSON
     /// lacks.
     pub fn write(&self, path: &Utf8Path) -> Result<(), WeightsError> {
-        let failed = |source| WeightsError::Write { path: path.to_owned(), source };
+        let failed = |source| WeightsError::Write {
+            path: path.to_owned(),
+            source,
+        };
         // Through a `Value`, whose maps are sorted.
-        let meta = serde_json::to_value(&self.meta)
-            .map_err(|e| WeightsError::Meta { path: path.to_owned(), reason: e.to_string() })?;
+        let meta = serde_json::to_value(&self.meta).map_err(|e| WeightsError::Meta {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        })?;
         let metadata = HashMap::from([("msn".to_owned(), meta.to_string())]);
         let views = self.tensors.iter().map(|(name, t)| (name, Stored(t)));
         let bytes = safetensors::serialize(views, Some(metadata))
@@ -234,7 +294,9 @@ impl Weights {
             _ => Utf8Path::new("."),
         };
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+        file.write_all(&bytes)
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(failed)?;
         file.persist(path).map_err(|e| failed(e.error))?;
         Ok(())
     }
@@ -294,22 +356,49 @@ impl ParityCase {
             window: usize,
             stride: usize,
         }
-        fn entry<T: serde::de::DeserializeOwned>(file: &TensorFile, key: &str, default: Option<&str>) -> Result<T, WeightsError> {
-            let wrong = |reason: String| WeightsError::Format { path: file.path.clone(), reason };
+        fn entry<T: serde::de::DeserializeOwned>(
+            file: &TensorFile,
+            key: &str,
+            default: Option<&str>,
+        ) -> Result<T, WeightsError> {
+            let wrong = |reason: String| WeightsError::Format {
+                path: file.path.clone(),
+                reason,
+            };
             let text = file.metadata.get(key).map(String::as_str).or(default);
             let text = text.ok_or_else(|| wrong(format!("metadata `{key}` is missing")))?;
             serde_json::from_str(text).map_err(|e| wrong(format!("metadata `{key}`: {e}")))
         }
-        let found = file.metadata.get("format").map_or("no format", String::as_str);
+        let found = file
+            .metadata
+            .get("format")
+            .map_or("no format", String::as_str);
         if found != "msn-parity-1" {
             let reason = format!("metadata `format` is {found}, a golden case has msn-parity-1");
-            return Err(WeightsError::Format { path: file.path.clone(), reason });
+            return Err(WeightsError::Format {
+                path: file.path.clone(),
+                reason,
+            });
         }
         let config: NetConfig = entry(file, "config", None)?;
-        config.check().map_err(|source| WeightsError::Config { path: file.path.clone(), source })?;
-        let adam: Adam = entry(file, "adam", Some(r#"{"lr": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8}"#))?;
+        config.check().map_err(|source| WeightsError::Config {
+            path: file.path.clone(),
+            source,
+        })?;
+        let adam: Adam = entry(
+            file,
+            "adam",
+            Some(r#"{"lr": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8}"#),
+        )?;
         let patch: Patch = entry(file, "patch", Some(r#"{"window": 8, "stride": 4}"#))?;
         let loss = entry(file, "loss", Some("{}"))?;
-        Ok(Self { config, loss, lr: adam.lr, betas: adam.betas, eps: adam.eps, patch: [patch.window, patch.stride] })
+        Ok(Self {
+            config,
+            loss,
+            lr: adam.lr,
+            betas: adam.betas,
+            eps: adam.eps,
+            patch: [patch.window, patch.stride],
+        })
     }
 }

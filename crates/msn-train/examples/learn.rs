@@ -9,11 +9,18 @@ use msn_train::{BurnEngine, Event, Preset, Settings, train};
 
 /// A bar that sweeps over a 32 x 32 frame.
 fn video(name: &str, speed: usize) -> LoadedVideo {
-    let size = Size { width: 32, height: 32 };
+    let size = Size {
+        width: 32,
+        height: 32,
+    };
     let frames = 40;
     let pixel = |i: usize| {
         let (t, x) = (i / 1024, i % 32);
-        if (x + 32 - t * speed % 32) % 32 < 6 { 220 } else { 40 }
+        if (x + 32 - t * speed % 32) % 32 < 6 {
+            220
+        } else {
+            40
+        }
     };
     LoadedVideo {
         name: name.into(),
@@ -44,8 +51,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok(())
     };
     let mut engine = BurnEngine::<Autodiff<Flex>>::new(&settings, &Default::default())?;
-    train(&settings, &videos, &segments(&videos), &mut engine, &mut watch)?;
+    train(
+        &settings,
+        &videos,
+        &segments(&videos),
+        &mut engine,
+        &mut watch,
+    )?;
     let (first, last) = (losses[0], losses[losses.len() - 1]);
-    println!("prediction error {first:.3} at the first of {} steps, {last:.3} at the last", losses.len());
-    if last < first { Ok(()) } else { Err("nothing was learned".into()) }
+    println!(
+        "prediction error {first:.3} at the first of {} steps, {last:.3} at the last",
+        losses.len()
+    );
+    if last < first {
+        Ok(())
+    } else {
+        Err("nothing was learned".into())
+    }
 }

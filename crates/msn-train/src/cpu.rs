@@ -1,6 +1,8 @@
 //! Training on the project's own CPU kernels.
 
-use msn_kernels::{Adam as KernelAdam, Algorithm, LossWeights, Training, TrainingConfig, WriteRule};
+use msn_kernels::{
+    Adam as KernelAdam, Algorithm, LossWeights, Training, TrainingConfig, WriteRule,
+};
 use msn_memory::{Health, Monitor, Write, WriteMax};
 use msn_model::{Clips, HostTensor, Tensors, channels_last};
 
@@ -21,11 +23,17 @@ impl CpuEngine {
     ///
     /// # Errors
     /// [`TrainError::Engine`] for a setting that the kernels lack, or tensors that do not fit.
-    pub fn new(settings: &Settings, tensors: &Tensors, algorithm: Algorithm) -> Result<Self, TrainError> {
+    pub fn new(
+        settings: &Settings,
+        tensors: &Tensors,
+        algorithm: Algorithm,
+    ) -> Result<Self, TrainError> {
         let t = &settings.train;
         for (name, on) in [("start_items", t.start_items), ("revive", t.revive)] {
             if on {
-                return Err(TrainError::Engine(format!("{name}=true needs --kernels plain")));
+                return Err(TrainError::Engine(format!(
+                    "{name}=true needs --kernels plain"
+                )));
             }
         }
         let loss = &settings.loss;
@@ -33,7 +41,11 @@ impl CpuEngine {
         let [compactness, separateness, information] =
             [loss.compactness, loss.separateness, loss.information].map(|w| w as f32);
         let config = TrainingConfig {
-            losses: LossWeights { compactness, separateness, information },
+            losses: LossWeights {
+                compactness,
+                separateness,
+                information,
+            },
             detach_read: settings.net.detach_read,
         };
         let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
@@ -44,7 +56,10 @@ impl CpuEngine {
             settings: settings.clone(),
             training,
             monitors: settings.net.pools.iter().map(monitor).collect(),
-            shapes: tensors.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect(),
+            shapes: tensors
+                .iter()
+                .map(|(name, t)| (name.clone(), t.shape.clone()))
+                .collect(),
         })
     }
 
@@ -61,7 +76,12 @@ impl CpuEngine {
 
     fn input(&self, clips: &Clips) -> Vec<f32> {
         let net = &self.settings.net;
-        channels_last(&clips.frames, clips.count, net.frames * net.channels, clips.height * clips.width)
+        channels_last(
+            &clips.frames,
+            clips.count,
+            net.frames * net.channels,
+            clips.height * clips.width,
+        )
     }
 }
 
@@ -69,14 +89,31 @@ impl Engine for CpuEngine {
     fn step(&mut self, clips: Clips, lr: f64) -> Result<StepNumbers, TrainError> {
         let net = &self.settings.net;
         let input = self.input(&clips);
-        let target = channels_last(&clips.target, clips.count, net.channels, clips.height * clips.width);
-        let losses = self.training.step(&input, &target, clips.count, clips.height, clips.width);
+        let target = channels_last(
+            &clips.target,
+            clips.count,
+            net.channels,
+            clips.height * clips.width,
+        );
+        let losses = self
+            .training
+            .step(&input, &target, clips.count, clips.height, clips.width);
         let losses = losses.map_err(|e| TrainError::Engine(e.to_string()))?;
         let Adam { betas, eps } = Adam::default();
-        self.training.update(&KernelAdam { beta1: betas[0], beta2: betas[1], epsilon: eps }, lr);
+        self.training.update(
+            &KernelAdam {
+                beta1: betas[0],
+                beta2: betas[1],
+                epsilon: eps,
+            },
+            lr,
+        );
         #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
         let momentum = (net.write == Write::Mean).then_some(net.momentum as f32);
-        self.training.write(WriteRule { momentum, own_maximum: net.write_max == WriteMax::Own });
+        self.training.write(WriteRule {
+            momentum,
+            own_maximum: net.write_max == WriteMax::Own,
+        });
         Ok(StepNumbers {
             loss: losses.total,
             prediction: losses.prediction,
@@ -90,14 +127,23 @@ impl Engine for CpuEngine {
     fn statistics(&mut self, clips: Clips, share: f64) -> Result<(), TrainError> {
         let input = self.input(&clips);
         #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
-        let moved = self.training.statistics(&input, clips.count, clips.height, clips.width, share as f32);
+        let moved =
+            self.training
+                .statistics(&input, clips.count, clips.height, clips.width, share as f32);
         moved.map_err(|e| TrainError::Engine(e.to_string()))
     }
 
     fn tensors(&self) -> Tensors {
-        let mut values: std::collections::BTreeMap<_, _> = self.training.tensors().into_iter().collect();
+        let mut values: std::collections::BTreeMap<_, _> =
+            self.training.tensors().into_iter().collect();
         let named = |(name, shape): &(String, Vec<usize>)| {
-            Some((name.clone(), HostTensor { shape: shape.clone(), values: values.remove(name)? }))
+            Some((
+                name.clone(),
+                HostTensor {
+                    shape: shape.clone(),
+                    values: values.remove(name)?,
+                },
+            ))
         };
         self.shapes.iter().filter_map(named).collect()
     }

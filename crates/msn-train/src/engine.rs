@@ -61,7 +61,9 @@ pub struct BurnEngine<B: AutodiffBackend> {
 
 impl<B: AutodiffBackend> std::fmt::Debug for BurnEngine<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BurnEngine").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("BurnEngine")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,7 +116,13 @@ impl<B: AutodiffBackend> Engine for BurnEngine<B> {
         let output = self.net.forward(frames, Mode::Train);
         let losses = Losses::new(&output, target);
         let total = losses.total(&self.settings.loss);
-        let parts = [&total, &losses.prediction, &losses.compactness, &losses.separateness, &losses.information];
+        let parts = [
+            &total,
+            &losses.prediction,
+            &losses.compactness,
+            &losses.separateness,
+            &losses.information,
+        ];
         let parts = Tensor::cat(parts.map(|p| p.clone().detach()).to_vec(), 0);
         let grads = GradientsParams::from_grads(total.backward(), &self.net);
         self.net = self.step.finish(self.net.clone(), grads, &output, lr);

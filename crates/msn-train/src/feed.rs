@@ -35,11 +35,19 @@ impl Feed<'_> {
 
     /// A batch; crops depend on the epoch and on each clip alone, not on the batch.
     pub fn batch(&self, clips: &[Clip], epoch: usize) -> Clips {
-        let Some(first) = clips.first() else { return Clips::default() };
+        let Some(first) = clips.first() else {
+            return Clips::default();
+        };
         let size = self.videos[first.video].size;
-        let [height, width] = [size.height, size.width].map(|v| usize::try_from(v).unwrap_or(usize::MAX));
+        let [height, width] =
+            [size.height, size.width].map(|v| usize::try_from(v).unwrap_or(usize::MAX));
         let channels = self.net.channels;
-        let mut batch = Clips { count: clips.len(), height, width, ..Clips::default() };
+        let mut batch = Clips {
+            count: clips.len(),
+            height,
+            width,
+            ..Clips::default()
+        };
         if self.crop > 0 {
             (batch.height, batch.width) = (self.crop, self.crop);
         }
@@ -53,7 +61,9 @@ impl Feed<'_> {
                     cut.clear();
                     for row in crop.top..crop.top + crop.side {
                         let start = (row * width + crop.left) * channels;
-                        cut.extend_from_slice(&video.frame(frame)[start..start + crop.side * channels]);
+                        cut.extend_from_slice(
+                            &video.frame(frame)[start..start + crop.side * channels],
+                        );
                     }
                     push_planes(&cut, channels, out);
                 }
@@ -70,7 +80,11 @@ impl Feed<'_> {
         let sample = index(epoch) << 40 | index(clip.video) << 24 | index(clip.first);
         let mut rng = generator(self.seed, Purpose::Crop, sample);
         let side = self.crop;
-        Crop { top: rng.random_range(0..=height - side), left: rng.random_range(0..=width - side), side }
+        Crop {
+            top: rng.random_range(0..=height - side),
+            left: rng.random_range(0..=width - side),
+            side,
+        }
     }
 }
 

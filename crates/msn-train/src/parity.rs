@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use burn::{
     module::Param,
     optim::GradientsParams,
-    tensor::{
-        Tensor, TensorData,
-        backend::AutodiffBackend,
-    },
+    tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
 use msn_model::{
     HostTensor, Losses, Mode, MsnNet, ParityCase, TensorError, TensorFile, Tensors, Visit,
@@ -62,7 +59,10 @@ struct Tolerance {
 }
 
 fn tolerance(name: &str, golden: &HostTensor, slack: f64) -> Tolerance {
-    let largest = golden.values.iter().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
+    let largest = golden
+        .values
+        .iter()
+        .fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
     let (absolute, relative) = if name == "eval.psnr" {
         (1e-3, 0.0)
     } else if name.starts_with("train.grad.") {
@@ -74,19 +74,27 @@ fn tolerance(name: &str, golden: &HostTensor, slack: f64) -> Tolerance {
     } else {
         (1e-4, 1e-4)
     };
-    Tolerance { absolute: absolute * slack, relative: relative * slack }
+    Tolerance {
+        absolute: absolute * slack,
+        relative: relative * slack,
+    }
 }
 
 /// Whether a tensor is a parameter after Adam's step, which divides by |g|.
 fn is_stepped(name: &str) -> bool {
-    name.strip_prefix("train.after.").is_some_and(|n| !n.contains("running_") && !n.ends_with(".items"))
+    name.strip_prefix("train.after.")
+        .is_some_and(|n| !n.contains("running_") && !n.ends_with(".items"))
 }
 
 /// Compares a golden case on a device. `slack` multiplies every tolerance (1 for the plain ones).
 ///
 /// # Errors
 /// [`ParityError`] for a file that is no golden case; a difference is no error.
-pub fn verify<B: AutodiffBackend>(file: &TensorFile, device: &B::Device, slack: f64) -> Result<Vec<Row>, ParityError> {
+pub fn verify<B: AutodiffBackend>(
+    file: &TensorFile,
+    device: &B::Device,
+    slack: f64,
+) -> Result<Vec<Row>, ParityError> {
     let case = ParityCase::of(file)?;
     let ours = compute::<B>(file, &case, device)?;
     let mut rows = Vec::new();
@@ -94,22 +102,47 @@ pub fn verify<B: AutodiffBackend>(file: &TensorFile, device: &B::Device, slack: 
         if name.starts_with("weights.") || name.starts_with("input.") {
             continue;
         }
-        let content = |reason| ParityError::Content { path: file.path.clone(), reason };
+        let content = |reason| ParityError::Content {
+            path: file.path.clone(),
+            reason,
+        };
         let Some(ours) = ours.get(name) else {
-            return Err(content(format!("tensor {name} is none that this network has at these settings")));
+            return Err(content(format!(
+                "tensor {name} is none that this network has at these settings"
+            )));
         };
         if ours.values.len() != golden.values.len() {
-            return Err(content(format!("tensor {name} has shape {:?}, ours {:?}", golden.shape, ours.shape)));
+            return Err(content(format!(
+                "tensor {name} has shape {:?}, ours {:?}",
+                golden.shape, ours.shape
+            )));
         }
         let gradient = is_stepped(name).then(|| name.replacen("train.after.", "train.grad.", 1));
         let gradient = gradient.and_then(|g| file.tensors.get(&g));
-        rows.push(compare(name, ours, golden, gradient, &tolerance(name, golden, slack)));
+        rows.push(compare(
+            name,
+            ours,
+            golden,
+            gradient,
+            &tolerance(name, golden, slack),
+        ));
     }
     Ok(rows)
 }
 
-fn compare(name: &str, ours: &HostTensor, golden: &HostTensor, gradient: Option<&HostTensor>, within: &Tolerance) -> Row {
-    let mut row = Row { tensor: name.to_owned(), absolute: 0.0, relative: 0.0, pass: true };
+fn compare(
+    name: &str,
+    ours: &HostTensor,
+    golden: &HostTensor,
+    gradient: Option<&HostTensor>,
+    within: &Tolerance,
+) -> Row {
+    let mut row = Row {
+        tensor: name.to_owned(),
+        absolute: 0.0,
+        relative: 0.0,
+        pass: true,
+    };
     for (i, (&a, &b)) in ours.values.iter().zip(&golden.values).enumerate() {
         if gradient.is_some_and(|g| g.values[i].abs() < 1e-6) {
             continue;
@@ -130,37 +163,66 @@ fn compare(name: &str, ours: &HostTensor, golden: &HostTensor, gradient: Option<
 }
 
 /// Every tensor that a golden case may hold.
-fn compute<B: AutodiffBackend>(file: &TensorFile, case: &ParityCase, device: &B::Device) -> Result<Tensors, ParityError> {
-    let wrong = |source| ParityError::Tensor { path: file.path.clone(), source };
+fn compute<B: AutodiffBackend>(
+    file: &TensorFile,
+    case: &ParityCase,
+    device: &B::Device,
+) -> Result<Tensors, ParityError> {
+    let wrong = |source| ParityError::Tensor {
+        path: file.path.clone(),
+        source,
+    };
     let weights: Tensors = file
         .tensors
         .iter()
         .filter_map(|(name, t)| Some((name.strip_prefix("weights.")?.to_owned(), t.clone())))
         .collect();
-    let net = MsnNet::<B>::new(&case.config, 0, device)
-        .map_err(|source| WeightsError::Config { path: file.path.clone(), source })?;
+    let net = MsnNet::<B>::new(&case.config, 0, device).map_err(|source| WeightsError::Config {
+        path: file.path.clone(),
+        source,
+    })?;
     let net = net.with_tensors(&weights).map_err(wrong)?;
     let [frames, target] = inputs(file, case)?;
     let mut out = Tensors::new();
 
     let valid = burn::module::AutodiffModule::valid(&net);
-    let on = |t: &HostTensor| Tensor::<B, 4>::from_data(TensorData::new(t.values.clone(), t.shape.clone()), device);
+    let on = |t: &HostTensor| {
+        Tensor::<B, 4>::from_data(TensorData::new(t.values.clone(), t.shape.clone()), device)
+    };
     let (x, y) = (on(&frames), on(&target));
     let maps = evaluate(&valid, x.clone().inner(), y.clone().inner());
     let n = maps.len();
     let mut add = |name: String, values: Vec<f32>| {
-        out.insert(name, HostTensor { shape: vec![values.len()], values });
+        out.insert(
+            name,
+            HostTensor {
+                shape: vec![values.len()],
+                values,
+            },
+        );
     };
     #[expect(clippy::cast_possible_truncation, reason = "golden cases are f32")]
     let scalars = |f: &dyn Fn(usize) -> f64| (0..n).map(|i| f(i) as f32).collect::<Vec<f32>>();
-    add("eval.prediction".into(), maps.iter().flat_map(|m| m.prediction.clone()).collect());
-    add("eval.error_map".into(), maps.iter().flat_map(|m| m.error.values.clone()).collect());
+    add(
+        "eval.prediction".into(),
+        maps.iter().flat_map(|m| m.prediction.clone()).collect(),
+    );
+    add(
+        "eval.error_map".into(),
+        maps.iter().flat_map(|m| m.error.values.clone()).collect(),
+    );
     add("eval.psnr".into(), scalars(&|i| maps[i].psnr()));
     let [window, stride] = case.patch;
-    add("eval.patch".into(), scalars(&|i| maps[i].error.largest_window(window, stride)));
+    add(
+        "eval.patch".into(),
+        scalars(&|i| maps[i].error.largest_window(window, stride)),
+    );
     for (slot, &p) in case.config.pools.iter().enumerate() {
         let of = |i: usize| maps[i].distances[slot].1.clone();
-        add(format!("eval.distance_map.{p}"), (0..n).flat_map(|i| of(i).values).collect());
+        add(
+            format!("eval.distance_map.{p}"),
+            (0..n).flat_map(|i| of(i).values).collect(),
+        );
         add(format!("eval.distance.{p}"), scalars(&|i| of(i).mean()));
     }
 
@@ -176,12 +238,18 @@ fn compute<B: AutodiffBackend>(file: &TensorFile, case: &ParityCase, device: &B:
     ] {
         out.insert(format!("train.{name}"), HostTensor::of(part.clone()));
     }
-    let mut gradients = Gradients { grads: GradientsParams::from_grads(total.backward(), &net), named: BTreeMap::new() };
+    let mut gradients = Gradients {
+        grads: GradientsParams::from_grads(total.backward(), &net),
+        named: BTreeMap::new(),
+    };
     net.visit_tensors(&mut gradients);
     for (name, tensor) in &gradients.named {
         out.insert(format!("train.grad.{name}"), tensor.clone());
     }
-    let mut step = Step::new(&Adam { betas: case.betas, eps: case.eps });
+    let mut step = Step::new(&Adam {
+        betas: case.betas,
+        eps: case.eps,
+    });
     let net = step.finish(net, gradients.grads, &output, case.lr);
     for (name, tensor) in net.tensors() {
         out.insert(format!("train.after.{name}"), tensor);
@@ -202,21 +270,38 @@ impl<B: AutodiffBackend> Visit<B> for Gradients {
             // A parameter that the loss does not reach, such as behind `skip1 = false`.
             let shape = param.dims().to_vec();
             let values = vec![0.0; shape.iter().product()];
-            self.named.insert(name.to_owned(), HostTensor { shape, values });
+            self.named
+                .insert(name.to_owned(), HostTensor { shape, values });
         }
     }
 }
 
 /// `input.frames` as [N, T*C, H, W] and `input.target`.
 fn inputs(file: &TensorFile, case: &ParityCase) -> Result<[HostTensor; 2], ParityError> {
-    let wrong = |reason: String| ParityError::Content { path: file.path.clone(), reason };
-    let get = |name: &str| file.tensors.get(name).cloned().ok_or_else(|| wrong(format!("tensor {name} is missing")));
+    let wrong = |reason: String| ParityError::Content {
+        path: file.path.clone(),
+        reason,
+    };
+    let get = |name: &str| {
+        file.tensors
+            .get(name)
+            .cloned()
+            .ok_or_else(|| wrong(format!("tensor {name} is missing")))
+    };
     let (mut frames, target) = (get("input.frames")?, get("input.target")?);
     let (t, c) = (case.config.frames, case.config.channels);
     let [n, ft, fc, h, w] = frames.shape[..] else {
-        return Err(wrong(format!("input.frames has shape {:?}, not [N, T, C, H, W]", frames.shape)));
+        return Err(wrong(format!(
+            "input.frames has shape {:?}, not [N, T, C, H, W]",
+            frames.shape
+        )));
     };
-    if (ft, fc) != (t, c) || target.shape != [n, c, h, w] || h % 8 != 0 || w % 8 != 0 || n * h * w == 0 {
+    if (ft, fc) != (t, c)
+        || target.shape != [n, c, h, w]
+        || h % 8 != 0
+        || w % 8 != 0
+        || n * h * w == 0
+    {
         return Err(wrong(format!(
             "input shapes {:?} and {:?} do not fit {t} frames of {c} channels, sizes in multiples of 8",
             frames.shape, target.shape

@@ -142,9 +142,24 @@ impl Settings {
         };
         Self {
             preset,
-            net: NetConfig { width, ..NetConfig::default() },
-            input: Input { height: size, width: size, stride: 1 },
-            train: TrainSettings { epochs, batch, lr, crop, start_items: false, revive: false, seed: 0 },
+            net: NetConfig {
+                width,
+                ..NetConfig::default()
+            },
+            input: Input {
+                height: size,
+                width: size,
+                stride: 1,
+            },
+            train: TrainSettings {
+                epochs,
+                batch,
+                lr,
+                crop,
+                start_items: false,
+                revive: false,
+                seed: 0,
+            },
             loss: LossWeights::default(),
         }
     }
@@ -156,33 +171,56 @@ impl Settings {
     /// [`SettingsError`]; ranges are checked by [`Settings::check`].
     pub fn set(&mut self, text: &str) -> Result<(), SettingsError> {
         let Some((key, value)) = text.split_once('=') else {
-            return Err(SettingsError::NotASetting { text: text.to_owned() });
+            return Err(SettingsError::NotASetting {
+                text: text.to_owned(),
+            });
         };
         let (key, value) = (key.trim(), value.trim());
-        let wrong = |reason: String| SettingsError::Value { key: key.to_owned(), value: value.to_owned(), reason };
+        let wrong = |reason: String| SettingsError::Value {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            reason,
+        };
         if key == "size" {
             let (height, width) = value.split_once('x').unwrap_or((value, value));
-            let side = |s: &str| s.parse::<u32>().map_err(|_| wrong("give pixels: 128, or height x width as 128x192".into()));
+            let side = |s: &str| {
+                s.parse::<u32>()
+                    .map_err(|_| wrong("give pixels: 128, or height x width as 128x192".into()))
+            };
             (self.input.height, self.input.width) = (side(height)?, side(width)?);
             return Ok(());
         }
         let mut table = self.table();
         let slot = slot(&mut table, key).ok_or_else(|| {
             let close = |k: &String| (strsim::jaro_winkler(k, key) * 1000.0).round().max(0.0);
-            let best = Self::keys().into_iter().max_by(|a, b| close(a).total_cmp(&close(b)));
-            SettingsError::UnknownKey { key: key.to_owned(), similar: best.filter(|b| close(b) > 750.0) }
+            let best = Self::keys()
+                .into_iter()
+                .max_by(|a, b| close(a).total_cmp(&close(b)));
+            SettingsError::UnknownKey {
+                key: key.to_owned(),
+                similar: best.filter(|b| close(b) > 750.0),
+            }
         })?;
         *slot = parsed(slot, value).map_err(wrong)?;
-        *self = table.try_into().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+        *self = table
+            .try_into()
+            .map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
         Ok(())
     }
 
     /// Every key that [`Settings::set`] takes.
     pub fn keys() -> Vec<String> {
         let table = Self::preset(Preset::Tiny).table();
-        let sections = table.iter().filter_map(|(section, v)| Some((section, v.as_table()?)));
+        let sections = table
+            .iter()
+            .filter_map(|(section, v)| Some((section, v.as_table()?)));
         let mut keys: Vec<String> = sections
-            .flat_map(|(section, t)| t.keys().filter(|k| section != "input" || *k == "stride").cloned().collect::<Vec<_>>())
+            .flat_map(|(section, t)| {
+                t.keys()
+                    .filter(|k| section != "input" || *k == "stride")
+                    .cloned()
+                    .collect::<Vec<_>>()
+            })
             .collect();
         keys.push("size".to_owned());
         keys.sort();
@@ -204,7 +242,9 @@ impl Settings {
     /// # Errors
     /// [`SettingsError::Toml`], or one of [`Settings::check`].
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        let settings: Self = toml::from_str(text).map_err(|e| SettingsError::Toml { reason: e.message().to_owned() })?;
+        let settings: Self = toml::from_str(text).map_err(|e| SettingsError::Toml {
+            reason: e.message().to_owned(),
+        })?;
         settings.check()?;
         Ok(settings)
     }
@@ -215,11 +255,21 @@ impl Settings {
     /// [`SettingsError`] names the first that is not.
     pub fn check(&self) -> Result<(), SettingsError> {
         self.net.check()?;
-        let wrong = |setting, value: String, range| Err(SettingsError::Range { setting, value, range });
+        let wrong = |setting, value: String, range| {
+            Err(SettingsError::Range {
+                setting,
+                value,
+                range,
+            })
+        };
         let (i, t) = (&self.input, &self.train);
         for side in [i.height, i.width] {
             if !side.is_multiple_of(8) || !(8..=4096).contains(&side) {
-                return wrong("size", format!("{}x{}", i.height, i.width), "multiples of 8, 8 to 4096");
+                return wrong(
+                    "size",
+                    format!("{}x{}", i.height, i.width),
+                    "multiples of 8, 8 to 4096",
+                );
             }
         }
         if i.stride < 1 {
@@ -236,10 +286,18 @@ impl Settings {
         }
         let side = usize::try_from(i.height.min(i.width)).unwrap_or(usize::MAX);
         if t.crop != 0 && (!t.crop.is_multiple_of(8) || t.crop > side) {
-            return wrong("crop", t.crop.to_string(), "a multiple of 8 up to the frame's size, or 0 for whole frames");
+            return wrong(
+                "crop",
+                t.crop.to_string(),
+                "a multiple of 8 up to the frame's size, or 0 for whole frames",
+            );
         }
         let l = &self.loss;
-        for (name, value) in [("compactness", l.compactness), ("separateness", l.separateness), ("information", l.information)] {
+        for (name, value) in [
+            ("compactness", l.compactness),
+            ("separateness", l.separateness),
+            ("information", l.information),
+        ] {
             if !(value >= 0.0 && value.is_finite()) {
                 return wrong(name, value.to_string(), "0 or more");
             }
@@ -251,19 +309,31 @@ impl Settings {
 /// The place of a key in any section; input sizes go by `size` alone, since `width` is the network's.
 fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
     let section = |name: &str| name != "input" || key == "stride";
-    table.iter_mut().filter(|(name, _)| section(name)).find_map(|(_, v)| v.as_table_mut()?.get_mut(key))
+    table
+        .iter_mut()
+        .filter(|(name, _)| section(name))
+        .find_map(|(_, v)| v.as_table_mut()?.get_mut(key))
 }
 
 /// A value of the kind that stands there now.
 fn parsed(now: &Value, text: &str) -> Result<Value, String> {
     let fail = |kind: &str| format!("give {kind}");
     Ok(match now {
-        Value::Integer(_) => Value::Integer(text.replace('_', "").parse().map_err(|_| fail("a whole number"))?),
+        Value::Integer(_) => Value::Integer(
+            text.replace('_', "")
+                .parse()
+                .map_err(|_| fail("a whole number"))?,
+        ),
         Value::Float(_) => Value::Float(text.parse().map_err(|_| fail("a number"))?),
         Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| fail("true or false"))?),
         Value::Array(_) if text == "none" || text.is_empty() => Value::Array(Vec::new()),
         Value::Array(_) => {
-            let one = |s: &str| s.trim().parse().map(Value::Integer).map_err(|_| fail("numbers such as 1,2,3, or none"));
+            let one = |s: &str| {
+                s.trim()
+                    .parse()
+                    .map(Value::Integer)
+                    .map_err(|_| fail("numbers such as 1,2,3, or none"))
+            };
             Value::Array(text.split(',').map(one).collect::<Result<_, _>>()?)
         }
         _ => Value::String(text.to_owned()),
@@ -277,10 +347,32 @@ mod tests {
     #[test]
     fn every_key_can_be_set_and_survives_toml() {
         let mut s = Settings::preset(Preset::Cpu);
-        for text in ["epochs=3", "pools=none", "pools=1,3", "size=64x96", "rewrite=concat", "write_max=own", "lr=2e-4", "information=0", "skip1=false", "seed=7", "stride=2", "width=24", "temperature=0.1"] {
+        for text in [
+            "epochs=3",
+            "pools=none",
+            "pools=1,3",
+            "size=64x96",
+            "rewrite=concat",
+            "write_max=own",
+            "lr=2e-4",
+            "information=0",
+            "skip1=false",
+            "seed=7",
+            "stride=2",
+            "width=24",
+            "temperature=0.1",
+        ] {
             s.set(text).unwrap();
         }
-        assert_eq!((s.net.width, s.input.height, s.input.width, s.net.pools.clone()), (24, 64, 96, vec![1, 3]));
+        assert_eq!(
+            (
+                s.net.width,
+                s.input.height,
+                s.input.width,
+                s.net.pools.clone()
+            ),
+            (24, 64, 96, vec![1, 3])
+        );
         s.check().unwrap();
         assert_eq!(Settings::from_toml(&s.to_toml()).unwrap(), s);
     }
@@ -289,9 +381,14 @@ mod tests {
     fn mistakes_get_a_sentence() {
         let mut s = Settings::preset(Preset::Tiny);
         let says = |r: Result<(), SettingsError>| r.unwrap_err().to_string();
-        assert!(says(s.set("epoch=3")).starts_with("there is no setting epoch (did you mean epochs?)"));
+        assert!(
+            says(s.set("epoch=3")).starts_with("there is no setting epoch (did you mean epochs?)")
+        );
         assert!(!says(s.set("zzz=3")).contains("did you mean"));
-        assert_eq!(says(s.set("epochs=x")), "epochs=x can't be used: give a whole number");
+        assert_eq!(
+            says(s.set("epochs=x")),
+            "epochs=x can't be used: give a whole number"
+        );
         assert!(says(s.set("rewrite=mix")).contains("concat"));
         assert!(says(s.set("epochs")).contains("give key=value"));
         s.set("crop=12").unwrap();

@@ -52,7 +52,9 @@ pub enum TrainError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// No video is long enough.
-    #[error("no training video has the {needed} unbroken frames that one clip needs: give longer videos, or fewer frames or a smaller stride")]
+    #[error(
+        "no training video has the {needed} unbroken frames that one clip needs: give longer videos, or fewer frames or a smaller stride"
+    )]
     NoClips {
         /// Frames of a clip with its target.
         needed: usize,
@@ -93,9 +95,17 @@ pub fn train(
     let (net, t) = (&settings.net, &settings.train);
     let all = clips(segments, net.frames, settings.input.stride);
     if all.is_empty() {
-        return Err(TrainError::NoClips { needed: net.frames * settings.input.stride + 1 });
+        return Err(TrainError::NoClips {
+            needed: net.frames * settings.input.stride + 1,
+        });
     }
-    let feed = Feed { videos, net, stride: settings.input.stride, crop: t.crop, seed: t.seed };
+    let feed = Feed {
+        videos,
+        net,
+        stride: settings.input.stride,
+        crop: t.crop,
+        seed: t.seed,
+    };
     let batch = t.batch.min(all.len());
     // A last batch that is not full is left out: its batch statistics would be poor.
     let per_epoch = all.len() / batch;
@@ -160,7 +170,11 @@ fn cosine(lr: f64, step: usize, steps: usize) -> f64 {
 fn diverged(report: &StepReport, clips: &[Clip], videos: &[LoadedVideo]) -> TrainError {
     let name = |c: &Clip| format!("{}:{}", videos[c.video].name, c.first);
     let clips = clips.iter().map(name).collect::<Vec<_>>().join(" ");
-    TrainError::Diverged { step: report.step, loss: report.numbers.loss, clips }
+    TrainError::Diverged {
+        step: report.step,
+        loss: report.numbers.loss,
+        clips,
+    }
 }
 
 fn count(n: usize) -> f64 {
@@ -182,7 +196,8 @@ impl StepReport {
 
     /// Header of `metrics.csv` for these pools.
     pub fn csv_header(pools: &[usize]) -> String {
-        let mut header = "step,epoch,seconds,lr,loss,prediction,compactness,separateness,information".to_owned();
+        let mut header =
+            "step,epoch,seconds,lr,loss,prediction,compactness,separateness,information".to_owned();
         for p in pools {
             header += &format!(",usage_entropy.{p},dead_items.{p},largest_cosine.{p}");
         }
@@ -194,8 +209,15 @@ impl StepReport {
         let n = &self.numbers;
         let mut line = format!(
             "{},{},{:.3},{:e},{},{},{},{},{}",
-            self.step, self.epoch, self.elapsed.as_secs_f64(), self.lr,
-            n.loss, n.prediction, n.compactness, n.separateness, n.information
+            self.step,
+            self.epoch,
+            self.elapsed.as_secs_f64(),
+            self.lr,
+            n.loss,
+            n.prediction,
+            n.compactness,
+            n.separateness,
+            n.information
         );
         for (_, h) in &n.health {
             line += &format!(",{},{},{}", h.usage_entropy, h.dead_items, h.largest_cosine);

@@ -26,8 +26,8 @@ pub(crate) struct Converter {
     deep: Vec<u8>,
     /// Full-size chroma of 8 bits, where the source has more.
     chroma: [Vec<u8>; 2],
-    /// A row of luma shifts.
-    shift: Vec<u16>,
+    /// Two rows of luma shifts: of chroma's width and of luma's.
+    shift: [Vec<i16>; 2],
     /// Planes of the target's size.
     small: [Vec<u8>; 3],
     unpacker: Option<Unpacker>,
@@ -41,7 +41,7 @@ impl Converter {
             full: Vec::new(),
             deep: Vec::new(),
             chroma: [Vec::new(), Vec::new()],
-            shift: Vec::new(),
+            shift: [Vec::new(), Vec::new()],
             small: [Vec::new(), Vec::new(), Vec::new()],
             unpacker: None,
         }
@@ -221,14 +221,14 @@ fn shifted<'a>(
     [cb, cr]: [Plane<'_>; 2],
     (columns, rows): (u8, u8),
     matrix: &Matrix,
-    shift: &mut Vec<u16>,
+    [narrow, wide]: &mut [Vec<i16>; 2],
     buffer: &'a mut Vec<u8>,
 ) -> Plane<'a> {
     let width = usize::try_from(y.size.width).unwrap_or(0);
     let height = usize::try_from(y.size.height).unwrap_or(0);
-    let chroma_width = usize::try_from(cb.size.width).unwrap_or(0);
     buffer.resize(width.saturating_mul(height), 0);
-    shift.resize(chroma_width, luma::SHIFT_ZERO);
+    narrow.resize(usize::try_from(cb.size.width).unwrap_or(0), 0);
+    wide.resize(width, 0);
     let mut chroma = cb
         .data
         .chunks(cb.stride.max(1))
@@ -238,15 +238,10 @@ fn shifted<'a>(
         if row % (1 << rows) == 0
             && let Some((cb, cr)) = chroma.next()
         {
-            matrix.luma_shift(cb, cr, shift);
+            matrix.luma_shift(cb, cr, narrow);
+            luma::spread(narrow, columns, wide);
         }
-        luma::blend(
-            &source[..width.min(source.len())],
-            span,
-            shift,
-            columns,
-            out,
-        );
+        luma::blend(source, span, wide, out);
     }
     Plane {
         data: buffer,

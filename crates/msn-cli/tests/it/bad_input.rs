@@ -9,11 +9,17 @@ fn fails(dir: &Utf8Path, args: &[&str], code: i32, parts: &[&str]) {
     let output = msn(dir).args(args).output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
-    let sentence = errors.lines().rfind(|l| l.starts_with("error: ")).unwrap_or_else(|| panic!("{args:?}: {errors}"));
+    let sentence = errors
+        .lines()
+        .rfind(|l| l.starts_with("error: "))
+        .unwrap_or_else(|| panic!("{args:?}: {errors}"));
     for part in parts {
         assert!(errors.contains(part), "{args:?}: no `{part}` in {sentence}");
     }
-    assert!(!errors.contains("panicked") && !errors.contains("internal"), "{errors}");
+    assert!(
+        !errors.contains("panicked") && !errors.contains("internal"),
+        "{errors}"
+    );
 }
 
 /// A data set of grey frames in layout A; each entry of `clips` is a number of frames.
@@ -52,16 +58,44 @@ const QUICK: [&str; 4] = ["width=4", "size=32", "epochs=1", "batch=2"];
 fn mistakes_in_the_command_exit_with_2() {
     let (_guard, dir) = temporary();
     frames(&dir, "training", &[6]);
-    fails(&dir, &["train", ".", "--preset", "big"], 2, &["no preset big", "tiny, cpu or paper"]);
-    fails(&dir, &["train", ".", "epoch=2"], 2, &["no setting epoch", "did you mean epochs"]);
-    fails(&dir, &["train", ".", "epochs=two"], 2, &["epochs=two", "whole number"]);
+    fails(
+        &dir,
+        &["train", ".", "--preset", "big"],
+        2,
+        &["no preset big", "tiny, cpu or paper"],
+    );
+    fails(
+        &dir,
+        &["train", ".", "epoch=2"],
+        2,
+        &["no setting epoch", "did you mean epochs"],
+    );
+    fails(
+        &dir,
+        &["train", ".", "epochs=two"],
+        2,
+        &["epochs=two", "whole number"],
+    );
     fails(&dir, &["train", ".", "pools=4"], 2, &["pools", "1,2,3"]);
-    fails(&dir, &["train", ".", "crop=72"], 2, &["crop", "multiple of 8"]);
-    let output = msn(&dir).args(["train", ".", "--device", "tpu"]).output().unwrap();
+    fails(
+        &dir,
+        &["train", ".", "crop=72"],
+        2,
+        &["crop", "multiple of 8"],
+    );
+    let output = msn(&dir)
+        .args(["train", ".", "--device", "tpu"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("flex, ndarray, cuda:0 or wgpu"));
     if cfg!(not(feature = "cuda")) {
-        fails(&dir, &["train", ".", "--device", "cuda:0"], 2, &["cuda:0 is not compiled in", "--features cuda"]);
+        fails(
+            &dir,
+            &["train", ".", "--device", "cuda:0"],
+            2,
+            &["cuda:0 is not compiled in", "--features cuda"],
+        );
     }
     assert!(!dir.join("runs").join("x").exists());
 }
@@ -89,11 +123,18 @@ fn short_damaged_and_mislabelled_videos_are_named() {
 
     // One damaged frame of thirty splits its clip; more than one in twenty is an error.
     frames(&dir.join("hurt"), "training", &[30, 30, 30, 30]);
-    std::fs::write(dir.join("hurt/training/frames/01/010.jpg"), b"\xff\xd8 no picture").unwrap();
+    std::fs::write(
+        dir.join("hurt/training/frames/01/010.jpg"),
+        b"\xff\xd8 no picture",
+    )
+    .unwrap();
     let output = msn(&dir).args(train("hurt", "r2")).output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{errors}");
-    assert!(errors.contains("warning") && errors.contains("01"), "{errors}");
+    assert!(
+        errors.contains("warning") && errors.contains("01"),
+        "{errors}"
+    );
     for t in 11..14 {
         std::fs::write(dir.join(format!("hurt/training/frames/01/{t:03}.jpg")), b"").unwrap();
     }
@@ -117,14 +158,44 @@ fn weights_that_do_not_fit_are_named() {
     let good = std::fs::read(&file).unwrap();
 
     std::fs::write(dir.join("cut.safetensors"), &good[..good.len() / 2]).unwrap();
-    fails(&dir, &["eval", "cut.safetensors", "."], 1, &["cut.safetensors", "no usable safetensors"]);
+    fails(
+        &dir,
+        &["eval", "cut.safetensors", "."],
+        1,
+        &["cut.safetensors", "no usable safetensors"],
+    );
     std::fs::write(dir.join("text.safetensors"), "hello").unwrap();
-    fails(&dir, &["weights", "show", "text.safetensors"], 1, &["text.safetensors"]);
-    fails(&dir, &["eval", "run/weights", "."], 1, &["run/weights", "no finished run"]);
-    fails(&dir, &["eval", "missing.safetensors", "."], 1, &["missing.safetensors"]);
-    fails(&dir, &["verify", "run/weights/last.safetensors"], 1, &["msn-parity-1"]);
+    fails(
+        &dir,
+        &["weights", "show", "text.safetensors"],
+        1,
+        &["text.safetensors"],
+    );
+    fails(
+        &dir,
+        &["eval", "run/weights", "."],
+        1,
+        &["run/weights", "no finished run"],
+    );
+    fails(
+        &dir,
+        &["eval", "missing.safetensors", "."],
+        1,
+        &["missing.safetensors"],
+    );
+    fails(
+        &dir,
+        &["verify", "run/weights/last.safetensors"],
+        1,
+        &["msn-parity-1"],
+    );
     fails(&dir, &["score", "run", "nothing.mp4"], 1, &["nothing.mp4"]);
-    fails(&dir, &["train", ".", "--out", "run"], 1, &["run is not empty", "new folder"]);
+    fails(
+        &dir,
+        &["train", ".", "--out", "run"],
+        1,
+        &["run is not empty", "new folder"],
+    );
 }
 
 #[test]
@@ -135,5 +206,8 @@ fn outputs_that_cannot_be_written_are_named() {
     let mut args = vec!["train", ".", "--out", "file/run"];
     args.extend(QUICK);
     fails(&dir, &args, 1, &["file/run"]);
-    assert_eq!(std::fs::read_to_string(dir.join("file")).unwrap(), "in the way");
+    assert_eq!(
+        std::fs::read_to_string(dir.join("file")).unwrap(),
+        "in the way"
+    );
 }

@@ -6,7 +6,19 @@ use serde_json::Value;
 use crate::{msn, stdout, temporary};
 
 fn scene(dir: &Utf8Path, clips: &str, seconds: &str) {
-    stdout(msn(dir).args(["data", "synth", "scene", "--seed", "3", "--train", clips, "--test", "6", "--seconds", seconds]));
+    stdout(msn(dir).args([
+        "data",
+        "synth",
+        "scene",
+        "--seed",
+        "3",
+        "--train",
+        clips,
+        "--test",
+        "6",
+        "--seconds",
+        seconds,
+    ]));
 }
 
 #[test]
@@ -14,23 +26,43 @@ fn training_on_a_short_scene_finds_what_is_fast() {
     let (_guard, dir) = temporary();
     scene(&dir, "6", "20");
     let out = stdout(msn(&dir).args(["train", "scene", "--preset", "tiny", "--out", "run"]));
-    assert!(out.contains("run folder: run") && out.contains("micro AUC"), "{out}");
-    for file in ["config.toml", "metrics.csv", "run.json", "eval.json", "report.html", "weights/last.safetensors"] {
+    assert!(
+        out.contains("run folder: run") && out.contains("micro AUC"),
+        "{out}"
+    );
+    for file in [
+        "config.toml",
+        "metrics.csv",
+        "run.json",
+        "eval.json",
+        "report.html",
+        "weights/last.safetensors",
+    ] {
         assert!(dir.join("run").join(file).exists(), "{file}");
     }
     let scores = std::fs::read_to_string(dir.join("run/scores/01.mp4.csv")).unwrap();
-    assert!(scores.starts_with("video,frame,seconds,psnr,patch,distance.1,distance.2,distance.3,legacy,fair\n"), "{scores}");
+    assert!(
+        scores.starts_with(
+            "video,frame,seconds,psnr,patch,distance.1,distance.2,distance.3,legacy,fair\n"
+        ),
+        "{scores}"
+    );
     assert_eq!(scores.lines().count(), 1 + 200 - 4);
 
     // A finished run evaluates to the same figures, from the run and from its bare weights.
-    let trained: Value = serde_json::from_str(&std::fs::read_to_string(dir.join("run/eval.json")).unwrap()).unwrap();
+    let trained: Value =
+        serde_json::from_str(&std::fs::read_to_string(dir.join("run/eval.json")).unwrap()).unwrap();
     let fast = ["--kinds", "cyclist,cart,runner", "--json"];
     for what in ["run", "run/weights/last.safetensors"] {
-        let again: Value = serde_json::from_str(&stdout(msn(&dir).args(["eval", what, "scene"]).args(fast))).unwrap();
+        let again: Value =
+            serde_json::from_str(&stdout(msn(&dir).args(["eval", what, "scene"]).args(fast)))
+                .unwrap();
         assert_eq!(again["fair"], trained["fair"]);
         assert_eq!(again["legacy"], trained["legacy"]);
         assert_eq!(again["data"], trained["data"]);
-        let auc = again["kinds"]["cyclist+cart+runner"]["fair_micro_auc"]["value"].as_f64().unwrap();
+        let auc = again["kinds"]["cyclist+cart+runner"]["fair_micro_auc"]["value"]
+            .as_f64()
+            .unwrap();
         assert!(auc >= 0.85, "fair micro AUC over fast kinds is {auc}");
     }
 
@@ -45,10 +77,18 @@ fn the_same_seed_gives_the_same_weights_file() {
     scene(&dir, "4", "10");
     let train = |out: &str, seed: &str| {
         let settings = ["epochs=1", "crop=32", "width=4", seed];
-        stdout(msn(&dir).args(["train", "scene", "--out", out]).args(settings));
+        stdout(
+            msn(&dir)
+                .args(["train", "scene", "--out", out])
+                .args(settings),
+        );
         std::fs::read(dir.join(out).join("weights/last.safetensors")).unwrap()
     };
-    let (a, b, c) = (train("a", "seed=5"), train("b", "seed=5"), train("c", "seed=6"));
+    let (a, b, c) = (
+        train("a", "seed=5"),
+        train("b", "seed=5"),
+        train("c", "seed=6"),
+    );
     assert!(a == b, "the same seed gave other weights");
     assert!(a != c, "another seed gave the same weights");
 }
@@ -57,17 +97,43 @@ fn the_same_seed_gives_the_same_weights_file() {
 fn weights_travel_through_show_import_and_calibrate() {
     let (_guard, dir) = temporary();
     scene(&dir, "4", "10");
-    stdout(msn(&dir).args(["train", "scene", "--out", "run", "epochs=1", "width=4", "size=32", "rewrite=concat", "pools=2,3", "items=6"]));
+    stdout(msn(&dir).args([
+        "train",
+        "scene",
+        "--out",
+        "run",
+        "epochs=1",
+        "width=4",
+        "size=32",
+        "rewrite=concat",
+        "pools=2,3",
+        "items=6",
+    ]));
     let shown = stdout(msn(&dir).args(["weights", "show", "run/weights/last.safetensors"]));
-    for part in ["calibration: {", "pools.2.items [6, 16]", "data: scene", "stride 1"] {
+    for part in [
+        "calibration: {",
+        "pools.2.items [6, 16]",
+        "data: scene",
+        "stride 1",
+    ] {
         assert!(shown.contains(part), "{part} is not in\n{shown}");
     }
-    stdout(msn(&dir).args(["weights", "import", "run/weights/last.safetensors", "--out", "bare.safetensors", "size=32"]));
+    stdout(msn(&dir).args([
+        "weights",
+        "import",
+        "run/weights/last.safetensors",
+        "--out",
+        "bare.safetensors",
+        "size=32",
+    ]));
     let evaluated = |file: &str| -> Value {
         serde_json::from_str(&stdout(msn(&dir).args(["eval", file, "scene", "--json"]))).unwrap()
     };
     let (run, bare) = (evaluated("run"), evaluated("bare.safetensors"));
-    assert_eq!(run["legacy"], bare["legacy"], "shapes tell concat, pools and items");
+    assert_eq!(
+        run["legacy"], bare["legacy"],
+        "shapes tell concat, pools and items"
+    );
     assert!(bare["fair"].is_null());
     stdout(msn(&dir).args(["weights", "calibrate", "bare.safetensors", "scene"]));
     assert!(evaluated("bare.safetensors")["fair"]["micro_auc"]["value"].is_number());

@@ -31,7 +31,8 @@ fn stdout(command: &mut Command) -> String {
 
 /// A folder under `../shared`, where test data may lie.
 fn shared(path: &str) -> Option<Utf8PathBuf> {
-    let folder = Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(path);
+    let folder =
+        Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(path);
     if folder.exists() {
         return Some(folder.canonicalize_utf8().unwrap());
     }

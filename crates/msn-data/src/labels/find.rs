@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Labels;
 use super::arrays::{ArrayFile, NpyFolder, NpzFile};
 use super::lists::{EventsFile, GtFile, ScriptFile};
+use super::matlab::may_hold_labels;
 use super::npy::MaskStream;
 use super::regional::{cornered_box_files, mat_masks, npy_masks, picture_folders, region_sets};
 use crate::folder::{extension, list};
@@ -159,11 +160,11 @@ fn files(place: &Place<'_>) -> Result<Vec<Box<dyn LabelReader>>, DataError> {
     Ok(found)
 }
 
-/// Whether a file that lies in a data set is one of labels, by its name.
+/// Whether a file that lies in a data set is one of labels, by its name and a look inside.
 fn is_label_file(place: &Place<'_>, file: &Utf8Path) -> bool {
     let stem = file.file_stem().unwrap_or_default();
     match extension(file).as_str() {
-        "mat" | "m" => true,
+        "mat" | "m" => may_hold_labels(file),
         "npy" | "npz" => stem.starts_with("frame_labels") || stem == "gt" || stem == place.name,
         _ => false,
     }

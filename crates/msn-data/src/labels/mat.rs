@@ -43,16 +43,42 @@ pub(crate) fn visit_cell(
     name: &str,
     visit: &mut dyn FnMut(usize, Numbers) -> ControlFlow<()>,
 ) -> Result<usize, String> {
+    match scan(file, name, visit)? {
+        Scan::Visited(count) => Ok(count),
+        Scan::Missing(found) if found.is_empty() => {
+            Err(format!("it holds nothing; a cell `{name}` was expected"))
+        }
+        Scan::Missing(found) => Err(format!(
+            "it holds {}; a cell `{name}` was expected",
+            found.join(", ")
+        )),
+    }
+}
+
+/// Whether a sound file lacks the cell `name`.
+pub(crate) fn lacks_cell(file: impl Read, name: &str) -> bool {
+    let stop = &mut |_, _| ControlFlow::Break(());
+    matches!(scan(file, name, stop), Ok(Scan::Missing(_)))
+}
+
+/// What a walk through a file found.
+enum Scan {
+    /// The cell, with this number of elements.
+    Visited(usize),
+    /// These other things.
+    Missing(Vec<String>),
+}
+
+fn scan(
+    file: impl Read,
+    name: &str,
+    visit: &mut dyn FnMut(usize, Numbers) -> ControlFlow<()>,
+) -> Result<Scan, String> {
     let (mut file, big_endian) = check_head(file)?;
     let mut found = Vec::new();
     loop {
         let Some(tag) = Tag::read_or_end(&mut file, big_endian)? else {
-            let found = if found.is_empty() {
-                "nothing".to_owned()
-            } else {
-                found.join(", ")
-            };
-            return Err(format!("it holds {found}; a cell `{name}` was expected"));
+            return Ok(Scan::Missing(found));
         };
         let body = Body {
             inner: (&mut file).take(u64::from(tag.size)),
@@ -83,7 +109,7 @@ pub(crate) fn visit_cell(
             }
         };
         match outcome {
-            Variable::Visited(count) => return Ok(count),
+            Variable::Visited(count) => return Ok(Scan::Visited(count)),
             Variable::Other(what) => found.push(what),
         }
         if found.len() > 256 {

@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 
 use camino::Utf8Path;
 
-use super::mat::{Numbers, visit_cell};
+use super::mat::{Numbers, lacks_cell, visit_cell};
 use super::{Extent, Span};
 use crate::DataError;
 
@@ -16,6 +16,16 @@ pub(crate) type VideoSpans = Vec<Vec<Span>>;
 pub(crate) fn read_gt(path: &Utf8Path) -> Result<VideoSpans, DataError> {
     let file = std::fs::File::open(path).map_err(|e| DataError::io(path, "read", e))?;
     gt(std::io::BufReader::new(file)).map_err(|reason| DataError::label(path, reason))
+}
+
+/// Whether a file that lies somewhere in a data set may be one of labels: a script with spans,
+/// or a MAT file that does not clearly lack the cell `gt`.
+pub(crate) fn may_hold_labels(path: &Utf8Path) -> bool {
+    if path.extension() == Some("m") {
+        return std::fs::read(path)
+            .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("gt_frame"));
+    }
+    std::fs::File::open(path).is_ok_and(|file| !lacks_cell(std::io::BufReader::new(file), "gt"))
 }
 
 /// The spans in the cell `gt`.

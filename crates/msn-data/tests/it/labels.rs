@@ -303,6 +303,25 @@ fn unknown_variants_say_what_was_expected() {
 }
 
 #[test]
+fn files_that_are_no_labels_are_no_error() {
+    let tiny = two("set");
+    tiny.write("plot.m", "plot(1:3)\n")
+        .copy("1_label.mat", "features.mat")
+        .write("testing/notes.npy", "")
+        .write("data.npz", "");
+    let set = tiny.open().unwrap();
+    assert!(
+        set.labels.is_none() && set.warnings.is_empty(),
+        "{:?}",
+        set.warnings
+    );
+    // A damaged MAT file may have been one of labels.
+    let tiny = two("set");
+    tiny.write("other.mat", "damaged");
+    says(&failure(&tiny), &["other.mat", "too short for a MAT file"]);
+}
+
+#[test]
 fn seconds_become_frames_by_time_or_by_rate() {
     let tiny = Tiny::new("set");
     tiny.frames("test/01", 0, 5, "png").write(

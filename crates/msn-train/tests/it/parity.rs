@@ -4,13 +4,18 @@ use camino::Utf8PathBuf;
 use msn_model::TensorFile;
 
 fn cases() -> Vec<Utf8PathBuf> {
-    let folder = Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures/parity"));
+    let folder = Utf8PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../shared/fixtures/parity"
+    ));
     let Ok(entries) = folder.read_dir_utf8() else {
         eprintln!("skipped: no golden cases in {folder}");
         return Vec::new();
     };
     let files = entries.map(|e| e.unwrap().into_path());
-    let mut all: Vec<_> = files.filter(|p| p.extension() == Some("safetensors")).collect();
+    let mut all: Vec<_> = files
+        .filter(|p| p.extension() == Some("safetensors"))
+        .collect();
     all.sort();
     all
 }
