@@ -371,7 +371,10 @@ fn open_decoder(
     let id = parameters.id();
     let codec = decoder::find(id).ok_or_else(|| VideoError::MissingCodec {
         path: path.to_owned(),
-        codec: id.name().to_owned(),
+        codec: match id {
+            codec::Id::None => "something its container has no name for".to_owned(),
+            id => id.name().to_owned(),
+        },
     })?;
     let open = || -> Result<decoder::Video, Error> {
         let mut context = codec::Context::from_parameters(parameters)?.decoder();

@@ -1,4 +1,70 @@
 //! Video files and frame folders as sized grey or RGB frames with times.
+//!
+//! [`open`] takes a video file or a folder of pictures and gives an iterator of [`Item`]s: a
+//! [`Frame`] with its place, time and [`Picture`], or the place where one was [`Lost`]. All
+//! frames of a source have one size and colour ([`Options`]). What the source is stands in
+//! [`Info`], what could not be read in [`Losses`].
+//!
+//! ```
+//! use msn_video::{Color, Item, Options, Size, open};
+//!
+//! fn mean_brightness(path: &camino::Utf8Path) -> Result<f64, msn_video::VideoError> {
+//!     let size = Size::new(64, 64);
+//!     let mut reader = open(path, &Options { size: Some(size), color: Color::Grey, threads: 0 })?;
+//!     let (mut sum, mut pixels) = (0.0, 0.0);
+//!     for item in reader.by_ref() {
+//!         if let Item::Frame(frame) = item? {
+//!             sum += frame.picture.pixels.iter().map(|&v| f64::from(v)).sum::<f64>();
+//!             pixels += 64.0 * 64.0;
+//!         }
+//!     }
+//!     if !reader.losses().is_empty() {
+//!         println!("{path}: {}", reader.losses());
+//!     }
+//!     Ok(sum / pixels)
+//! }
+//! ```
+//!
+//! # Pictures
+//! The whole picture is squashed to the size asked for by an antialiased triangle filter
+//! ([`Resizer`]), the same for every source. Grey is BT.601 luma in full range,
+//! `0.299 R + 0.587 G + 0.114 B`, made at the source's size and then resized:
+//! - BT.601 video (and video that names no matrix, as FFmpeg takes it): its Y, expanded from
+//!   16..235 to 0..255 where the range is limited or not named.
+//! - Video in another matrix (BT.709, BT.2020, FCC, SMPTE 240M): Y plus what that matrix' colour
+//!   differences add to BT.601 luma, which is going through RGB without clipping there. Each
+//!   chroma sample counts for all pixels it covers.
+//! - RGB, palettes and pictures from files: the sum above, rounded.
+//!
+//! Colours outside of RGB (as test patterns have) are clipped by a conversion to RGB, not by
+//! luma; there grey differs from a frame folder extracted as RGB. [`Color::Rgb`] of planar video
+//! is made from the three planes after resizing them. More than 8 bits are rounded to 8. Chroma
+//! is taken as centred, whatever its siting. Transfer characteristics are not converted.
+//!
+//! # Times and places
+//! [`Frame::seconds`] is the frame's presentation time from the container, counted from the
+//! stream's own start time, or from the first frame where the container tells none or a later
+//! one; [`Info::start_seconds`] is that time in the container's count. Frames of raw streams and
+//! of folders have none. Edit lists are applied, so hidden frames do not come. Timestamps that
+//! jump or go back are handed on and noted. [`Reader::resampled`] gives a fixed rate.
+//!
+//! [`Frame::index`] counts places. A damaged file of a folder is lost at its place. In a video, a
+//! failure of the decoder costs the frame whose timestamp is then passed over; it is lost at its
+//! place in order of presentation. Frames with damaged parts that the decoder conceals are given,
+//! as the `ffmpeg` program gives them, and counted in [`Losses::damaged`]; with several threads
+//! what is made up may differ from run to run.
+//!
+//! # What is not carried over
+//! Rotation and mirroring by multiples of 90 degrees are applied. Named in [`Info::notes`] where
+//! they occur, and otherwise ignored: other rotations, sample aspect ratios, interlacing (both
+//! fields make one picture), transparency, further video streams. Cover pictures are no video.
+//! Of a TIFF with several pages the first counts.
+//!
+//! # Limits
+//! A file is recognised by its content, not its name. FFmpeg opens the given file alone: playlists
+//! and text are refused. Frames above 67,108,864 pixels (8192 by 8192) are lost. FFmpeg's log is
+//! switched off for the whole process at first use. Without the feature `ffmpeg` a video file is
+//! [`VideoError::WithoutFfmpeg`].
 
 #[cfg(feature = "ffmpeg")]
 mod container;
