@@ -4,7 +4,8 @@ use crate::isa::{Isa, Kernel, Simd};
 use crate::pixels::{Strips, load, store};
 use crate::view::{View, ViewMut};
 
-/// The largest of each 2x2 pixels, channel by channel; an odd last row or column is left out.
+/// The largest of each 2x2 pixels, channel by channel; an odd last row or column is left out. Where
+/// one of the four is not a number, the result is any of them.
 ///
 /// # Panics
 /// If `output` is not half as high and wide as `input`, rounded down, with the same channels.

@@ -20,6 +20,8 @@ use crate::view::Shape;
 const LEVELS: usize = 4;
 /// Height and width are multiples of this.
 const MULTIPLE: usize = 8;
+/// No setting is larger; sizes of tensors then fit into 64 bits.
+const LARGEST: usize = 65536;
 /// Epsilon of the batch norms.
 pub(crate) const NORM_EPSILON: f64 = 1e-5;
 
@@ -120,12 +122,12 @@ impl NetworkConfig {
             ("channels", self.channels),
             ("width", self.width),
         ] {
-            if value == 0 {
-                return error(setting, value.to_string(), "it is at least 1");
+            if !(1..=LARGEST).contains(&value) {
+                return error(setting, value.to_string(), "it is 1 to 65536");
             }
         }
-        if self.items < 2 {
-            return error("items", self.items.to_string(), "a pool has at least 2");
+        if !(2..=LARGEST).contains(&self.items) {
+            return error("items", self.items.to_string(), "a pool has 2 to 65536");
         }
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
             return error(
@@ -241,8 +243,9 @@ impl NetworkConfig {
             return Err(KernelError::PictureSize { height, width });
         }
         let shape = Shape::new(batch, height, width, self.frames * self.channels);
-        if input.len() != shape.len() {
-            let (expected, found) = (shape.len(), input.len());
+        let expected = shape.checked_len().unwrap_or(usize::MAX);
+        if input.len() != expected {
+            let found = input.len();
             return Err(KernelError::InputSize {
                 what: "the input",
                 shape,

@@ -7,6 +7,7 @@
 use crate::buffers::{AlignedBuf, Scratch};
 use crate::isa::Isa;
 use crate::threads::{SharedMut, for_each_task};
+use crate::view::Shape;
 
 /// Taps of a 3x3 kernel.
 pub(crate) const TAPS: usize = 9;
@@ -27,8 +28,11 @@ impl Channels {
     }
 
     /// Values of a weight tensor.
+    ///
+    /// # Panics
+    /// If there are more than fit into memory's addresses.
     pub const fn weights(self) -> usize {
-        TAPS * self.input * self.output
+        Shape::new(TAPS, self.input, self.output, 1).len()
     }
 
     pub(crate) fn check(self, weights: &[f32]) {

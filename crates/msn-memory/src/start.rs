@@ -37,7 +37,7 @@ impl<B: AutodiffBackend> Pool<B> {
         for _ in 0..items {
             let pick = draw(&chance, rng.random());
             picks.push(row(&queries, pick));
-            let centre = queries.clone().slice([pick..pick + 1]);
+            let centre = queries.clone().narrow(0, pick, 1);
             let distance = column((queries.clone() - centre).square().sum_dim(1));
             for (i, c) in chance.iter_mut().enumerate() {
                 let nearer = if picks.len() == 1 {
@@ -86,7 +86,7 @@ fn column<B: Backend>(x: Tensor<B, 2>) -> Vec<f64> {
 
 fn row<B: Backend>(x: &Tensor<B, 2>, index: usize) -> Vec<f32> {
     x.clone()
-        .slice([index..index + 1])
+        .narrow(0, index, 1)
         .into_data()
         .iter::<f32>()
         .collect()

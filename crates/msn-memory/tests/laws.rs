@@ -494,7 +494,8 @@ fn gradients_are_those_of_finite_differences<B: Backend>(device: &B::Device) {
             };
             close(&read.unwrap(), &slopes(&case, dot), 2e-3)?;
         }
-        let checks: [(Tensor<Autodiff<B>, 1>, fn(&Rows, &Rows, &PoolConfig) -> f64); 3] = [
+        type Oracle = fn(&Rows, &Rows, &PoolConfig) -> f64;
+        let checks: [(Tensor<Autodiff<B>, 1>, Oracle); 3] = [
             (lookup().compactness(), reference::compactness),
             (lookup().separateness(), reference::separateness),
             (lookup().information(), reference::information),

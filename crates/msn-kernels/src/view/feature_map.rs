@@ -33,6 +33,11 @@ impl FeatureMap {
         if self.layout.is_some_and(|l| l.shape == shape) {
             return;
         }
+        if shape.len() == 0 {
+            self.data.resize(0);
+            self.layout = Some(Layout::dense(shape));
+            return;
+        }
         // One column serves as right halo of a row and left halo of the next, one row as lower
         // halo of an image and upper halo of the next.
         let pixel = shape.channels;

@@ -27,14 +27,31 @@ impl Shape {
     }
 
     /// Pixels of all images.
+    ///
+    /// # Panics
+    /// If there are more than fit into memory's addresses.
     pub const fn pixels(self) -> usize {
-        self.batch * self.height * self.width
+        match product([self.batch, self.height, self.width, 1]) {
+            Some(pixels) => pixels,
+            None => panic!("more pixels than there can be"),
+        }
     }
 
     /// Values of all images.
+    ///
+    /// # Panics
+    /// If there are more than fit into memory's addresses.
     #[allow(clippy::len_without_is_empty)]
     pub const fn len(self) -> usize {
-        self.pixels() * self.channels
+        match self.checked_len() {
+            Some(len) => len,
+            None => panic!("more values than there can be"),
+        }
+    }
+
+    /// Values of all images, `None` if there are more than fit into memory's addresses.
+    pub const fn checked_len(self) -> Option<usize> {
+        product([self.batch, self.height, self.width, self.channels])
     }
 
     /// The same images with another number of channels.
@@ -61,6 +78,22 @@ impl Shape {
     }
 }
 
+/// The product of all, as long as it could be addressed.
+const fn product(sizes: [usize; 4]) -> Option<usize> {
+    // Leaves room for halos, which at most quadruple an image, and for the size of a float.
+    const LIMIT: usize = usize::MAX / 64;
+    let mut all: usize = 1;
+    let mut i = 0;
+    while i < sizes.len() {
+        all = match all.checked_mul(sizes[i]) {
+            Some(all) => all,
+            None => return None,
+        };
+        i += 1;
+    }
+    if all <= LIMIT { Some(all) } else { None }
+}
+
 /// Where the pixels of a shape lie in a slice: distances in floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -76,11 +109,17 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn dense(shape: Shape) -> Self {
-        let row = shape.width * shape.channels;
+        // No pixels, no distances that could overflow.
+        let (width, height) = if shape.len() == 0 {
+            (0, 0)
+        } else {
+            (shape.width, shape.height)
+        };
+        let row = width * shape.channels;
         Self {
             shape,
             origin: 0,
-            image: shape.height * row,
+            image: height * row,
             row,
             pixel: shape.channels,
             halo: false,

@@ -250,3 +250,33 @@ fn wrong_channels_are_named() {
 fn short_slices_are_refused() {
     View::dense(&[0.0; 7], Shape::new(1, 2, 2, 2));
 }
+
+#[test]
+fn images_without_pixels_are_nothing_to_do() {
+    let channels = Channels::new(2, 3);
+    for isa in Isa::available() {
+        for shape in [
+            Shape::new(0, 4, 4, 2),
+            Shape::new(1, 0, usize::MAX, 2),
+            Shape::new(2, 5, 0, 2),
+        ] {
+            let x = FeatureMap::zeros(shape);
+            let mut y = FeatureMap::zeros(shape.with_channels(3));
+            for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
+                let packed = PackedWeights::new(isa, algorithm, &[0.0; 54], channels);
+                conv3x3(x.view(), &packed, Epilogue::default(), y.view_mut());
+                let mut g = vec![1.0; 54];
+                conv3x3_weight_gradient(isa, algorithm, x.view(), y.view(), &mut g);
+                assert_eq!(g, [0.0; 54]);
+            }
+            assert!(moments(isa, x.view()).mean.iter().all(|m| *m == 0.0));
+            assert_eq!(channel_sums(isa, x.view()), [0.0; 2]);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "more values than there can be")]
+fn a_shape_that_overflows_is_refused() {
+    View::dense(&[], Shape::new(1 << 33, 1 << 31, 1, 1));
+}
