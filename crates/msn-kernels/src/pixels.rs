@@ -49,10 +49,12 @@ pub(crate) struct Strips {
 
 impl Strips {
     pub(crate) fn new(shape: Shape) -> Self {
-        Self {
-            shape,
-            rows: rows_of_task(shape.batch, shape.height, shape.width * shape.channels),
-        }
+        let rows = if shape.len() == 0 {
+            1
+        } else {
+            rows_of_task(shape.batch, shape.height, shape.width * shape.channels)
+        };
+        Self { shape, rows }
     }
 
     pub(crate) fn count(self) -> usize {
