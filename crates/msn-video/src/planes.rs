@@ -160,20 +160,7 @@ impl Converter {
             });
             return self.resizer.resize_plane(grey);
         }
-        // FFmpeg pads rows to a length that need not hold whole pixels.
-        let row = usize::try_from(rgb.size.width)
-            .unwrap_or(0)
-            .saturating_mul(3);
-        self.full.clear();
-        for source in rgb.data.chunks(rgb.stride.max(1)) {
-            self.full
-                .extend_from_slice(&source[..row.min(source.len())]);
-        }
-        self.resizer.resize_plane(Plane {
-            data: &self.full,
-            stride: row,
-            ..rgb
-        })
+        self.resizer.resize_plane(rgb)
     }
 }
 

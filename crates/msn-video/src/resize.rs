@@ -3,10 +3,12 @@
 //! The whole picture is squashed to the target (no crop, no letterbox) by an antialiased
 //! triangle filter: bilinear where it enlarges, a triangle of twice the scale where it shrinks.
 
+use std::mem::take;
+
 use fast_image_resize as fir;
 use fir::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fir::pixels::{U8, U8x3};
-use fir::{FilterType, PixelTrait, ResizeAlg, ResizeOptions};
+use fir::pixels::U8;
+use fir::{FilterType, ResizeAlg, ResizeOptions};
 
 use crate::picture::bytes;
 use crate::{Color, Picture, Size, VideoError};
@@ -28,6 +30,9 @@ pub struct Resizer {
     size: Size,
     color: Color,
     inner: fir::Resizer,
+    /// One channel of an RGB picture, and its result.
+    channel: Vec<u8>,
+    small: Vec<u8>,
 }
 
 /// One plane of a picture in place: rows of `stride` bytes of which `size.width` pixels count.
@@ -47,6 +52,8 @@ impl Resizer {
             size,
             color,
             inner: fir::Resizer::new(),
+            channel: Vec::new(),
+            small: Vec::new(),
         }
     }
 
@@ -97,8 +104,8 @@ impl Resizer {
             return Err(VideoError::BadSize { size: plane.size });
         }
         match plane.color {
-            Color::Grey => self.resize_as::<U8>(plane, out),
-            Color::Rgb => self.resize_as::<U8x3>(plane, out),
+            Color::Grey => self.resize_grey(plane, out),
+            Color::Rgb => self.resize_rgb(plane, out),
         }
         .map_err(|reason| VideoError::Resize {
             from: plane.size,
@@ -108,27 +115,50 @@ impl Resizer {
     }
 
     /// The pixel type is named here, and one kind of view is used, because fast_image_resize
-    /// otherwise compiles every one of them.
-    fn resize_as<P: PixelTrait>(&mut self, plane: Plane<'_>, out: &mut [u8]) -> Result<(), String> {
+    /// otherwise compiles every one of them, which takes minutes.
+    fn resize_grey(&mut self, plane: Plane<'_>, out: &mut [u8]) -> Result<(), String> {
         let Size { width, height } = plane.size;
-        let channels = plane.color.channels();
-        if !plane.stride.is_multiple_of(channels) {
-            return Err(format!(
-                "rows of {} bytes hold no whole pixels",
-                plane.stride
-            ));
-        }
-        let wide = u32::try_from(plane.stride / channels).map_err(|e| e.to_string())?;
-        let rows =
-            TypedImageRef::<P>::from_buffer(wide, height, plane.data).map_err(|e| e.to_string())?;
+        let stride = u32::try_from(plane.stride).map_err(|e| e.to_string())?;
+        let rows = TypedImageRef::<U8>::from_buffer(stride, height, plane.data)
+            .map_err(|e| e.to_string())?;
         let source =
             TypedCroppedImage::new(rows, 0, 0, width, height).map_err(|e| e.to_string())?;
-        let mut target = TypedImage::<P>::from_buffer(self.size.width, self.size.height, out)
+        let mut target = TypedImage::<U8>::from_buffer(self.size.width, self.size.height, out)
             .map_err(|e| e.to_string())?;
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         self.inner
             .resize_typed(&source, &mut target, &options)
             .map_err(|e| e.to_string())
+    }
+
+    /// Channel by channel.
+    fn resize_rgb(&mut self, plane: Plane<'_>, out: &mut [u8]) -> Result<(), String> {
+        let width = usize::try_from(plane.size.width).map_err(|e| e.to_string())?;
+        let pixels = bytes(plane.size, Color::Grey).map_err(|e| e.to_string())?;
+        let (mut channel, mut small) = (take(&mut self.channel), take(&mut self.small));
+        channel.resize(pixels, 0);
+        small.resize(out.len() / 3, 0);
+        for c in 0..3 {
+            let rows = plane.data.chunks(plane.stride.max(1));
+            for (row, channel) in rows.zip(channel.chunks_exact_mut(width)) {
+                for (pixel, value) in row.as_chunks::<3>().0.iter().zip(channel) {
+                    *value = pixel[c];
+                }
+            }
+            let size = plane.size;
+            let one = Plane {
+                data: &channel,
+                stride: width,
+                size,
+                color: Color::Grey,
+            };
+            self.resize_grey(one, &mut small)?;
+            for (pixel, value) in out.as_chunks_mut::<3>().0.iter_mut().zip(&small) {
+                pixel[c] = *value;
+            }
+        }
+        (self.channel, self.small) = (channel, small);
+        Ok(())
     }
 }
 
