@@ -9,12 +9,12 @@ use crate::{Color, Size};
 #[non_exhaustive]
 pub enum VideoError {
     /// The path does not exist, or the system refuses it.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {reason}")]
     Unreadable {
         /// The file or folder.
         path: Utf8PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// A folder without a single frame file.
     #[error(

@@ -22,9 +22,9 @@ const FRAME_ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "tif", "tiff", "bmp"];
 /// [`VideoError::Unreadable`] with the system's reason, [`VideoError::NoFrames`] where no file
 /// is left.
 pub fn frame_files(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, VideoError> {
-    let unreadable = |source| VideoError::Unreadable {
+    let unreadable = |reason| VideoError::Unreadable {
         path: folder.to_owned(),
-        source,
+        reason,
     };
     let mut files = Vec::new();
     let mut others = 0;

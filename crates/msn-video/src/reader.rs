@@ -27,7 +27,7 @@ pub(crate) struct Account {
 
 #[derive(Debug)]
 enum Source {
-    Folder(FolderSource),
+    Folder(Box<FolderSource>),
     #[cfg(feature = "ffmpeg")]
     File(Box<crate::file::FileSource>),
 }
@@ -55,14 +55,14 @@ pub fn open(path: &Utf8Path, options: &Options) -> Result<Reader, VideoError> {
     if let Some(size) = options.size {
         crate::picture::bytes(size, options.color)?;
     }
-    let unreadable = |source| VideoError::Unreadable {
+    let unreadable = |reason| VideoError::Unreadable {
         path: path.to_owned(),
-        source,
+        reason,
     };
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     let (account, source) = if metadata.is_dir() {
         let (account, folder) = FolderSource::open(path, options)?;
-        (account, Source::Folder(folder))
+        (account, Source::Folder(Box::new(folder)))
     } else if !metadata.is_file() {
         return Err(VideoError::NotAFile {
             path: path.to_owned(),
