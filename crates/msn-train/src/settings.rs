@@ -136,8 +136,8 @@ impl Settings {
     /// A preset's settings.
     pub fn preset(preset: Preset) -> Self {
         let (width, size, crop, batch, epochs, lr) = match preset {
-            Preset::Tiny => (8, 64, 0, 8, 8, 1e-3),
-            Preset::Cpu => (16, 128, 64, 8, 4, 1e-3),
+            Preset::Tiny => (8, 64, 0, 8, 24, 1e-3),
+            Preset::Cpu => (16, 128, 64, 8, 12, 1e-3),
             Preset::Paper => (64, 256, 0, 4, 60, 2e-4),
         };
         Self {
