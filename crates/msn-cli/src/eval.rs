@@ -161,6 +161,15 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         command: run::command_line(),
         seed: request.seed,
     };
+    if let Some(out) = request.out {
+        for video in scored.iter().filter(|v| v.labels.is_some()) {
+            let svg = msn_eval::curve_svg(video);
+            write_file(
+                &out.join("curves").join(format!("{}.svg", video.name)),
+                svg.as_bytes(),
+            )?;
+        }
+    }
     let evaluation = msn_eval::evaluate(&scored, card(set, &videos, &scored), &options)?;
     if let Some(out) = request.out {
         write_file(&out.join("eval.json"), run::json(&evaluation)?.as_bytes())?;

@@ -106,12 +106,17 @@ impl<B: Backend> Norm<B> {
             }
             Mode::Train => {
                 let over = |t: Tensor<B, 4>| t.mean_dim(0).mean_dim(2).mean_dim(3);
-                let mean = over(x.clone());
-                let centred = x - mean.clone();
+                let rough = over(x.clone());
+                let centred = x - rough.clone();
+                // What rounding left of the mean: a large channel over a small spread would turn
+                // it into an error of several units in the last place. No gradient belongs to it.
+                let rest = over(centred.clone().detach());
+                let mean = rough.detach() + rest.clone();
+                let centred = centred - rest;
                 let variance = over(centred.clone().square());
                 let count = count(n * h * w);
                 pass.statistics.push(BatchStatistics {
-                    mean: mean.detach().reshape([c]),
+                    mean: mean.reshape([c]),
                     variance: variance.clone().detach().reshape([c])
                         * (count / (count - 1.0).max(1.0)),
                 });

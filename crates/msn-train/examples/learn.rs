@@ -30,7 +30,7 @@ fn video(name: &str, speed: usize) -> LoadedVideo {
         source_size: size,
         pixels: (0..frames * 1024).map(pixel).collect(),
         seconds: vec![None; frames],
-        runs: Vec::from([0..frames]),
+        runs: std::iter::once(0..frames).collect(),
         lost: 0,
         rate_hz: None,
         warnings: Vec::new(),
