@@ -52,7 +52,7 @@ pub(crate) struct TrainArgs {
     pub preset: String,
     #[command(flatten)]
     pub place: PlaceArgs,
-    /// Run folder [default: runs/<data>/<preset>/vN]
+    /// Run folder [default: runs/DATA/PRESET/vN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<Utf8PathBuf>,
     /// List the settings with this preset's values, and stop

@@ -49,7 +49,7 @@ impl<B: Backend> Lookup<B> {
         self.similarity.clone()
     }
 
-    /// Index of each query's most similar item, [K]; the lowest index on a tie.
+    /// Index of each query's most similar item, `[K]`; the lowest index on a tie.
     pub fn nearest(&self) -> Tensor<B, 1, Int> {
         self.nearest.clone().squeeze_dim(1)
     }
@@ -79,14 +79,14 @@ impl<B: Backend> Lookup<B> {
         a.matmul(self.items.clone())
     }
 
-    /// Mean over queries and features of (query - nearest item)^2, [1], in [0, 4 / D].
+    /// Mean over queries and features of (query - nearest item)^2, `[1]`, in [0, 4 / D].
     pub fn compactness(&self) -> Tensor<B, 1> {
         (self.queries.clone() - self.nearest_items())
             .square()
             .mean()
     }
 
-    /// Mean of max(0, |q - nearest| - |q - second nearest| + 1), [1], in [0, 1]; PyTorch's triplet
+    /// Mean of max(0, |q - nearest| - |q - second nearest| + 1), `[1]`, in [0, 1]; PyTorch's triplet
     /// margin loss, with 1e-6 added to each difference.
     pub fn separateness(&self) -> Tensor<B, 1> {
         let rest = self
@@ -106,7 +106,7 @@ impl<B: Backend> Lookup<B> {
         relu(distance(self.nearest_items()) - distance(second) + 1.0).mean()
     }
 
-    /// (mean entropy of the addressing - entropy of its mean) / log M, [1], in [-1, 0]: minus the
+    /// (mean entropy of the addressing - entropy of its mean) / log M, `[1]`, in [-1, 0]: minus the
     /// mutual information of query and item. Lowest for sharp and balanced addressing.
     pub fn information(&self) -> Tensor<B, 1> {
         let a = self.address();
@@ -115,7 +115,7 @@ impl<B: Backend> Lookup<B> {
         (entropy(a).mean() - of_mean).div_scalar(log_items(self.config.items))
     }
 
-    /// Squared distance to the nearest item, mean over features, [K], in [0, 4 / D].
+    /// Squared distance to the nearest item, mean over features, `[K]`, in [0, 4 / D].
     pub fn distance(&self) -> Tensor<B, 1> {
         (self.queries.clone() - self.nearest_items())
             .square()
@@ -123,7 +123,7 @@ impl<B: Backend> Lookup<B> {
             .squeeze_dim(1)
     }
 
-    /// How many queries are nearest to each item, [M].
+    /// How many queries are nearest to each item, `[M]`.
     pub fn usage(&self) -> Tensor<B, 1> {
         self.own().float().sum_dim(0).squeeze_dim(0)
     }

@@ -82,7 +82,7 @@ impl<B: Backend> Pool<B> {
         Lookup::new(self.config.clone(), self.items(), queries)
     }
 
-    /// Largest cosine of two different items, [1], in [-1, 1].
+    /// Largest cosine of two different items, `[1]`, in [-1, 1].
     pub fn largest_cosine(&self) -> Tensor<B, 1> {
         let items = self.items();
         let m = self.config.items;

@@ -14,7 +14,7 @@ pub fn unit(rows: &Rows) -> Rows {
     rows.iter().map(one).collect()
 }
 
-/// cosine / temperature, [K][M].
+/// cosine / temperature, `[K, M]`.
 pub fn similarity(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     let row = |q: &Vec<f64>| {
         items
@@ -25,7 +25,7 @@ pub fn similarity(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     queries.iter().map(row).collect()
 }
 
-/// Reading weights, [K][M].
+/// Reading weights, `[K, M]`.
 pub fn address(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     let row = |s: &Vec<f64>| {
         let mut sorted = s.clone();
@@ -51,7 +51,7 @@ pub fn address(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     similarity(queries, items, config).iter().map(row).collect()
 }
 
-/// What the memory answers, [K][D].
+/// What the memory answers, `[K, D]`.
 pub fn read(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     let row = |a: &Vec<f64>| {
         let feature = |d: usize| a.iter().zip(items).map(|(w, m)| w * m[d]).sum();
@@ -60,7 +60,7 @@ pub fn read(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     address(queries, items, config).iter().map(row).collect()
 }
 
-/// The items after a write, [M][D].
+/// The items after a write, `[M, D]`.
 pub fn write(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     let s = similarity(queries, items, config);
     let mut new = Rows::new();
@@ -141,7 +141,7 @@ pub fn information(queries: &Rows, items: &Rows, config: &PoolConfig) -> f64 {
     (a.iter().map(|row| entropy(row)).sum::<f64>() / n - entropy(&mean)) / count(items.len()).ln()
 }
 
-/// Squared distance to the nearest item, mean over features, [K].
+/// Squared distance to the nearest item, mean over features, `[K]`.
 pub fn distance(queries: &Rows, items: &Rows, config: &PoolConfig) -> Vec<f64> {
     let s = similarity(queries, items, config);
     let one = |(q, s): (&Vec<f64>, &Vec<f64>)| {

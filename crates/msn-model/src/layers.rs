@@ -24,12 +24,12 @@ pub enum Mode {
     Evaluate,
 }
 
-/// Mean and unbiased variance [C] that one batch norm saw.
+/// Mean and unbiased variance `[C]` that one batch norm saw.
 #[derive(Clone, Debug)]
 pub struct BatchStatistics<B: Backend> {
-    /// Mean, [C].
+    /// Mean, `[C]`.
     pub mean: Tensor<B, 1>,
-    /// Unbiased variance, [C].
+    /// Unbiased variance, `[C]`.
     pub variance: Tensor<B, 1>,
 }
 

@@ -30,7 +30,7 @@ impl Default for LossWeights {
     }
 }
 
-/// The parts of the loss, each [1]; pool parts are summed over pools.
+/// The parts of the loss, each `[1]`; pool parts are summed over pools.
 #[derive(Clone, Debug)]
 pub struct Losses<B: Backend> {
     /// Mean squared error over [-1, 1] values.

@@ -138,3 +138,22 @@ fn weights_travel_through_show_import_and_calibrate() {
     stdout(msn(&dir).args(["weights", "calibrate", "bare.safetensors", "scene"]));
     assert!(evaluated("bare.safetensors")["fair"]["micro_auc"]["value"].is_number());
 }
+
+#[test]
+fn a_pytorch_state_dict_is_imported() {
+    // Written by PyTorch 1.13: {"state_dict": ...} of a network of width 1 with one pool.
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/width-1.pt");
+    let (_guard, dir) = temporary();
+    let said = stdout(msn(&dir).args(["weights", "import", file, "--out", "w.safetensors"]));
+    for part in [
+        "\"width\":1",
+        "\"frames\":1",
+        "\"pools\":[1]",
+        "\"items\":2",
+        "\"rewrite\":\"concat\"",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let shown = stdout(msn(&dir).args(["weights", "show", "w.safetensors"]));
+    assert!(shown.contains("pools.1.items [2, 2]") && shown.contains("imported_from: width-1.pt"));
+}
