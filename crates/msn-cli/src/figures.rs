@@ -61,12 +61,12 @@ pub(crate) fn table(e: &Evaluation) -> String {
         out,
         "smoothing {smoothing}; seed {seed}; intervals: 95 % bootstrap over videos"
     );
-    let _ = writeln!(out, "{:<28}{:<24}fair", "", "legacy");
+    let _ = writeln!(out, "{:<32}{:<24}fair", "", "legacy");
     for (name, column) in ROWS {
         let fair = e.fair.as_ref().and_then(column);
         let _ = writeln!(
             out,
-            "{name:<28}{:<24}{}",
+            "{name:<32}{:<24}{}",
             figure(column(&e.legacy)),
             figure(fair)
         );
@@ -89,7 +89,7 @@ pub(crate) fn table(e: &Evaluation) -> String {
         };
         let _ = writeln!(
             out,
-            "{:<28}{:<24}{}",
+            "{:<32}{:<24}{}",
             format!("prior {name}, micro AUC"),
             of("legacy"),
             of("fair")
@@ -99,7 +99,7 @@ pub(crate) fn table(e: &Evaluation) -> String {
         let legacy = figure(k.legacy_micro_auc.as_ref());
         let _ = writeln!(
             out,
-            "{:<28}{legacy:<24}{}",
+            "{:<32}{legacy:<24}{}",
             format!("{kind}, micro AUC"),
             figure(k.fair_micro_auc.as_ref())
         );

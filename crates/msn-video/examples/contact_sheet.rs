@@ -1,7 +1,8 @@
 //! Makes a contact sheet of a video or frame folder: twelve small frames, evenly spread in time,
 //! as one PNG.
 //!
-//! `cargo run -p msn-video --example contact_sheet -- VIDEO SHEET.png`
+//! `cargo run -p msn-video --example contact_sheet -- VIDEO SHEET.png`; without arguments it draws
+//! a folder of frames and makes a sheet of that.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
@@ -17,8 +18,10 @@ const TILE: Size = Size::new(160, 120);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1).map(Utf8PathBuf::from);
-    let (Some(video), Some(sheet)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: contact_sheet VIDEO SHEET.png".into());
+    let (video, sheet) = match (arguments.next(), arguments.next()) {
+        (Some(video), Some(sheet)) => (video, sheet),
+        (None, _) => draw()?,
+        _ => return Err("usage: contact_sheet VIDEO SHEET.png".into()),
     };
     let options = Options {
         size: Some(TILE),
@@ -55,4 +58,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("note: {note}");
     }
     Ok(())
+}
+
+/// A folder of frames in which a square moves, and where its sheet goes.
+fn draw() -> Result<(Utf8PathBuf, Utf8PathBuf), Box<dyn Error>> {
+    let folder = Utf8PathBuf::from("contact-sheet-frames");
+    std::fs::create_dir_all(&folder)?;
+    for i in 0..36u32 {
+        let inside = |x: u32, y: u32| (3 * i..3 * i + 20).contains(&x) && (40..60).contains(&y);
+        let pixel = |x, y| image::Luma([if inside(x, y) { 230 } else { 60 }]);
+        image::GrayImage::from_fn(160, 120, pixel).save(folder.join(format!("{i:03}.png")))?;
+    }
+    Ok((folder, "contact-sheet.png".into()))
 }
