@@ -402,3 +402,50 @@ impl ParityCase {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tensor_survives_a_file_bit_for_bit() {
+        let config = NetConfig {
+            width: 2,
+            ..NetConfig::default()
+        };
+        let net = MsnNet::<burn::backend::Flex>::new(&config, 7, &Default::default()).unwrap();
+        let weights = Weights {
+            meta: Meta {
+                format: WEIGHTS_FORMAT.into(),
+                config,
+                input: Input {
+                    height: 64,
+                    width: 64,
+                    stride: 1,
+                },
+                calibration: None,
+                origin: [("data".to_owned(), "none".to_owned())].into(),
+            },
+            tensors: net.tensors(),
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(dir.path().join("w.safetensors")).unwrap();
+        weights.write(&path).unwrap();
+        let first = std::fs::read(&path).unwrap();
+        let read = Weights::read(&path).unwrap();
+        let again = read
+            .net::<burn::backend::Flex>(&path, &Default::default())
+            .unwrap();
+        let bits = |t: &Tensors| -> Vec<Vec<u32>> {
+            let one = |t: &HostTensor| t.values.iter().map(|v| v.to_bits()).collect();
+            t.values().map(one).collect()
+        };
+        assert_eq!(bits(&again.tensors()), bits(&weights.tensors));
+        assert_eq!(read, weights);
+        read.write(&path).unwrap();
+        assert!(
+            std::fs::read(&path).unwrap() == first,
+            "the same weights, other bytes"
+        );
+    }
+}
