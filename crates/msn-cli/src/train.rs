@@ -9,10 +9,12 @@ use std::{
 use anyhow::{Result, anyhow};
 use burn::tensor::backend::AutodiffBackend;
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{HoldOut, LoadOptions, LoadedVideo, Segment, Size, data_hash, hold_out, load_all};
+use msn_data::{
+    HoldOut, LoadOptions, LoadedVideo, Segment, Size, clips, data_hash, hold_out, load_all,
+};
 use msn_eval::write_file;
 use msn_model::{Meta, WEIGHTS_FORMAT, Weights};
-use msn_train::{BurnEngine, CpuEngine, Engine, Event, Preset, Settings, StepReport};
+use msn_train::{BurnEngine, CpuEngine, Engine, Event, Preset, Settings, StepReport, TrainError};
 
 use crate::{
     Usage,
@@ -33,6 +35,10 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     if args.help_settings {
         print!("{}", settings.to_toml());
         return Ok(());
+    }
+    let mut engine = on(args.place.device, Fresh(&settings))?;
+    if let Some(algorithm) = args.place.algorithm()? {
+        engine = Box::new(CpuEngine::new(&settings, &engine.tensors(), algorithm)?);
     }
     let data = match data {
         Some(data) => data,
@@ -65,6 +71,23 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     data::warn(&videos);
     let stride = settings.input.stride;
     let held = hold_out(&videos, settings.net.frames, stride, settings.train.seed);
+    let needed = settings.net.frames * stride + 1;
+    if clips(&held.train, settings.net.frames, stride).is_empty() {
+        return Err(TrainError::NoClips { needed }.into());
+    }
+    // Labels that do not fit are better known now than after an hour.
+    let color = run::color(settings.net.channels);
+    for (video, loaded) in set
+        .test
+        .iter()
+        .zip(load_all(&set.test, &LoadOptions { size, color })?)
+    {
+        video
+            .labels
+            .as_ref()
+            .map(|l| l.resolve(&loaded))
+            .transpose()?;
+    }
     let folder = run::make_folder(args.out.as_deref(), &set.name, &settings.preset.to_string())?;
     let mut card = card(args, &settings, &set, &data, &videos, &held);
     write_file(&folder.join("config.toml"), settings.to_toml().as_bytes())?;
@@ -74,10 +97,6 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         card.data.held_out.join(", ")
     );
 
-    let mut engine = on(args.place.device, Fresh(&settings))?;
-    if let Some(algorithm) = args.place.algorithm()? {
-        engine = Box::new(CpuEngine::new(&settings, &engine.tensors(), algorithm)?);
-    }
     let mut log = Log::create(&folder, &settings.net.pools)?;
     let mut watch = |event: Event<'_>| log.take(event).map_err(|e| e.to_string());
     msn_train::train(&settings, &videos, &held.train, engine.as_mut(), &mut watch)?;

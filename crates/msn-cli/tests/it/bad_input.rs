@@ -145,6 +145,9 @@ fn short_damaged_and_mislabelled_videos_are_named() {
     frames(&dir.join("long"), "testing", &[12]);
     labels(&dir.join("long"), "01", 15);
     fails(&dir, &train("long", "r4"), 1, &["01.npy", "15", "12"]);
+    for out in ["r1", "r3", "r4"] {
+        assert!(!dir.join(out).exists(), "{out}: nothing half-written stays");
+    }
 }
 
 #[test]
