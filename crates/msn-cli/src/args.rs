@@ -55,6 +55,15 @@ pub(crate) struct TrainArgs {
     /// Run folder [default: runs/DATA/PRESET/vN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<Utf8PathBuf>,
+    /// Go on with an interrupted run: the newest of this data set and preset, or that of --out
+    #[arg(long)]
+    pub resume: bool,
+    /// Minutes between two checkpoints
+    #[arg(long, value_name = "M", default_value_t = 5.0, value_parser = minutes)]
+    pub checkpoint_minutes: f64,
+    /// Also save a checkpoint every N steps
+    #[arg(long, value_name = "N")]
+    pub checkpoint_steps: Option<NonZeroUsize>,
     /// List the settings with this preset's values, and stop
     #[arg(long)]
     pub help_settings: bool,
@@ -73,16 +82,31 @@ pub(crate) struct PlaceArgs {
     pub kernels: Option<Kernels>,
 }
 
+fn minutes(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
+    if (0.0..=1e6).contains(&value) {
+        Ok(value)
+    } else {
+        Err("give 0 to 1000000".to_owned())
+    }
+}
+
 impl PlaceArgs {
+    /// How the CPU computes, where it does.
+    pub fn kernels(&self) -> Option<Kernels> {
+        let flex = self.device == Device::Flex && cfg!(feature = "flex");
+        flex.then(|| self.kernels.unwrap_or(Kernels::Fast))
+    }
+
     /// The algorithm of the project's own kernels, where they are to compute.
     ///
     /// # Errors
     /// [`Usage`] where a device other than the CPU's own is asked for them.
     pub fn algorithm(&self) -> Result<Option<Algorithm>, Usage> {
+        if let Some(kernels) = self.kernels() {
+            return Ok(kernels.algorithm());
+        }
         match (self.device, self.kernels) {
-            (Device::Flex, kernels) if cfg!(feature = "flex") => {
-                Ok(kernels.unwrap_or(Kernels::Fast).algorithm())
-            }
             (_, None | Some(Kernels::Plain)) => Ok(None),
             (device, Some(kernels)) => Err(Usage(format!(
                 "--kernels {kernels} computes on the CPU: leave out --device {device}"

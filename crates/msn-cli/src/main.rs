@@ -10,10 +10,12 @@ mod data;
 mod device;
 mod eval;
 mod figures;
+mod log;
 mod metrics;
 mod pytorch;
 mod run;
 mod score;
+mod signal;
 mod train;
 mod verify;
 mod weights;
@@ -23,7 +25,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use crate::args::{Cli, Command};
+use crate::{
+    args::{Cli, Command},
+    signal::Interrupted,
+};
 
 /// A mistake in how the program was called, as opposed to one in the data: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +53,16 @@ fn main() -> ExitCode {
         Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+            ExitCode::from(exit_code(&error))
         }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<Interrupted>() {
+        Some(interrupted) => 128 + interrupted.signal,
+        None if error.is::<Usage>() => 2,
+        None => 1,
     }
 }
 

@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{Color, DataSet, LoadOptions, OpenOptions, Size};
 use msn_eval::{Fair, Scorer};
 use msn_model::{CpuNet, Meta, OnDevice, Predictor, Weights};
+use msn_train::Settings;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,6 +25,12 @@ pub(crate) struct RunCard {
     pub command: String,
     pub seed: u64,
     pub device: String,
+    /// How the CPU computed, where it did.
+    #[serde(default)]
+    pub kernels: Option<String>,
+    /// Steps after which the training was resumed.
+    #[serde(default)]
+    pub resumed_at: Vec<usize>,
     pub data: RunData,
     pub versions: BTreeMap<String, String>,
     /// Seconds from start to finished evaluation; absent while training.
@@ -169,7 +176,9 @@ pub(crate) fn make_folder(out: Option<&Utf8Path>, data: &str, preset: &str) -> R
         let failed = |e: std::io::Error| anyhow!("can't write {out}: {e}");
         std::fs::create_dir_all(out).map_err(failed)?;
         if out.read_dir_utf8().map_err(failed)?.next().is_some() {
-            return Err(anyhow!("{out} is not empty: give --out a new folder"));
+            return Err(anyhow!(
+                "{out} is not empty: give --out a new folder, or --resume to go on with a run"
+            ));
         }
         return Ok(out.to_owned());
     }
@@ -187,6 +196,95 @@ pub(crate) fn make_folder(out: Option<&Utf8Path>, data: &str, preset: &str) -> R
         }
     }
     unreachable!("folders are numbered without end")
+}
+
+/// The folder of the run to go on with: `out`, or the newest of this data set and preset. A new one
+/// where there is none.
+pub(crate) fn resume_folder(
+    out: Option<&Utf8Path>,
+    data: &str,
+    preset: &str,
+) -> Result<Utf8PathBuf> {
+    let parent = Utf8PathBuf::from("runs").join(data).join(preset);
+    let folder = match out {
+        Some(out) if out.is_dir() => {
+            let of_a_run = |name: &str| out.join(name).exists();
+            if out.read_dir_utf8()?.next().is_some()
+                && !["config.toml", "run.lock"].into_iter().any(of_a_run)
+            {
+                return Err(anyhow!(
+                    "{out} is no run folder (it has no config.toml): give --out the run to resume"
+                ));
+            }
+            Some(out.to_owned())
+        }
+        Some(_) => None,
+        None => parent
+            .join("latest")
+            .read_link_utf8()
+            .ok()
+            .map(|v| parent.join(v)),
+    };
+    match folder {
+        Some(folder) => Ok(folder),
+        None => make_folder(out, data, preset),
+    }
+}
+
+/// The card of a run that was begun in this folder, if one was.
+///
+/// # Errors
+/// Where it has other settings, and which.
+pub(crate) fn begun(
+    folder: &Utf8Path,
+    settings: &Settings,
+    now: &RunCard,
+) -> Result<Option<RunCard>> {
+    let path = folder.join("config.toml");
+    let Ok(then) = std::fs::read_to_string(&path) else {
+        return Ok(None);
+    };
+    let ours = settings.to_toml();
+    if let Some((then, ours)) = then.lines().zip(ours.lines()).find(|(a, b)| a != b) {
+        return Err(anyhow!(
+            "{folder} was begun with `{then}`, not `{ours}`: resume it with its own settings ({path})"
+        ));
+    }
+    if !folder.join("run.json").exists() {
+        return Ok(None);
+    }
+    let card = RunCard::read(folder)?;
+    if (&card.device, &card.kernels) != (&now.device, &now.kernels) {
+        eprintln!(
+            "warning: {folder} was begun on another device: its weights will differ in their last bits"
+        );
+    }
+    Ok(Some(card))
+}
+
+/// A run folder that no other process may train in.
+pub(crate) struct Lock {
+    path: Utf8PathBuf,
+    _file: std::fs::File,
+}
+
+impl Lock {
+    pub fn take(folder: &Utf8Path) -> Result<Self> {
+        let path = folder.join("run.lock");
+        let file = std::fs::File::create(&path).map_err(|e| anyhow!("can't write {path}: {e}"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path, _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(anyhow!(
+                "another process trains in {folder}: wait for it, or give --out another folder"
+            )),
+            Err(std::fs::TryLockError::Error(e)) => Err(anyhow!("can't lock {path}: {e}")),
+        }
+    }
+
+    /// Leaves no file behind.
+    pub fn release(self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 /// Points `latest` at the newest run; a system without links goes without.

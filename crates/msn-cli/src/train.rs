@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write as _,
+    num::NonZeroUsize,
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,10 @@ use msn_data::{
 };
 use msn_eval::write_file;
 use msn_model::{Meta, WEIGHTS_FORMAT, Weights};
-use msn_train::{BurnEngine, CpuEngine, Engine, Event, Preset, Settings, StepReport, TrainError};
+use msn_train::{
+    BurnEngine, Checkpoint, CpuEngine, Engine, Event, Preset, Progress, Settings, StepReport,
+    TrainError,
+};
 
 use crate::{
     Usage,
@@ -23,11 +26,10 @@ use crate::{
     device::{Job, on},
     eval::{Request, evaluate},
     figures,
-    run::{self, Found, RunCard, RunData},
+    log::Log,
+    run::{self, Found, Lock, RunCard, RunData},
+    signal::{Interrupted, Signals},
 };
-
-/// Time between two progress lines.
-const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     let began = Instant::now();
@@ -88,8 +90,28 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             .map(|l| l.resolve(&loaded))
             .transpose()?;
     }
-    let folder = run::make_folder(args.out.as_deref(), &set.name, &settings.preset.to_string())?;
-    let mut card = card(args, &settings, &set, &data, &videos, &held);
+    let folder = if args.resume {
+        run::resume_folder(args.out.as_deref(), &set.name, &settings.preset.to_string())?
+    } else {
+        run::make_folder(args.out.as_deref(), &set.name, &settings.preset.to_string())?
+    };
+    let lock = Lock::take(&folder)?;
+    let hash = data_hash(&videos);
+    let mut card = card(args, &settings, &set, &data, &videos, &held, &hash);
+    let mut done = Progress::default();
+    if args.resume {
+        if let Some(begun) = run::begun(&folder, &settings, &card)? {
+            card = begun;
+            if card.seconds.is_some() {
+                println!("{folder} is a finished run: nothing to resume");
+                return Ok(());
+            }
+        }
+        done = restore(engine.as_mut(), &folder, &settings, &hash)?;
+        if done.steps > 0 {
+            card.resumed_at.push(done.steps);
+        }
+    }
     write_file(&folder.join("config.toml"), settings.to_toml().as_bytes())?;
     write_file(&folder.join("run.json"), run::json(&card)?.as_bytes())?;
     eprintln!(
@@ -97,10 +119,50 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         card.data.held_out.join(", ")
     );
 
-    let mut log = Log::create(&folder, &settings.net.pools)?;
-    let mut watch = |event: Event<'_>| log.take(event).map_err(|e| e.to_string());
-    msn_train::train(&settings, &videos, &held.train, engine.as_mut(), &mut watch)?;
-    log.finish()?;
+    let mut keeper = Keeper {
+        folder: folder.join("checkpoints"),
+        settings: &settings,
+        data_hash: &hash,
+        every_steps: args.checkpoint_steps,
+        every: Duration::from_secs_f64(args.checkpoint_minutes * 60.0),
+        latest: Instant::now(),
+    };
+    let mut log = Log::open(&folder, &settings.net.pools)?;
+    let signals = Signals::catch()?;
+    let mut interrupted = None;
+    let mut watch = |event: Event<'_>| {
+        let mut take = || -> Result<()> {
+            log.take(event)?;
+            let Event::Step(report, engine) = event else {
+                return Ok(());
+            };
+            interrupted = signals.caught();
+            if interrupted.is_some() || keeper.due(report) {
+                log.flush()?;
+                keeper.save(report, engine)?;
+            }
+            Ok(())
+        };
+        take().map_err(|e| e.to_string())?;
+        match interrupted {
+            Some(_) => Err("interrupted".to_owned()),
+            None => Ok(()),
+        }
+    };
+    let trained = msn_train::train(
+        &settings,
+        &videos,
+        &held.train,
+        engine.as_mut(),
+        done,
+        &mut watch,
+    );
+    if let Some(signal) = interrupted {
+        return Err(Interrupted { signal, folder }.into());
+    }
+    trained?;
+    drop(signals);
+    log.flush()?;
     let path = folder.join("weights/last.safetensors");
     let weights = Weights {
         meta: meta(&settings, &card),
@@ -140,8 +202,75 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     }
     card.seconds = Some(began.elapsed().as_secs_f64());
     write_file(&folder.join("run.json"), run::json(&card)?.as_bytes())?;
+    lock.release();
     println!("run folder: {folder}");
     Ok(())
+}
+
+/// Takes up the newest checkpoint of a run folder; how far it is.
+fn restore(
+    engine: &mut dyn Engine,
+    folder: &Utf8Path,
+    settings: &Settings,
+    data_hash: &str,
+) -> Result<Progress> {
+    let Some(newest) = Checkpoint::newest(&folder.join("checkpoints"))? else {
+        eprintln!("{folder} has no checkpoint yet: beginning at the first step");
+        return Ok(Progress::default());
+    };
+    for damaged in &newest.damaged {
+        eprintln!("warning: {damaged}; taking an earlier one");
+    }
+    let (path, checkpoint) = (newest.path, newest.checkpoint);
+    if checkpoint.settings != *settings {
+        return Err(anyhow!(
+            "{path} is of other settings: give those of {folder}/config.toml"
+        ));
+    }
+    if checkpoint.data_hash != data_hash {
+        return Err(anyhow!(
+            "{path} is of other training frames: the data set has changed since"
+        ));
+    }
+    let done = Progress {
+        steps: checkpoint.state.steps,
+        elapsed: Duration::from_secs_f64(checkpoint.seconds.max(0.0)),
+    };
+    engine.restore(checkpoint.state)?;
+    eprintln!("going on after step {}", done.steps);
+    Ok(done)
+}
+
+/// Writes checkpoints in time.
+struct Keeper<'a> {
+    folder: Utf8PathBuf,
+    settings: &'a Settings,
+    data_hash: &'a str,
+    every_steps: Option<NonZeroUsize>,
+    every: Duration,
+    latest: Instant,
+}
+
+impl Keeper<'_> {
+    fn due(&self, report: &StepReport) -> bool {
+        report.step == report.steps
+            || self.latest.elapsed() >= self.every
+            || self
+                .every_steps
+                .is_some_and(|n| report.step.is_multiple_of(n.get()))
+    }
+
+    fn save(&mut self, report: &StepReport, engine: &dyn Engine) -> Result<()> {
+        let checkpoint = Checkpoint {
+            settings: self.settings.clone(),
+            data_hash: self.data_hash.to_owned(),
+            seconds: report.elapsed.as_secs_f64(),
+            state: engine.state(),
+        };
+        checkpoint.write(&self.folder)?;
+        self.latest = Instant::now();
+        Ok(())
+    }
 }
 
 /// The data folder and the settings that the command line asks for.
@@ -173,6 +302,7 @@ fn card(
     data: &Utf8Path,
     videos: &[LoadedVideo],
     held: &HoldOut,
+    data_hash: &str,
 ) -> RunCard {
     let part = |s: &Segment| match &videos[s.video] {
         v if v.frames() == s.frames.len() => v.name.clone(),
@@ -183,10 +313,12 @@ fn card(
         command: run::command_line(),
         seed: settings.train.seed,
         device: args.place.device.to_string(),
+        kernels: args.place.kernels().map(|k| k.to_string()),
+        resumed_at: Vec::new(),
         data: RunData {
             name: set.name.clone(),
             path: data.canonicalize_utf8().unwrap_or_else(|_| data.to_owned()),
-            hash: data_hash(videos),
+            hash: data_hash.to_owned(),
             training_videos: videos.len(),
             training_frames: videos.iter().map(LoadedVideo::frames).sum(),
             held_out: held.held.iter().map(part).collect(),
@@ -227,83 +359,4 @@ impl Job for Fresh<'_> {
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Box<dyn Engine>> {
         Ok(Box::new(BurnEngine::<B>::new(self.0, device)?))
     }
-}
-
-/// Progress lines and `metrics.csv`.
-struct Log {
-    path: Utf8PathBuf,
-    file: std::io::BufWriter<std::fs::File>,
-    spoke: Option<Instant>,
-    warned: Vec<usize>,
-}
-
-impl Log {
-    fn create(folder: &Utf8Path, pools: &[usize]) -> Result<Self> {
-        let path = folder.join("metrics.csv");
-        let file = std::fs::File::create(&path).map_err(|e| anyhow!("can't write {path}: {e}"))?;
-        let mut log = Self {
-            path,
-            file: std::io::BufWriter::new(file),
-            spoke: None,
-            warned: Vec::new(),
-        };
-        log.line(&StepReport::csv_header(pools))?;
-        Ok(log)
-    }
-
-    fn line(&mut self, line: &str) -> Result<()> {
-        writeln!(self.file, "{line}").map_err(|e| anyhow!("can't write {}: {e}", self.path))
-    }
-
-    fn take(&mut self, event: Event<'_>) -> Result<()> {
-        match event {
-            Event::Step(report) => {
-                self.line(&report.csv_line())?;
-                self.warn(report);
-                let last = report.step == report.steps;
-                if last || self.spoke.is_none_or(|t| t.elapsed() >= PROGRESS_EVERY) {
-                    self.spoke = Some(Instant::now());
-                    eprintln!("{}", progress(report));
-                }
-            }
-            Event::Statistics(done, all) => {
-                if done == all || self.spoke.is_none_or(|t| t.elapsed() >= PROGRESS_EVERY) {
-                    self.spoke = Some(Instant::now());
-                    eprintln!("batch-norm statistics on whole frames: {done} of {all}");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Says once per pool that it has collapsed.
-    fn warn(&mut self, report: &StepReport) {
-        for (pool, health) in &report.numbers.health {
-            if let Some(warning) = health.warning()
-                && !self.warned.contains(pool)
-            {
-                self.warned.push(*pool);
-                eprintln!("warning: pool {pool} {warning} (step {})", report.step);
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        self.file
-            .flush()
-            .map_err(|e| anyhow!("can't write {}: {e}", self.path))
-    }
-}
-
-fn progress(r: &StepReport) -> String {
-    format!(
-        "epoch {}/{} step {}/{} loss {:.5} {:.0} frames/s {} left",
-        r.epoch,
-        r.epochs,
-        r.step,
-        r.steps,
-        r.numbers.loss,
-        r.frames_per_second(),
-        figures::time(r.left())
-    )
 }

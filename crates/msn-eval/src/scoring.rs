@@ -26,7 +26,7 @@ pub struct FrameScore {
     pub patch: f64,
     /// Mean of each pool's distance map, pools ascending.
     pub distances: Vec<f64>,
-    /// Log of the largest window of the causal tube.
+    /// Log of the largest window of the causal tube, each divided by its row.
     pub log_error: f64,
 }
 
@@ -37,7 +37,7 @@ pub struct ScoredFrame {
     pub score: FrameScore,
     /// What the network saw.
     pub maps: FrameMaps,
-    /// Window means of the causal tube.
+    /// Window means of the causal tube, divided by their row.
     pub tube: Map64,
 }
 
@@ -53,7 +53,7 @@ impl ScoredFrame {
 }
 
 /// A network and how its scores are read.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Scorer<'a> {
     /// The network.
     pub predictor: &'a dyn Predictor,
@@ -81,14 +81,14 @@ impl<'a> Scorer<'a> {
     /// A stream of the frames of one video, `height` x `width` pixels.
     pub fn stream(&self, video: &'a str, height: usize, width: usize) -> Stream<'a> {
         Stream {
-            scorer: *self,
+            scorer: self.clone(),
             video,
             height,
             width,
             window: VecDeque::new(),
             pending: Clips::default(),
             targets: Vec::new(),
-            tube: Tube::new(self.fair),
+            tube: Tube::new(self.fair.clone()),
         }
     }
 
@@ -140,19 +140,25 @@ impl<'a> Scorer<'a> {
         videos: &'a [LoadedVideo],
         held: &[Segment],
     ) -> Result<Calibration, EvalError> {
-        let (mut frames, mut pixels) = (Vec::new(), Vec::new());
+        let undivided = Self {
+            fair: Fair {
+                rows: Vec::new(),
+                ..self.fair.clone()
+            },
+            ..self.clone()
+        };
+        let mut tubes = Vec::new();
         for segment in held {
-            self.runs(
+            undivided.runs(
                 &videos[segment.video],
                 std::slice::from_ref(&segment.frames),
                 &mut |scored| {
-                    frames.push(scored.score.log_error);
-                    pixels.extend(scored.tube.values.iter().map(|&m| log_error(m)));
+                    tubes.push(scored.tube);
                     Ok(())
                 },
             )?;
         }
-        calibrate(self.fair, &frames, &pixels)
+        calibrate(&self.fair, tubes)
     }
 }
 

@@ -76,7 +76,7 @@ pub use isa::Isa;
 pub use loss::squared_error_of_tanh;
 pub use max_pool::{max_pool2, max_pool2_backward};
 pub use network::{
-    Inference, KernelError, Losses, NetworkConfig, Output, Training, TrainingConfig,
+    Inference, KernelError, Losses, NetworkConfig, OptimiserState, Output, Training, TrainingConfig,
 };
 pub use norm::{Affine, Moments, NormGradient, apply_affine, batch_norm_backward, moments};
 pub use outer::{conv3x3_weight_gradient, up_conv3x3_weight_gradient};

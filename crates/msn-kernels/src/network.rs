@@ -9,6 +9,7 @@ mod parameters;
 mod train;
 
 pub use infer::{Inference, Output};
+pub use parameters::OptimiserState;
 pub use train::{Losses, Training, TrainingConfig};
 
 use layers::Layer;

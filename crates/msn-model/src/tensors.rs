@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
-    tensor::{Tensor, TensorData, backend::Backend},
+    tensor::{FloatDType, Tensor, TensorData, backend::Backend},
 };
 
 use crate::{MsnNet, NetConfig};
@@ -158,7 +158,21 @@ impl<B: Backend> ModuleMapper<B> for Load<'_, '_> {
     }
 }
 
+struct Cast(FloatDType);
+
+impl<B: Backend> ModuleMapper<B> for Cast {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let value = param.val().detach().cast(self.0);
+        Param::initialized(param.id, value).set_require_grad(param.is_require_grad())
+    }
+}
+
 impl<B: Backend> MsnNet<B> {
+    /// The same network in another precision; its inputs have to be of that precision too.
+    pub fn cast(self, precision: FloatDType) -> Self {
+        self.map(&mut Cast(precision))
+    }
+
     /// Calls `visit` with every tensor: parameters, running statistics and items.
     pub fn visit_tensors(&self, visit: &mut impl Visit<B>) {
         let path = Path {

@@ -41,7 +41,7 @@ pub struct Input {
 }
 
 /// Settings of the fair score and the statistics of held-out normal frames that standardise it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// Side of the square window over which the error map is averaged, pixels.
@@ -50,7 +50,11 @@ pub struct Calibration {
     pub window_stride: usize,
     /// Scored frames over which a window is averaged.
     pub history: usize,
-    /// Median of `ln max(m, 1e-10)` over held-out frames.
+    /// What windows are divided by, one value per row of windows from the top, mean 1: how large
+    /// errors are in a row of normal frames. Empty for no division.
+    #[serde(default)]
+    pub rows: Vec<f64>,
+    /// Median of `ln max(m, 1e-10)` over held-out frames, m the largest window.
     pub median: f64,
     /// Median absolute deviation of the same.
     pub mad: f64,
@@ -169,6 +173,41 @@ impl TensorFile {
             metadata,
         })
     }
+
+    /// Writes tensors with one metadata key, `msn`, whole or not at all; the same content gives the
+    /// same bytes.
+    ///
+    /// # Errors
+    /// [`WeightsError::Write`], or [`WeightsError::Meta`] where `meta` has a number that JSON lacks.
+    pub fn write(
+        path: &Utf8Path,
+        tensors: &Tensors,
+        meta: &impl Serialize,
+    ) -> Result<(), WeightsError> {
+        let failed = |source| WeightsError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        // Through a `Value`, whose maps are sorted.
+        let meta = serde_json::to_value(meta).map_err(|e| WeightsError::Meta {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        })?;
+        let metadata = HashMap::from([("msn".to_owned(), meta.to_string())]);
+        let views = tensors.iter().map(|(name, t)| (name, Stored(t)));
+        let bytes = safetensors::serialize(views, Some(metadata))
+            .map_err(|e| failed(std::io::Error::other(e.to_string())))?;
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_str().is_empty() => folder,
+            _ => Utf8Path::new("."),
+        };
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        file.write_all(&bytes)
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(failed)?;
+        file.persist(path).map_err(|e| failed(e.error))?;
+        Ok(())
+    }
 }
 
 /// Little-endian floats of any width as f32; `None` for other types.
@@ -276,29 +315,7 @@ impl Weights {
     /// [`WeightsError::Write`], or [`WeightsError::Meta`] where metadata has a number that JSON
     /// lacks.
     pub fn write(&self, path: &Utf8Path) -> Result<(), WeightsError> {
-        let failed = |source| WeightsError::Write {
-            path: path.to_owned(),
-            source,
-        };
-        // Through a `Value`, whose maps are sorted.
-        let meta = serde_json::to_value(&self.meta).map_err(|e| WeightsError::Meta {
-            path: path.to_owned(),
-            reason: e.to_string(),
-        })?;
-        let metadata = HashMap::from([("msn".to_owned(), meta.to_string())]);
-        let views = self.tensors.iter().map(|(name, t)| (name, Stored(t)));
-        let bytes = safetensors::serialize(views, Some(metadata))
-            .map_err(|e| failed(std::io::Error::other(e.to_string())))?;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_str().is_empty() => folder,
-            _ => Utf8Path::new("."),
-        };
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        file.write_all(&bytes)
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(failed)?;
-        file.persist(path).map_err(|e| failed(e.error))?;
-        Ok(())
+        TensorFile::write(path, &self.tensors, &self.meta)
     }
 }
 

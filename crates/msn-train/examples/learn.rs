@@ -5,7 +5,7 @@
 
 use burn::backend::{Autodiff, Flex};
 use msn_data::{Color, LoadedVideo, Size, segments};
-use msn_train::{BurnEngine, Event, Preset, Settings, train};
+use msn_train::{BurnEngine, Event, Preset, Progress, Settings, train};
 
 /// A bar that sweeps over a 32 x 32 frame.
 fn video(name: &str, speed: usize) -> LoadedVideo {
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let videos = [video("slow", 1), video("fast", 2)];
     let mut losses = Vec::new();
     let mut watch = |event: Event<'_>| {
-        if let Event::Step(report) = event {
+        if let Event::Step(report, _) = event {
             losses.push(report.numbers.prediction);
         }
         Ok(())
@@ -56,6 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &videos,
         &segments(&videos),
         &mut engine,
+        Progress::default(),
         &mut watch,
     )?;
     let (first, last) = (losses[0], losses[losses.len() - 1]);

@@ -1,12 +1,15 @@
 //! Training on the project's own CPU kernels.
 
+use std::collections::BTreeMap;
+
 use msn_kernels::{
-    Adam as KernelAdam, Algorithm, LossWeights, Training, TrainingConfig, WriteRule,
+    Adam as KernelAdam, Algorithm, KernelError, LossWeights, OptimiserState, Training,
+    TrainingConfig, WriteRule,
 };
 use msn_memory::{Health, Monitor, Write, WriteMax};
 use msn_model::{Clips, HostTensor, Tensors, channels_last};
 
-use crate::{Adam, Engine, Settings, StepNumbers, TrainError};
+use crate::{Adam, Engine, EngineState, Settings, StepNumbers, TrainError};
 
 /// The same training as [`crate::BurnEngine`]'s, by hand-written kernels, channels-last throughout.
 #[derive(Debug)]
@@ -14,6 +17,7 @@ pub struct CpuEngine {
     settings: Settings,
     training: Training,
     monitors: Vec<(usize, Monitor)>,
+    algorithm: Algorithm,
     /// Names and shapes of the network's tensors.
     shapes: Vec<(String, Vec<usize>)>,
 }
@@ -36,26 +40,13 @@ impl CpuEngine {
                 )));
             }
         }
-        let loss = &settings.loss;
-        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
-        let [compactness, separateness, information] =
-            [loss.compactness, loss.separateness, loss.information].map(|w| w as f32);
-        let config = TrainingConfig {
-            losses: LossWeights {
-                compactness,
-                separateness,
-                information,
-            },
-            detach_read: settings.net.detach_read,
-        };
-        let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
-        let training = Training::new(&(&settings.net).into(), config, &tensor, algorithm)
-            .map_err(|e| TrainError::Engine(e.to_string()))?;
+        let training = build(settings, tensors, algorithm)?;
         let monitor = |&pool: &usize| (pool, Monitor::new(settings.net.items));
         Ok(Self {
             settings: settings.clone(),
             training,
             monitors: settings.net.pools.iter().map(monitor).collect(),
+            algorithm,
             shapes: tensors
                 .iter()
                 .map(|(name, t)| (name.clone(), t.shape.clone()))
@@ -82,6 +73,18 @@ impl CpuEngine {
             net.frames * net.channels,
             clips.height * clips.width,
         )
+    }
+}
+
+impl CpuEngine {
+    /// With the shapes of the network's tensors.
+    fn shaped(&self, values: Vec<(String, Vec<f32>)>) -> Tensors {
+        let mut values: BTreeMap<_, _> = values.into_iter().collect();
+        let named = |(name, shape): &(String, Vec<usize>)| {
+            let (shape, values) = (shape.clone(), values.remove(name)?);
+            Some((name.clone(), HostTensor { shape, values }))
+        };
+        self.shapes.iter().filter_map(named).collect()
     }
 }
 
@@ -134,19 +137,59 @@ impl Engine for CpuEngine {
     }
 
     fn tensors(&self) -> Tensors {
-        let mut values: std::collections::BTreeMap<_, _> =
-            self.training.tensors().into_iter().collect();
-        let named = |(name, shape): &(String, Vec<usize>)| {
-            Some((
-                name.clone(),
-                HostTensor {
-                    shape: shape.clone(),
-                    values: values.remove(name)?,
-                },
-            ))
-        };
-        self.shapes.iter().filter_map(named).collect()
+        self.shaped(self.training.tensors())
     }
+
+    fn state(&self) -> EngineState {
+        let optimiser = self.training.optimiser();
+        EngineState {
+            tensors: self.tensors(),
+            mean: self.shaped(optimiser.mean),
+            mean_square: self.shaped(optimiser.mean_square),
+            steps: usize::try_from(optimiser.steps).unwrap_or(usize::MAX),
+            monitors: self.monitors.iter().map(|(_, m)| m.clone()).collect(),
+        }
+    }
+
+    fn restore(&mut self, state: EngineState) -> Result<(), TrainError> {
+        let wrong = |e: KernelError| TrainError::Engine(e.to_string());
+        let flat = |t: Tensors| t.into_iter().map(|(name, t)| (name, t.values)).collect();
+        let mut training = build(&self.settings, &state.tensors, self.algorithm)?;
+        let optimiser = OptimiserState {
+            steps: u32::try_from(state.steps).unwrap_or(u32::MAX),
+            mean: flat(state.mean),
+            mean_square: flat(state.mean_square),
+        };
+        training.set_optimiser(optimiser).map_err(wrong)?;
+        self.training = training;
+        for ((_, monitor), saved) in self.monitors.iter_mut().zip(state.monitors) {
+            *monitor = saved;
+        }
+        Ok(())
+    }
+}
+
+/// The kernels' network with these tensors.
+fn build(
+    settings: &Settings,
+    tensors: &Tensors,
+    algorithm: Algorithm,
+) -> Result<Training, TrainError> {
+    let loss = &settings.loss;
+    #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
+    let [compactness, separateness, information] =
+        [loss.compactness, loss.separateness, loss.information].map(|w| w as f32);
+    let config = TrainingConfig {
+        losses: LossWeights {
+            compactness,
+            separateness,
+            information,
+        },
+        detach_read: settings.net.detach_read,
+    };
+    let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
+    Training::new(&(&settings.net).into(), config, &tensor, algorithm)
+        .map_err(|e| TrainError::Engine(e.to_string()))
 }
 
 /// Largest cosine of two different rows of unit length.

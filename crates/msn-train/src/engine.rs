@@ -6,7 +6,9 @@ use burn::{
     tensor::{Tensor, backend::AutodiffBackend},
 };
 use msn_memory::{Health, Monitor};
-use msn_model::{Asked, BatchStatistics, Clips, ConfigError, Losses, Mode, MsnNet, Tensors};
+use msn_model::{
+    Asked, BatchStatistics, Clips, ConfigError, Losses, Mode, MsnNet, TensorError, Tensors,
+};
 
 use crate::{
     Adam, Settings, TrainError,
@@ -47,6 +49,32 @@ pub trait Engine {
 
     /// The network as it stands, by PyTorch's names.
     fn tensors(&self) -> Tensors;
+
+    /// Everything that the next step depends on, beside its clips.
+    fn state(&self) -> EngineState;
+
+    /// Takes up a saved state; the next steps are bit-equal to those of the engine that gave it,
+    /// on the same device.
+    ///
+    /// # Errors
+    /// [`TrainError::Engine`] names a tensor that does not fit.
+    fn restore(&mut self, state: EngineState) -> Result<(), TrainError>;
+}
+
+/// A training between two steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineState {
+    /// The network, by PyTorch's names.
+    pub tensors: Tensors,
+    /// Adam's running mean of each parameter's gradient; empty before the first step, and without
+    /// the parameters that no loss reaches.
+    pub mean: Tensors,
+    /// The same of the squared gradient.
+    pub mean_square: Tensors,
+    /// Steps of the optimiser so far.
+    pub steps: usize,
+    /// What follows the pools' usage, pools ascending.
+    pub monitors: Vec<Monitor>,
 }
 
 /// Training on any autodiff backend of Burn.
@@ -148,5 +176,31 @@ impl<B: AutodiffBackend> Engine for BurnEngine<B> {
 
     fn tensors(&self) -> Tensors {
         self.net.tensors()
+    }
+
+    fn state(&self) -> EngineState {
+        let [mean, mean_square] = self.step.moments(&self.net);
+        EngineState {
+            tensors: self.tensors(),
+            mean,
+            mean_square,
+            steps: self.step.done(),
+            monitors: self.monitors.clone(),
+        }
+    }
+
+    fn restore(&mut self, state: EngineState) -> Result<(), TrainError> {
+        let wrong = |e: TensorError| TrainError::Engine(e.to_string());
+        self.net = self
+            .net
+            .clone()
+            .with_tensors(&state.tensors)
+            .map_err(wrong)?;
+        self.step
+            .restore(&self.net, &[state.mean, state.mean_square], state.steps)
+            .map_err(wrong)?;
+        self.monitors = state.monitors;
+        self.started |= state.steps > 0;
+        Ok(())
     }
 }

@@ -1,9 +1,11 @@
 //! Training of MSN-net: settings, loop, golden cases.
 //!
 //! [`train`] learns a network from loaded videos on any autodiff backend and tells a watcher of
-//! every step; the same settings, data and seed give the same network again on one CPU backend.
+//! every step; the same settings, data and seed give the same network again on one CPU backend,
+//! also where a [`Checkpoint`] lies between two halves of a training.
 //! [`verify`] compares a network's evaluation and one training step with a golden case.
 
+mod checkpoint;
 mod cpu;
 mod engine;
 mod feed;
@@ -13,9 +15,10 @@ mod settings;
 mod step;
 mod train;
 
+pub use checkpoint::{Checkpoint, CheckpointError, Newest};
 pub use cpu::CpuEngine;
-pub use engine::{BurnEngine, Engine, StepNumbers};
-pub use parity::{ParityError, Row, verify};
+pub use engine::{BurnEngine, Engine, EngineState, StepNumbers};
+pub use parity::{ParityError, ROUNDING, Row, Verdict, verify};
 pub use settings::{Preset, Settings, SettingsError, TrainSettings};
 pub use step::Adam;
-pub use train::{Event, StepReport, TrainError, train};
+pub use train::{Event, Progress, StepReport, TrainError, train};

@@ -1,10 +1,14 @@
 //! What follows the forward and backward pass of a training step.
 
 use burn::{
-    optim::{AdamConfig, GradientsParams, Optimizer, adaptor::OptimizerAdaptor},
-    tensor::backend::AutodiffBackend,
+    module::Param,
+    optim::{
+        AdamConfig, AdamState, AdaptiveMomentumState, GradientsParams, Optimizer,
+        adaptor::OptimizerAdaptor, record::AdaptorRecord,
+    },
+    tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_model::{MsnNet, Output};
+use msn_model::{HostTensor, MsnNet, Output, TensorError, Tensors, Visit};
 
 /// PyTorch's batch-norm momentum.
 const STATISTICS_SHARE: f64 = 0.1;
@@ -30,7 +34,12 @@ impl Default for Adam {
 /// The optimiser with its state.
 pub(crate) struct Step<B: AutodiffBackend> {
     optimiser: OptimizerAdaptor<burn::optim::Adam, MsnNet<B>, B>,
+    done: usize,
 }
+
+/// The optimiser's state by parameter.
+type Moments<B> =
+    <OptimizerAdaptor<burn::optim::Adam, MsnNet<B>, B> as Optimizer<MsnNet<B>, B>>::Record;
 
 impl<B: AutodiffBackend> Step<B> {
     pub fn new(adam: &Adam) -> Self {
@@ -42,6 +51,7 @@ impl<B: AutodiffBackend> Step<B> {
             .with_epsilon(eps);
         Self {
             optimiser: config.init(),
+            done: 0,
         }
     }
 
@@ -54,8 +64,96 @@ impl<B: AutodiffBackend> Step<B> {
         lr: f64,
     ) -> MsnNet<B> {
         let mut net = self.optimiser.step(lr, net, grads);
+        self.done += 1;
         net.update_statistics(&output.statistics, STATISTICS_SHARE);
         net.write(&output.asked);
         net
+    }
+    /// Steps so far.
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
+    /// Adam's running means of the gradients and of their squares, by the parameters' names.
+    pub fn moments(&self, net: &MsnNet<B>) -> [Tensors; 2] {
+        let mut save = Save {
+            moments: self.optimiser.to_record(),
+            saved: Default::default(),
+        };
+        net.visit_tensors(&mut save);
+        save.saved
+    }
+
+    /// Takes up what [`Step::moments`] gave after `done` steps of a network with these parameters.
+    pub fn restore(
+        &mut self,
+        net: &MsnNet<B>,
+        moments: &[Tensors; 2],
+        done: usize,
+    ) -> Result<(), TensorError> {
+        let mut load = Load {
+            source: moments,
+            done,
+            moments: Moments::<B>::default(),
+            error: None,
+        };
+        net.visit_tensors(&mut load);
+        if let Some(error) = load.error {
+            return Err(error);
+        }
+        self.optimiser = self.optimiser.clone().load_record(load.moments);
+        self.done = done;
+        Ok(())
+    }
+}
+
+struct Save<B: AutodiffBackend> {
+    moments: Moments<B>,
+    saved: [Tensors; 2],
+}
+
+impl<B: AutodiffBackend> Visit<B> for Save<B> {
+    fn tensor<const D: usize>(&mut self, name: &str, param: &Param<Tensor<B, D>>) {
+        if let Some(record) = self.moments.remove(&param.id) {
+            let state: AdamState<B::InnerBackend, D> = record.into_state();
+            let [mean, mean_square] = &mut self.saved;
+            mean.insert(name.to_owned(), HostTensor::of(state.momentum.moment_1));
+            mean_square.insert(name.to_owned(), HostTensor::of(state.momentum.moment_2));
+        }
+    }
+}
+
+struct Load<'a, B: AutodiffBackend> {
+    source: &'a [Tensors; 2],
+    done: usize,
+    moments: Moments<B>,
+    error: Option<TensorError>,
+}
+
+impl<B: AutodiffBackend> Visit<B> for Load<'_, B> {
+    fn tensor<const D: usize>(&mut self, name: &str, param: &Param<Tensor<B, D>>) {
+        let expected = param.dims().to_vec();
+        let [Some(mean), Some(mean_square)] = self.source.each_ref().map(|all| all.get(name))
+        else {
+            return;
+        };
+        if let Some(wrong) = [mean, mean_square]
+            .into_iter()
+            .find(|t| t.shape != expected)
+        {
+            self.error.get_or_insert(TensorError::Shape {
+                name: name.to_owned(),
+                found: wrong.shape.clone(),
+                expected,
+            });
+            return;
+        }
+        let [mean, mean_square] = [mean, mean_square].map(|t| {
+            let data = TensorData::new(t.values.clone(), t.shape.clone());
+            Tensor::<B::InnerBackend, D>::from_data(data, &param.device())
+        });
+        let state = AdamState::new(AdaptiveMomentumState::new(self.done, mean, mean_square));
+        self.moments
+            .insert(param.id, AdaptorRecord::from_state(state));
     }
 }

@@ -32,15 +32,27 @@ pub struct StepReport {
     pub lr: f64,
     /// Clips of the step.
     pub clips: usize,
-    /// Time since the training began.
+    /// Time that the steps so far have taken.
+    pub elapsed: Duration,
+    /// Steps and time of this process alone, which a training that goes on from a checkpoint began
+    /// later.
+    pub since_start: (usize, Duration),
+}
+
+/// How far a training is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub steps: usize,
+    /// Time that they took.
     pub elapsed: Duration,
 }
 
 /// What a training tells while it runs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy)]
 pub enum Event<'a> {
-    /// A step is done.
-    Step(&'a StepReport),
+    /// A step is done; the engine as it stands then.
+    Step(&'a StepReport, &'a dyn Engine),
     /// Batch-norm statistics are being recomputed: frames done, frames in all.
     Statistics(usize, usize),
 }
@@ -83,6 +95,10 @@ pub enum TrainError {
 /// Trains a network on segments of videos. `watch` is told of every step; an error from it stops
 /// the training. The engine holds the result.
 ///
+/// Nothing but the settings' seed and a step's number decides on its clips, crops and learning
+/// rate. So a training that goes on from `done`, with the engine restored to what it was then,
+/// ends like one that was never interrupted.
+///
 /// # Errors
 /// [`TrainError`].
 pub fn train(
@@ -90,6 +106,7 @@ pub fn train(
     videos: &[LoadedVideo],
     segments: &[Segment],
     engine: &mut dyn Engine,
+    done: Progress,
     watch: &mut dyn FnMut(Event<'_>) -> Result<(), String>,
 ) -> Result<(), TrainError> {
     let (net, t) = (&settings.net, &settings.train);
@@ -115,6 +132,9 @@ pub fn train(
         let order = feed.order(&all, epoch);
         for (i, clips) in order.chunks_exact(batch).enumerate() {
             let step = epoch * per_epoch + i;
+            if step < done.steps {
+                continue;
+            }
             let lr = cosine(t.lr, step, steps);
             let numbers = engine.step(feed.batch(clips, epoch), lr)?;
             let report = StepReport {
@@ -125,12 +145,13 @@ pub fn train(
                 numbers,
                 lr,
                 clips: clips.len(),
-                elapsed: began.elapsed(),
+                elapsed: done.elapsed + began.elapsed(),
+                since_start: (step + 1 - done.steps, began.elapsed()),
             };
             if !report.numbers.loss.is_finite() {
                 return Err(diverged(&report, clips, videos));
             }
-            watch(Event::Step(&report)).map_err(TrainError::Stopped)?;
+            watch(Event::Step(&report, engine)).map_err(TrainError::Stopped)?;
         }
     }
     if t.crop > 0 {
@@ -183,15 +204,17 @@ fn count(n: usize) -> f64 {
 
 /// Steps a second and what is left at that pace.
 impl StepReport {
-    /// Frames (clips) a second since the training began.
+    /// Frames (clips) a second since this process began.
     pub fn frames_per_second(&self) -> f64 {
-        count(self.step * self.clips) / self.elapsed.as_secs_f64().max(1e-9)
+        let (steps, time) = self.since_start;
+        count(steps * self.clips) / time.as_secs_f64().max(1e-9)
     }
 
     /// Time that the remaining steps take at the pace so far.
     pub fn left(&self) -> Duration {
         let left = count(self.steps.saturating_sub(self.step));
-        self.elapsed.mul_f64(left / count(self.step.max(1)))
+        let (steps, time) = self.since_start;
+        time.mul_f64(left / count(steps.max(1)))
     }
 
     /// Header of `metrics.csv` for these pools.

@@ -4,6 +4,7 @@
 mod bad_input;
 mod journey;
 mod parity;
+mod resume;
 
 use assert_cmd::Command;
 use camino::{Utf8Path, Utf8PathBuf};

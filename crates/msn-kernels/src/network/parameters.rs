@@ -1,7 +1,9 @@
 //! Everything that learns, in one piece of memory.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
+use super::{KernelError, Tensors};
 use crate::adam::Adam;
 use crate::isa::Isa;
 use crate::weights::{Channels, hwio_to_iohw, hwio_to_oihw, iohw_to_hwio, oihw_to_hwio};
@@ -34,6 +36,17 @@ impl Layout {
             Self::Plain => values.to_vec(),
         }
     }
+}
+
+/// Adam's state: what a training needs besides the network to go on bit for bit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OptimiserState {
+    /// Steps done.
+    pub steps: u32,
+    /// Running mean of each parameter's gradient by name, in PyTorch's layouts.
+    pub mean: Vec<(String, Vec<f32>)>,
+    /// The same of the squared gradient.
+    pub mean_square: Vec<(String, Vec<f32>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,28 +85,46 @@ impl Parameters {
 
     /// Names and values, in PyTorch's layouts.
     pub(crate) fn export(&self) -> Vec<(String, Vec<f32>)> {
-        self.entries
-            .iter()
-            .map(|e| {
-                (
-                    e.name.clone(),
-                    e.layout.export(&self.values[e.range.clone()]),
-                )
-            })
-            .collect()
+        self.named(&self.values)
     }
 
     /// Names and gradients, in PyTorch's layouts.
     pub(crate) fn export_gradients(&self) -> Vec<(String, Vec<f32>)> {
-        self.entries
-            .iter()
-            .map(|e| {
-                (
-                    e.name.clone(),
-                    e.layout.export(&self.gradient[e.range.clone()]),
-                )
-            })
-            .collect()
+        self.named(&self.gradient)
+    }
+
+    fn named(&self, all: &[f32]) -> Vec<(String, Vec<f32>)> {
+        let one = |e: &Entry| (e.name.clone(), e.layout.export(&all[e.range.clone()]));
+        self.entries.iter().map(one).collect()
+    }
+
+    pub(crate) fn optimiser(&self) -> OptimiserState {
+        OptimiserState {
+            steps: self.steps,
+            mean: self.named(&self.mean),
+            mean_square: self.named(&self.mean_square),
+        }
+    }
+
+    pub(crate) fn set_optimiser(&mut self, state: OptimiserState) -> Result<(), KernelError> {
+        self.steps = state.steps;
+        for (from, to) in [
+            (state.mean, &mut self.mean),
+            (state.mean_square, &mut self.mean_square),
+        ] {
+            let from: HashMap<String, Vec<f32>> = from.into_iter().collect();
+            let get = |name: &str| from.get(name).cloned();
+            for Entry {
+                name,
+                layout,
+                range,
+            } in &self.entries
+            {
+                let values = Tensors(&get).get(name, range.len())?;
+                to[range.clone()].copy_from_slice(&layout.import(values));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn step(&mut self, isa: Isa, adam: &Adam, learning_rate: f64) {

@@ -7,7 +7,7 @@ mod conv;
 use conv::Conv;
 
 use super::layers::{Layer, items_name};
-use super::parameters::Parameters;
+use super::parameters::{OptimiserState, Parameters};
 use super::{KernelError, LEVELS, NetworkConfig, Tensors};
 use crate::adam::Adam;
 use crate::address::{Addressing, Lookup, LossWeights, PackedItems, WriteRule, write_items};
@@ -254,6 +254,19 @@ impl Training {
             write_items(&pool.lookup, &mut items, rule);
             pool.items = PackedItems::new(self.isa, &items, count, features);
         }
+    }
+
+    /// Adam's state, to be saved beside [`Training::tensors`].
+    pub fn optimiser(&self) -> OptimiserState {
+        self.parameters.optimiser()
+    }
+
+    /// Takes up a saved state of Adam.
+    ///
+    /// # Errors
+    /// A mean that is missing or of a wrong size, by its parameter's name.
+    pub fn set_optimiser(&mut self, state: OptimiserState) -> Result<(), KernelError> {
+        self.parameters.set_optimiser(state)
     }
 
     /// The prediction of the last step, `[batch, height, width, C]`.

@@ -2,6 +2,7 @@ use burn::backend::{Autodiff, Flex, NdArray};
 use burn::tensor::backend::AutodiffBackend;
 use camino::Utf8PathBuf;
 use msn_model::TensorFile;
+use msn_train::Verdict;
 
 fn cases() -> Vec<Utf8PathBuf> {
     let folder = Utf8PathBuf::from(concat!(
@@ -23,9 +24,9 @@ fn cases() -> Vec<Utf8PathBuf> {
 fn agree<B: AutodiffBackend>(device: &B::Device) {
     let mut failed = Vec::new();
     for path in cases() {
-        let rows = msn_train::verify::<B>(&TensorFile::read(&path).unwrap(), device, 1.0).unwrap();
+        let rows = msn_train::verify::<B>(&TensorFile::read(&path).unwrap(), device).unwrap();
         assert!(rows.len() > 10);
-        for row in rows.iter().filter(|r| !r.pass) {
+        for row in rows.iter().filter(|r| r.verdict != Verdict::Ok) {
             failed.push(format!("{}: {row:?}", path.file_name().unwrap()));
         }
     }

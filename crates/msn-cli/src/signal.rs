@@ -1,0 +1,65 @@
+//! Ctrl-C and SIGTERM while training: the step is finished and saved.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use anyhow::Result;
+use camino::Utf8PathBuf;
+use signal_hook::{
+    SigId,
+    consts::{SIGINT, SIGTERM},
+    flag, low_level,
+};
+
+/// Catches the two signals while it lives. A second one ends the process at once.
+pub(crate) struct Signals {
+    caught: Arc<AtomicUsize>,
+    registered: Vec<SigId>,
+}
+
+impl Signals {
+    pub fn catch() -> Result<Self> {
+        let (caught, again) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let mut registered = Vec::new();
+        for signal in [SIGINT, SIGTERM] {
+            let number = usize::try_from(signal)?;
+            // In this order: the first signal sets the flag that the second one finds.
+            registered.push(flag::register_conditional_shutdown(
+                signal,
+                128 + signal,
+                Arc::clone(&again),
+            )?);
+            registered.push(flag::register(signal, Arc::clone(&again))?);
+            registered.push(flag::register_usize(signal, Arc::clone(&caught), number)?);
+        }
+        Ok(Self { caught, registered })
+    }
+
+    /// The signal, if there was one.
+    pub fn caught(&self) -> Option<u8> {
+        u8::try_from(self.caught.load(Ordering::Relaxed))
+            .ok()
+            .filter(|&signal| signal != 0)
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for id in self.registered.drain(..) {
+            low_level::unregister(id);
+        }
+    }
+}
+
+/// A training that was stopped by a signal, and saved: exit code 128 + signal.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted, and saved: the same command with --resume goes on with {folder}")]
+pub(crate) struct Interrupted {
+    pub signal: u8,
+    pub folder: Utf8PathBuf,
+}
