@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ablate;
+mod bench;
 mod cargo;
 mod check;
 mod launch;
@@ -46,6 +47,8 @@ enum Command {
         #[arg(long)]
         list: bool,
     },
+    /// Run the benches over every compiled backend; write one table
+    Bench(bench::BenchArgs),
     /// Train a grid of settings and seeds; write a table and a plot
     Ablate(ablate::AblateArgs),
 }
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Test { quick } => suite::test(quick),
         Command::Check => check::command(),
         Command::Ci { stage, list } => suite::ci(&stage, list),
+        Command::Bench(args) => bench::command(&args),
         Command::Ablate(args) => ablate::command(args),
     };
     done.unwrap_or_else(|error| {

@@ -164,6 +164,13 @@ const STAGES: &[Stage<Suite>] = &[
         work: examples,
     },
     Stage {
+        name: "bench",
+        about: "a short run of every bench, with its assertions",
+        is_test: false,
+        is_slow: true,
+        work: benches,
+    },
+    Stage {
         name: "features",
         about: "cargo check of every feature",
         is_test: true,
@@ -321,6 +328,19 @@ fn examples(suite: &Suite) -> Result<Outcome> {
         }
     }
     Ok(Outcome::Done(counts))
+}
+
+/// In the tests' profile, so that nothing is built again: the table shows that benches run, its
+/// times are no figures.
+fn benches(suite: &Suite) -> Result<Outcome> {
+    let out = suite.workspace.target.join("xtask-bench");
+    done(
+        cargo::command("bench")
+            .args(["--profile", "dev"])
+            .args(suite.select(&suite.burn))
+            .args(["--bench", "msn", "--", "--short", "--out"])
+            .arg(out),
+    )
 }
 
 fn features(suite: &Suite) -> Result<Outcome> {

@@ -58,11 +58,14 @@ pub(crate) fn demo_scene(seed: u64) -> Result<Utf8PathBuf> {
     let dir = Utf8PathBuf::from(format!("runs/data/synthetic-{seed}"));
     if !dir.join("events.csv").exists() {
         eprintln!("making a synthetic scene in {dir}");
-        let options = SynthOptions {
+        let small = SynthOptions {
             seed,
+            train_clips: 6,
+            test_clips: 6,
+            seconds: 20.0,
             ..SynthOptions::default()
         };
-        synthesise(&dir, &options)?;
+        synthesise(&dir, &small)?;
     }
     Ok(dir)
 }

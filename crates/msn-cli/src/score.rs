@@ -6,22 +6,26 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use msn_eval::{ScoredFrame, VideoScores, scores_csv, write_file};
-use msn_video::{Item, Options};
+use msn_eval::{Seen, VideoScores, scores_csv, write_file};
+use msn_video::Options;
 
 use crate::{args::ScoreArgs, run};
+
+/// Frames that wait decoded for the network: two of its batches.
+const READ_AHEAD: usize = 16;
 
 pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     let found = run::find(&args.weights)?;
     let meta = &found.weights.meta;
     let load = run::load_options(meta);
-    let mut reader = msn_video::open(
+    let mut reader = msn_video::open_ahead(
         &args.source,
         &Options {
             size: Some(load.size),
             color: load.color,
-            threads: 0,
+            threads: rayon::current_num_threads(),
         },
+        READ_AHEAD,
     )?;
     if meta.calibration.is_none() {
         eprintln!(
@@ -37,44 +41,27 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
         .unwrap_or(args.source.as_str())
         .to_owned();
     let side = |v: u32| usize::try_from(v).unwrap_or(usize::MAX);
-    let mut stream = scorer.stream(&name, side(load.size.height), side(load.size.width));
-
     // Only numbers are kept of what has been scored.
     let mut scores = Vec::new();
-    let mut keep = |scored: Vec<ScoredFrame>| scores.extend(scored.into_iter().map(|s| s.score));
-    let mut frames = 0;
-    let mut expected = 0;
     let (began, mut spoke) = (Instant::now(), Instant::now());
-    for item in reader.by_ref() {
-        let index = match &item {
-            Ok(item) => item.index(),
-            Err(_) => expected,
-        };
-        match item? {
-            Item::Frame(frame) => {
-                if index != expected {
-                    keep(stream.gap()?);
-                }
-                keep(stream.push(frame.index, frame.seconds, &frame.picture.pixels)?);
+    let size = (side(load.size.height), side(load.size.width));
+    let frames = scorer.source(&name, reader.by_ref(), size, &mut |seen| {
+        match seen {
+            Seen::Scored(scored) => scores.push(scored.score),
+            Seen::Lost(lost) => eprintln!(
+                "warning: {}, frame {} is lost: {}",
+                args.source, lost.index, lost.reason
+            ),
+            Seen::Read(frames) if spoke.elapsed() >= Duration::from_secs(2) => {
+                spoke = Instant::now();
+                let rate = f64::from(u32::try_from(frames).unwrap_or(u32::MAX))
+                    / began.elapsed().as_secs_f64();
+                eprintln!("{frames} frames, {rate:.0} frames/s");
             }
-            Item::Lost(lost) => {
-                eprintln!(
-                    "warning: {}, frame {} is lost: {}",
-                    args.source, lost.index, lost.reason
-                );
-                keep(stream.gap()?);
-            }
+            Seen::Read(_) => {}
         }
-        expected = index + 1;
-        frames = expected;
-        if spoke.elapsed() >= Duration::from_secs(2) {
-            spoke = Instant::now();
-            let rate = f64::from(u32::try_from(frames).unwrap_or(u32::MAX))
-                / began.elapsed().as_secs_f64();
-            eprintln!("{frames} frames, {rate:.0} frames/s");
-        }
-    }
-    keep(stream.gap()?);
+        Ok(())
+    })?;
     for note in &reader.info().notes {
         eprintln!("note: {}: {note}", args.source);
     }

@@ -194,7 +194,7 @@ fn calibrate(weights: &Utf8Path, normal: &[Utf8PathBuf], place: &PlaceArgs) -> R
     let predictor = run::predictor(&found, place)?;
     let calibration = run::scorer(predictor.as_ref(), &found.weights.meta)
         .calibrate(&videos, &segments(&videos))?;
-    found.weights.meta.calibration = Some(calibration.clone());
+    found.weights.meta.calibration = Some(calibration);
     found.weights.write(&found.path)?;
     println!(
         "{}: median {:.4}, MAD {:.4} over {} normal frames",

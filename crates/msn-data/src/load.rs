@@ -51,10 +51,10 @@ impl LoadedVideo {
     /// Those of [`msn_video::open`] and of its reader; [`DataError::TooManyLost`] for a folder
     /// with over 5 % of its frames unreadable; [`DataError::Empty`] where nothing decodes.
     pub fn load(video: &Video, options: &LoadOptions) -> Result<Self, DataError> {
-        Self::load_with(video, options, 0)
+        Self::load_with(video, options, rayon::current_num_threads())
     }
 
-    /// Decodes a video with so many threads of the decoder; 0 for its own choice.
+    /// Decodes a video with so many threads of the decoder.
     fn load_with(video: &Video, options: &LoadOptions, threads: usize) -> Result<Self, DataError> {
         let reader = msn_video::open(
             &video.source,
@@ -137,7 +137,10 @@ impl LoadedVideo {
 /// The first error of [`LoadedVideo::load`], in order of videos.
 pub fn load_all(videos: &[Video], options: &LoadOptions) -> Result<Vec<LoadedVideo>, DataError> {
     // Videos side by side keep all cores busy; a single one has them for its decoder.
-    let threads = usize::from(videos.len() > 1);
+    let threads = match videos.len() {
+        0 | 1 => rayon::current_num_threads(),
+        _ => 1,
+    };
     let loaded: Vec<_> = videos
         .par_iter()
         .map(|video| LoadedVideo::load_with(video, options, threads))
@@ -203,7 +206,7 @@ pub(crate) fn count_frames(video: &Video) -> Result<usize, DataError> {
                 height: 8,
             }),
             color: Color::Grey,
-            threads: 0,
+            threads: rayon::current_num_threads(),
         },
     )?;
     let mut frames = 0;

@@ -1,9 +1,4 @@
 //! The fair score: a causal tube of the prediction error, standardised by held-out normal frames.
-//!
-//! A fixed camera mostly looks along the ground, so how large normal things are, and with them their
-//! errors, depends on the height in the picture above all. Each row of windows is therefore divided
-//! by what held-out normal frames show there. Single places would say more, and need more held-out
-//! frames than there are.
 
 use std::collections::VecDeque;
 
@@ -11,12 +6,8 @@ use msn_model::{Calibration, Map, Map64};
 
 use crate::EvalError;
 
-/// Share of the whole picture's mean error in what a row is divided by: a row where nothing happened
-/// must not make noise an anomaly. Chosen on synthetic scenes that no figure is given for.
-const WHOLE: f64 = 0.3;
-
 /// Settings of the fair score.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fair {
     /// Side of the square window, pixels.
     pub window: usize,
@@ -24,30 +15,18 @@ pub struct Fair {
     pub window_stride: usize,
     /// Scored frames over which a window is averaged.
     pub history: usize,
-    /// What each row of windows is divided by, from the top; none for all 1.
-    pub rows: Vec<f64>,
 }
 
 impl Fair {
-    /// For frames of this size: windows of an eighth of the shorter side, a quarter of a window
-    /// apart, over the up to 8 latest scored frames; rows are not known before a calibration.
+    /// METHOD's first version for frames of this size: windows of an eighth of the shorter side,
+    /// a quarter of a window apart, over the up to 8 latest scored frames.
     pub fn for_size(height: usize, width: usize) -> Self {
         let window = (height.min(width) / 8).max(1);
         Self {
             window,
             window_stride: (window / 4).max(1),
             history: 8,
-            rows: Vec::new(),
         }
-    }
-
-    /// Windows divided by their row.
-    fn divided(&self, mut windows: Map64) -> Map64 {
-        let rows = windows.values.chunks_mut(windows.width.max(1));
-        for (row, &by) in rows.zip(&self.rows) {
-            row.iter_mut().for_each(|v| *v /= by);
-        }
-        windows
     }
 }
 
@@ -57,7 +36,6 @@ impl From<&Calibration> for Fair {
             window: c.window,
             window_stride: c.window_stride,
             history: c.history,
-            rows: c.rows.clone(),
         }
     }
 }
@@ -82,8 +60,7 @@ impl Tube {
         self.latest.clear();
     }
 
-    /// Each window's mean over the up to `history` latest frames, this one included, divided by its
-    /// row.
+    /// Each window's mean over the up to `history` latest frames, this one included.
     pub fn push(&mut self, error: &Map) -> Map64 {
         if self.latest.len() == self.fair.history.max(1) {
             self.latest.pop_front();
@@ -101,7 +78,7 @@ impl Tube {
         }
         let n = count(self.latest.len());
         mean.values.iter_mut().for_each(|v| *v /= n);
-        self.fair.divided(mean)
+        mean
     }
 }
 
@@ -115,18 +92,17 @@ pub fn standardise(log_error: f64, calibration: &Calibration) -> f64 {
     (log_error - calibration.median) / (1.4826 * calibration.mad)
 }
 
-/// Statistics of held-out normal frames, given their undivided tubes.
-pub(crate) fn calibrate(fair: &Fair, tubes: Vec<Map64>) -> Result<Calibration, EvalError> {
-    let fair = Fair {
-        rows: rows(&tubes),
-        ..fair.clone()
-    };
-    let tubes: Vec<Map64> = tubes.into_iter().map(|t| fair.divided(t)).collect();
-    let frames: Vec<f64> = tubes.iter().map(|t| log_error(t.largest())).collect();
+/// Statistics of held-out normal frames: `frames` are their log errors, `pixels` the log values of
+/// their windows.
+pub(crate) fn calibrate(
+    fair: Fair,
+    frames: &[f64],
+    pixels: &[f64],
+) -> Result<Calibration, EvalError> {
     if frames.is_empty() {
         return Err(EvalError::NothingHeldOut);
     }
-    let median = quantile(&frames, 0.5);
+    let median = quantile(frames, 0.5);
     let spread: Vec<f64> = frames.iter().map(|f| (f - median).abs()).collect();
     let mad = quantile(&spread, 0.5);
     if mad.is_nan() || mad < 1e-9 {
@@ -136,35 +112,13 @@ pub(crate) fn calibrate(fair: &Fair, tubes: Vec<Map64>) -> Result<Calibration, E
         window: fair.window,
         window_stride: fair.window_stride,
         history: fair.history,
-        rows: fair.rows,
         median,
         mad,
         frames: frames.len(),
         map_threshold: 0.0,
     };
-    let windows = tubes.iter().flat_map(|t| &t.values);
-    let windows: Vec<f64> = windows.map(|&m| log_error(m)).collect();
-    calibration.map_threshold = standardise(quantile(&windows, 0.995), &calibration);
+    calibration.map_threshold = standardise(quantile(pixels, 0.995), &calibration);
     Ok(calibration)
-}
-
-/// Each row's mean over windows and frames, with [`WHOLE`] of the mean of all, over their mean.
-fn rows(tubes: &[Map64]) -> Vec<f64> {
-    let Some(first) = tubes.first() else {
-        return Vec::new();
-    };
-    let mut sums = vec![0.0; first.height];
-    for tube in tubes {
-        for (sum, row) in sums.iter_mut().zip(tube.values.chunks(tube.width)) {
-            *sum += row.iter().sum::<f64>();
-        }
-    }
-    let mean = sums.iter().sum::<f64>() / count(sums.len());
-    // Frames without any error have no spread, which is said in its place.
-    let mean = if mean > 0.0 { mean } else { 1.0 };
-    sums.iter()
-        .map(|sum| (sum / mean + WHOLE) / (1.0 + WHOLE))
-        .collect()
 }
 
 /// Linear between the two nearest values, as NumPy's default; 0 for none.
@@ -207,7 +161,6 @@ mod tests {
             window: 2,
             window_stride: 1,
             history: 3,
-            rows: vec![1.0; 3],
         });
         let means: Vec<f64> = [1.0, 2.0, 3.0, 7.0]
             .map(|v| tube.push(&map(v)).largest())
@@ -227,44 +180,16 @@ mod tests {
     #[test]
     fn calibration_needs_spread() {
         let fair = Fair::for_size(64, 64);
-        let tube = |top: f64, bottom: f64| Map64 {
-            height: 2,
-            width: 2,
-            values: vec![top, top, bottom, bottom],
-        };
         assert!(matches!(
-            calibrate(&fair, vec![]),
+            calibrate(fair, &[], &[]),
             Err(EvalError::NothingHeldOut)
         ));
         assert!(matches!(
-            calibrate(&fair, vec![tube(1.0, 1.0); 9]),
+            calibrate(fair, &[1.0; 9], &[1.0; 9]),
             Err(EvalError::NoSpread { .. })
         ));
-        let c = calibrate(&fair, [1.0, 2.0, 4.0].map(|v| tube(v, v)).into()).unwrap();
-        assert_eq!((c.rows.clone(), c.frames), (vec![1.0, 1.0], 3));
-        assert!((c.median - 2f64.ln()).abs() < 1e-12 && (c.mad - 2f64.ln()).abs() < 1e-12);
-        assert!((standardise(2f64.ln() + 1.4826 * c.mad, &c) - 1.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn what_is_large_everywhere_in_a_row_counts_less_there() {
-        let tube = |top: f64, bottom: f64| Map64 {
-            height: 2,
-            width: 1,
-            values: vec![top, bottom],
-        };
-        let normal = vec![tube(1.0, 9.0), tube(0.5, 8.0), tube(2.0, 10.0)];
-        let fair = Fair {
-            window: 1,
-            window_stride: 1,
-            history: 1,
-            rows: Vec::new(),
-        };
-        let c = calibrate(&fair, normal).unwrap();
-        assert!((c.rows.iter().sum::<f64>() - 2.0).abs() < 1e-12);
-        let fair = Fair::from(&c);
-        // Five times the usual above is more than a little over the usual below.
-        let score = |t| fair.divided(t).largest();
-        assert!(score(tube(5.0, 9.0)) > score(tube(1.0, 11.0)));
+        let c = calibrate(fair, &[1.0, 2.0, 3.0], &[1.0, 3.0]).unwrap();
+        assert_eq!((c.median, c.mad, c.frames), (2.0, 1.0, 3));
+        assert!((standardise(2.0 + 1.4826, &c) - 1.0).abs() < 1e-12);
     }
 }

@@ -24,4 +24,4 @@ pub use protocol::{
     VideoScores, evaluate,
 };
 pub use report::{curve_svg, report};
-pub use scoring::{FrameScore, ScoredFrame, Scorer, Stream};
+pub use scoring::{FrameScore, ScoredFrame, Scorer, Seen, Stream};

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, ops::Range};
 
 use msn_data::{LoadedVideo, Segment};
 use msn_model::{Calibration, Clips, FrameMaps, Map64, Predictor, push_planes};
+use msn_video::{Item, Lost, VideoError};
 
 use crate::{
     EvalError, Fair,
@@ -26,7 +27,7 @@ pub struct FrameScore {
     pub patch: f64,
     /// Mean of each pool's distance map, pools ascending.
     pub distances: Vec<f64>,
-    /// Log of the largest window of the causal tube, each divided by its row.
+    /// Log of the largest window of the causal tube.
     pub log_error: f64,
 }
 
@@ -37,7 +38,7 @@ pub struct ScoredFrame {
     pub score: FrameScore,
     /// What the network saw.
     pub maps: FrameMaps,
-    /// Window means of the causal tube, divided by their row.
+    /// Window means of the causal tube.
     pub tube: Map64,
 }
 
@@ -52,8 +53,19 @@ impl ScoredFrame {
     }
 }
 
+/// What [`Scorer::source`] tells while it goes through a source.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// A frame with its scores.
+    Scored(ScoredFrame),
+    /// A frame that could not be read.
+    Lost(Lost),
+    /// So many places have been read.
+    Read(usize),
+}
+
 /// A network and how its scores are read.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Scorer<'a> {
     /// The network.
     pub predictor: &'a dyn Predictor,
@@ -81,14 +93,14 @@ impl<'a> Scorer<'a> {
     /// A stream of the frames of one video, `height` x `width` pixels.
     pub fn stream(&self, video: &'a str, height: usize, width: usize) -> Stream<'a> {
         Stream {
-            scorer: self.clone(),
+            scorer: *self,
             video,
             height,
             width,
             window: VecDeque::new(),
             pending: Clips::default(),
             targets: Vec::new(),
-            tube: Tube::new(self.fair.clone()),
+            tube: Tube::new(self.fair),
         }
     }
 
@@ -131,6 +143,52 @@ impl<'a> Scorer<'a> {
         Ok(all)
     }
 
+    /// Scores the frames of a source as they come, `size` pixels (height, width); how many places it
+    /// had. What is lost is a gap in time.
+    ///
+    /// # Errors
+    /// [`EvalError::Video`] where the source fails, [`EvalError::NotFinite`], or what `visit`
+    /// returns.
+    pub fn source(
+        &self,
+        name: &'a str,
+        items: impl Iterator<Item = Result<Item, VideoError>>,
+        size: (usize, usize),
+        visit: &mut dyn FnMut(Seen) -> Result<(), EvalError>,
+    ) -> Result<usize, EvalError> {
+        let mut stream = self.stream(name, size.0, size.1);
+        let mut expected = 0;
+        for item in items {
+            let (index, scored, lost) = match item? {
+                Item::Frame(frame) => {
+                    let mut scored = Vec::new();
+                    if frame.index != expected {
+                        scored = stream.gap()?;
+                    }
+                    scored.extend(stream.push(
+                        frame.index,
+                        frame.seconds,
+                        &frame.picture.pixels,
+                    )?);
+                    (frame.index, scored, None)
+                }
+                Item::Lost(lost) => (lost.index, stream.gap()?, Some(lost)),
+            };
+            expected = index + 1;
+            for scored in scored {
+                visit(Seen::Scored(scored))?;
+            }
+            if let Some(lost) = lost {
+                visit(Seen::Lost(lost))?;
+            }
+            visit(Seen::Read(expected))?;
+        }
+        for scored in stream.gap()? {
+            visit(Seen::Scored(scored))?;
+        }
+        Ok(expected)
+    }
+
     /// Standardises the fair score on held-out segments of normal videos.
     ///
     /// # Errors
@@ -140,25 +198,19 @@ impl<'a> Scorer<'a> {
         videos: &'a [LoadedVideo],
         held: &[Segment],
     ) -> Result<Calibration, EvalError> {
-        let undivided = Self {
-            fair: Fair {
-                rows: Vec::new(),
-                ..self.fair.clone()
-            },
-            ..self.clone()
-        };
-        let mut tubes = Vec::new();
+        let (mut frames, mut pixels) = (Vec::new(), Vec::new());
         for segment in held {
-            undivided.runs(
+            self.runs(
                 &videos[segment.video],
                 std::slice::from_ref(&segment.frames),
                 &mut |scored| {
-                    tubes.push(scored.tube);
+                    frames.push(scored.score.log_error);
+                    pixels.extend(scored.tube.values.iter().map(|&m| log_error(m)));
                     Ok(())
                 },
             )?;
         }
-        calibrate(&self.fair, tubes)
+        calibrate(self.fair, &frames, &pixels)
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Input {
 }
 
 /// Settings of the fair score and the statistics of held-out normal frames that standardise it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// Side of the square window over which the error map is averaged, pixels.
@@ -50,10 +50,6 @@ pub struct Calibration {
     pub window_stride: usize,
     /// Scored frames over which a window is averaged.
     pub history: usize,
-    /// What windows are divided by, one value per row of windows from the top, mean 1: how large
-    /// errors are in a row of normal frames. Empty for no division.
-    #[serde(default)]
-    pub rows: Vec<f64>,
     /// Median of `ln max(m, 1e-10)` over held-out frames, m the largest window.
     pub median: f64,
     /// Median absolute deviation of the same.

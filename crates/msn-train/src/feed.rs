@@ -16,12 +16,16 @@ struct Crop {
 
 /// Where clips come from and how they are cut.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Feed<'a> {
+pub struct Feed<'a> {
+    /// Frames in memory.
     pub videos: &'a [LoadedVideo],
+    /// The network that takes them.
     pub net: &'a NetConfig,
+    /// Frames between two frames of a clip.
     pub stride: usize,
     /// Side of random crops; 0 for whole frames.
     pub crop: usize,
+    /// What order and crops are drawn from.
     pub seed: u64,
 }
 

@@ -18,6 +18,7 @@ mod train;
 pub use checkpoint::{Checkpoint, CheckpointError, Newest};
 pub use cpu::CpuEngine;
 pub use engine::{BurnEngine, Engine, EngineState, StepNumbers};
+pub use feed::Feed;
 pub use parity::{ParityError, ROUNDING, Row, Verdict, verify};
 pub use settings::{Preset, Settings, SettingsError, TrainSettings};
 pub use step::Adam;

@@ -3,7 +3,8 @@
 //! [`open`] takes a video file or a folder of pictures and gives an iterator of [`Item`]s: a
 //! [`Frame`] with its place, time and [`Picture`], or the place where one was [`Lost`]. All
 //! frames of a source have one size and colour ([`Options`]). What the source is stands in
-//! [`Info`], what could not be read in [`Losses`].
+//! [`Info`], what could not be read in [`Losses`]. [`open_ahead`] does the same on a thread of its
+//! own.
 //!
 //! ```
 //! use msn_video::{Color, Item, Options, Size, open};
@@ -66,6 +67,7 @@
 //! switched off for the whole process at first use. Without the feature `ffmpeg` a video file is
 //! [`VideoError::WithoutFfmpeg`].
 
+mod ahead;
 #[cfg(feature = "ffmpeg")]
 mod container;
 mod error;
@@ -94,6 +96,7 @@ mod unpack;
 #[cfg(feature = "ffmpeg")]
 mod writer;
 
+pub use ahead::{ReadAhead, open_ahead};
 pub use error::VideoError;
 pub use folder::frame_files;
 pub use frame::{Frame, Item, Lost};

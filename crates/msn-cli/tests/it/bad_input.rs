@@ -213,4 +213,17 @@ fn outputs_that_cannot_be_written_are_named() {
         std::fs::read_to_string(dir.join("file")).unwrap(),
         "in the way"
     );
+    // Nobody may write there, not even root.
+    #[cfg(target_os = "linux")]
+    {
+        let mut args = vec!["train", ".", "--out", "/proc/run"];
+        args.extend(QUICK);
+        fails(&dir, &args, 1, &["can't write /proc/run"]);
+        fails(
+            &dir,
+            &["data", "synth", "/proc/scene", "--seconds", "10"],
+            1,
+            &["/proc/scene"],
+        );
+    }
 }

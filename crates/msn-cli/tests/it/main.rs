@@ -5,6 +5,7 @@ mod bad_input;
 mod journey;
 mod parity;
 mod resume;
+mod threads;
 
 use assert_cmd::Command;
 use camino::{Utf8Path, Utf8PathBuf};

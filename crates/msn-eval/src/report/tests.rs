@@ -9,7 +9,6 @@ fn calibration() -> Calibration {
     Calibration {
         window: 16,
         window_stride: 4,
-        rows: Vec::new(),
         history: 8,
         median: -7.0,
         mad: 0.2,

@@ -1,0 +1,116 @@
+//! Reading on another thread, so that decoding overlaps what is done with the frames.
+
+use std::{
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread::JoinHandle,
+};
+
+use camino::Utf8Path;
+
+use crate::{Info, Item, Losses, Options, VideoError, open};
+
+/// A [`crate::Reader`] on a thread of its own, some frames ahead of whoever takes them.
+///
+/// An `Err` ends it. Dropping it ends the thread.
+#[derive(Debug)]
+pub struct ReadAhead {
+    info: Info,
+    losses: Losses,
+    /// Gone at the end.
+    items: Option<Receiver<Result<Item, VideoError>>>,
+    thread: Option<JoinHandle<Option<(Info, Losses)>>>,
+}
+
+/// Opens a source as [`open`] does, and reads up to `frames` frames ahead (at least one).
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_ahead(
+    path: &Utf8Path,
+    options: &Options,
+    frames: usize,
+) -> Result<ReadAhead, VideoError> {
+    let (opened, first) = sync_channel(1);
+    let (sender, items) = sync_channel(frames.max(1));
+    let (path, options) = (path.to_owned(), *options);
+    let thread = std::thread::spawn(move || read(&path, &options, &opened, &sender));
+    // The thread says one thing before all others, also where it fails.
+    match first.recv() {
+        Ok(Ok(info)) => Ok(ReadAhead {
+            info,
+            losses: Losses::default(),
+            items: Some(items),
+            thread: Some(thread),
+        }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(_) => unreachable!("a reader that says nothing has panicked"),
+        },
+    }
+}
+
+fn read(
+    path: &Utf8Path,
+    options: &Options,
+    opened: &SyncSender<Result<Info, VideoError>>,
+    sender: &SyncSender<Result<Item, VideoError>>,
+) -> Option<(Info, Losses)> {
+    let mut reader = match open(path, options) {
+        Ok(reader) => reader,
+        Err(error) => {
+            let _ = opened.send(Err(error));
+            return None;
+        }
+    };
+    // Where nobody listens any more, there is nothing left to do.
+    if opened.send(Ok(reader.info().clone())).is_ok() {
+        for item in reader.by_ref() {
+            if sender.send(item).is_err() {
+                break;
+            }
+        }
+    }
+    Some((reader.info().clone(), reader.losses().clone()))
+}
+
+impl ReadAhead {
+    /// The source's properties; notes that were added while reading come at the end.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// What was lost: known at the end.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+}
+
+impl Iterator for ReadAhead {
+    type Item = Result<Item, VideoError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.items.as_ref()?.recv().ok();
+        if next.is_none() {
+            self.items = None;
+            match self.thread.take().map(JoinHandle::join) {
+                Some(Ok(Some((info, losses)))) => (self.info, self.losses) = (info, losses),
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                Some(Ok(None)) | None => {}
+            }
+        }
+        next
+    }
+}
+
+impl std::iter::FusedIterator for ReadAhead {}
+
+impl Drop for ReadAhead {
+    fn drop(&mut self) {
+        // The thread waits for room: it sees that nobody takes more, and ends.
+        self.items = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
