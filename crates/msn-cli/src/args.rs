@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Score one video file or frame folder; CSV out
     Score(ScoreArgs),
-    /// Compare this build with a golden case, tensor by tensor
+    /// Compare this build with a golden case, tensor by tensor, on Burn's own operations unless --kernels is given
     Verify(VerifyArgs),
     /// Figures of any method's scores: a CSV with labels, or a JSON of scores or regions
     Metrics(MetricsArgs),

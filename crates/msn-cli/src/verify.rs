@@ -2,32 +2,42 @@
 
 use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
-use msn_model::TensorFile;
+use msn_model::{Algorithm, Kernels, TensorFile};
 use msn_train::{Row, Verdict, verify as compare};
 use serde_json::json;
 
 use crate::{
     Failed,
-    args::VerifyArgs,
+    args::{PlaceArgs, VerifyArgs},
     device::{Job, on},
     run,
 };
 
 pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
-    struct Verify<'a>(&'a TensorFile);
+    struct Verify<'a>(&'a TensorFile, Option<Algorithm>);
     impl Job for Verify<'_> {
         type Output = Vec<Row>;
 
         fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Vec<Row>> {
-            Ok(compare::<B>(self.0, device)?)
+            Ok(compare::<B>(self.0, device, self.1)?)
         }
     }
     let file = TensorFile::read(&args.file)?;
-    let rows = on(args.place.device, Verify(&file))?;
+    // Burn's own operations, unless the kernels are asked for by name.
+    let kernels = args.place.kernels.unwrap_or(Kernels::Plain);
+    let place = PlaceArgs {
+        kernels: Some(kernels),
+        ..args.place.clone()
+    };
+    let rows = on(place.device, Verify(&file, place.algorithm()?))?;
+    let on = match kernels {
+        Kernels::Plain => place.device.to_string(),
+        kernels => format!("the {kernels} kernels"),
+    };
     let failed = rows.iter().filter(|r| !r.passes()).count();
     if args.json {
         let all = json!({
-            "file": args.file, "device": args.place.device.to_string(), "pass": failed == 0, "tensors": rows,
+            "file": args.file, "device": place.device.to_string(), "kernels": kernels, "pass": failed == 0, "tensors": rows,
         });
         print!("{}", run::json(&all)?);
     } else {
@@ -53,10 +63,9 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
             );
         }
         println!(
-            "{} of {} tensors agree on {}",
+            "{} of {} tensors agree on {on}",
             rows.len() - failed,
             rows.len(),
-            args.place.device
         );
     }
     if failed > 0 {

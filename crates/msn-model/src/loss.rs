@@ -46,20 +46,21 @@ pub struct Losses<B: Backend> {
 impl<B: Backend> Losses<B> {
     /// Of a forward pass against `target` [N, C, H, W] in [-1, 1].
     pub fn new(output: &Output<B>, target: Tensor<B, 4>) -> Self {
-        let device = target.device();
+        let prediction = (output.prediction.clone() - target).square().mean();
+        let none = prediction.zeros_like();
         let summed = |part: fn(&Asked<B>) -> Tensor<B, 1>| {
             output
                 .asked
                 .iter()
                 .map(part)
                 .reduce(|a, b| a + b)
-                .unwrap_or_else(|| Tensor::zeros([1], &device))
+                .unwrap_or_else(|| none.clone())
         };
         Self {
-            prediction: (output.prediction.clone() - target).square().mean(),
             compactness: summed(|a| a.lookup.compactness()),
             separateness: summed(|a| a.lookup.separateness()),
             information: summed(|a| a.lookup.information()),
+            prediction,
         }
     }
 

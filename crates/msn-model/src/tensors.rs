@@ -162,7 +162,7 @@ struct Cast(FloatDType);
 
 impl<B: Backend> ModuleMapper<B> for Cast {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let value = param.val().detach().cast(self.0);
+        let value = param.val().cast(self.0).detach();
         Param::initialized(param.id, value).set_require_grad(param.is_require_grad())
     }
 }

@@ -1,19 +1,14 @@
 //! Golden cases: one evaluation and one training step of a network, compared tensor by tensor.
 
-use std::collections::BTreeMap;
+mod compute;
 
-use burn::{
-    module::Param,
-    optim::GradientsParams,
-    tensor::{FloatDType, Tensor, TensorData, backend::AutodiffBackend},
-};
+use burn::tensor::{FloatDType, backend::AutodiffBackend};
 use msn_model::{
-    HostTensor, Losses, Mode, MsnNet, ParityCase, TensorError, TensorFile, Tensors, Visit,
-    WeightsError, evaluate,
+    Algorithm, HostTensor, ParityCase, TensorError, TensorFile, Tensors, WeightsError,
 };
 use serde::Serialize;
 
-use crate::step::{Adam, Step};
+use compute::Golden;
 
 /// How one tensor compares.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -66,6 +61,14 @@ pub enum ParityError {
         /// Which one.
         source: TensorError,
     },
+    /// Something that the kernels can't compute.
+    #[error("{path}: {reason}")]
+    Kernels {
+        /// The file.
+        path: camino::Utf8PathBuf,
+        /// What.
+        reason: String,
+    },
     /// A tensor that this comparison does not know.
     #[error("{path}: {reason}")]
     Content {
@@ -110,27 +113,33 @@ fn is_stepped(name: &str) -> bool {
         .is_some_and(|n| !n.contains("running_") && !n.ends_with(".items"))
 }
 
-/// Compares a golden case on a device, in f32. Where a tensor is out of tolerance and the device
-/// knows f64, the case is computed again in f64, to tell rounding from a mistake.
+/// Compares a golden case in f32: on a device, or with an `algorithm` on the project's own CPU
+/// kernels, whose tolerances are ten times as large for anything but direct convolution. Where a
+/// tensor is out of tolerance and the device knows f64, the case is computed again in f64 there, to
+/// tell rounding from a mistake.
 ///
 /// # Errors
 /// [`ParityError`] for a file that is no golden case; a difference is no error.
 pub fn verify<B: AutodiffBackend>(
     file: &TensorFile,
     device: &B::Device,
+    algorithm: Option<Algorithm>,
 ) -> Result<Vec<Row>, ParityError> {
-    let case = ParityCase::of(file)?;
-    let ours = compute::<B>(file, &case, device, FloatDType::F32)?;
-    let mut rows = rows(file, &ours, 1.0)?;
+    let golden = Golden {
+        file,
+        case: ParityCase::of(file)?,
+    };
+    let (ours, slack) = match algorithm {
+        None => (golden.on::<B>(device, FloatDType::F32)?, 1.0),
+        Some(Algorithm::Direct) => (golden.on_kernels(Algorithm::Direct)?, 1.0),
+        Some(algorithm) => (golden.on_kernels(algorithm)?, 10.0),
+    };
+    let mut rows = rows(file, &ours, slack)?;
     if rows.iter().all(Row::passes) || !B::supports_dtype(device, FloatDType::F64.into()) {
         return Ok(rows);
     }
-    let loose = self::rows(file, &ours, ROUNDING)?;
-    let exact = self::rows(
-        file,
-        &compute::<B>(file, &case, device, FloatDType::F64)?,
-        1.0,
-    )?;
+    let loose = self::rows(file, &ours, slack * ROUNDING)?;
+    let exact = self::rows(file, &golden.on::<B>(device, FloatDType::F64)?, 1.0)?;
     for (row, (loose, exact)) in rows.iter_mut().zip(loose.iter().zip(&exact)) {
         if !row.passes() && loose.passes() && exact.passes() {
             row.verdict = Verdict::Rounding;
@@ -204,155 +213,4 @@ fn compare(
         }
     }
     row
-}
-
-/// Every tensor that a golden case may hold.
-fn compute<B: AutodiffBackend>(
-    file: &TensorFile,
-    case: &ParityCase,
-    device: &B::Device,
-    precision: FloatDType,
-) -> Result<Tensors, ParityError> {
-    let wrong = |source| ParityError::Tensor {
-        path: file.path.clone(),
-        source,
-    };
-    let weights: Tensors = file
-        .tensors
-        .iter()
-        .filter_map(|(name, t)| Some((name.strip_prefix("weights.")?.to_owned(), t.clone())))
-        .collect();
-    let net = MsnNet::<B>::new(&case.config, 0, device).map_err(|source| WeightsError::Config {
-        path: file.path.clone(),
-        source,
-    })?;
-    let net = net.with_tensors(&weights).map_err(wrong)?.cast(precision);
-    let [frames, target] = inputs(file, case)?;
-    let mut out = Tensors::new();
-
-    let valid = burn::module::AutodiffModule::valid(&net);
-    let on = |t: &HostTensor| {
-        let data = TensorData::new(t.values.clone(), t.shape.clone());
-        Tensor::<B, 4>::from_data(data, (device, precision.into()))
-    };
-    let (x, y) = (on(&frames), on(&target));
-    let maps = evaluate(&valid, x.clone().inner(), y.clone().inner());
-    let n = maps.len();
-    let mut add = |name: String, values: Vec<f32>| {
-        out.insert(
-            name,
-            HostTensor {
-                shape: vec![values.len()],
-                values,
-            },
-        );
-    };
-    #[expect(clippy::cast_possible_truncation, reason = "golden cases are f32")]
-    let scalars = |f: &dyn Fn(usize) -> f64| (0..n).map(|i| f(i) as f32).collect::<Vec<f32>>();
-    add(
-        "eval.prediction".into(),
-        maps.iter().flat_map(|m| m.prediction.clone()).collect(),
-    );
-    add(
-        "eval.error_map".into(),
-        maps.iter().flat_map(|m| m.error.values.clone()).collect(),
-    );
-    add("eval.psnr".into(), scalars(&|i| maps[i].psnr()));
-    let [window, stride] = case.patch;
-    add(
-        "eval.patch".into(),
-        scalars(&|i| maps[i].error.largest_window(window, stride)),
-    );
-    for (slot, &p) in case.config.pools.iter().enumerate() {
-        let of = |i: usize| maps[i].distances[slot].1.clone();
-        add(
-            format!("eval.distance_map.{p}"),
-            (0..n).flat_map(|i| of(i).values).collect(),
-        );
-        add(format!("eval.distance.{p}"), scalars(&|i| of(i).mean()));
-    }
-
-    let output = net.forward(x, Mode::Train);
-    let losses = Losses::new(&output, y);
-    let total = losses.total(&case.loss);
-    for (name, part) in [
-        ("prediction", &losses.prediction),
-        ("compactness", &losses.compactness),
-        ("separateness", &losses.separateness),
-        ("information", &losses.information),
-        ("loss", &total),
-    ] {
-        out.insert(format!("train.{name}"), HostTensor::of(part.clone()));
-    }
-    let mut gradients = Gradients {
-        grads: GradientsParams::from_grads(total.backward(), &net),
-        named: BTreeMap::new(),
-    };
-    net.visit_tensors(&mut gradients);
-    for (name, tensor) in &gradients.named {
-        out.insert(format!("train.grad.{name}"), tensor.clone());
-    }
-    let mut step = Step::new(&Adam {
-        betas: case.betas,
-        eps: case.eps,
-    });
-    let net = step.finish(net, gradients.grads, &output, case.lr);
-    for (name, tensor) in net.tensors() {
-        out.insert(format!("train.after.{name}"), tensor);
-    }
-    Ok(out)
-}
-
-struct Gradients {
-    grads: GradientsParams,
-    named: Tensors,
-}
-
-impl<B: AutodiffBackend> Visit<B> for Gradients {
-    fn tensor<const D: usize>(&mut self, name: &str, param: &Param<Tensor<B, D>>) {
-        if let Some(g) = self.grads.get::<B::InnerBackend, D>(param.id) {
-            self.named.insert(name.to_owned(), HostTensor::of(g));
-        } else if param.is_require_grad() {
-            // A parameter that the loss does not reach, such as behind `skip1 = false`.
-            let shape = param.dims().to_vec();
-            let values = vec![0.0; shape.iter().product()];
-            self.named
-                .insert(name.to_owned(), HostTensor { shape, values });
-        }
-    }
-}
-
-/// `input.frames` as [N, T*C, H, W] and `input.target`.
-fn inputs(file: &TensorFile, case: &ParityCase) -> Result<[HostTensor; 2], ParityError> {
-    let wrong = |reason: String| ParityError::Content {
-        path: file.path.clone(),
-        reason,
-    };
-    let get = |name: &str| {
-        file.tensors
-            .get(name)
-            .cloned()
-            .ok_or_else(|| wrong(format!("tensor {name} is missing")))
-    };
-    let (mut frames, target) = (get("input.frames")?, get("input.target")?);
-    let (t, c) = (case.config.frames, case.config.channels);
-    let [n, ft, fc, h, w] = frames.shape[..] else {
-        return Err(wrong(format!(
-            "input.frames has shape {:?}, not [N, T, C, H, W]",
-            frames.shape
-        )));
-    };
-    if (ft, fc) != (t, c)
-        || target.shape != [n, c, h, w]
-        || h % 8 != 0
-        || w % 8 != 0
-        || n * h * w == 0
-    {
-        return Err(wrong(format!(
-            "input shapes {:?} and {:?} do not fit {t} frames of {c} channels, sizes in multiples of 8",
-            frames.shape, target.shape
-        )));
-    }
-    frames.shape = vec![n, t * c, h, w];
-    Ok([frames, target])
 }

@@ -50,7 +50,8 @@ fn as_many_threads_as_asked_for_and_no_more() {
         most
     };
     let (one, four): (usize, usize) = (most("1"), most("4"));
-    // The main thread waits for the pool.
+    // The main thread waits for the pool; a single video is decoded by as many threads again, while
+    // the pool waits.
     assert!(one <= 3, "--threads 1 had {one} threads");
-    assert_eq!(four - one, 3, "{four} and {one}");
+    assert!((5..=9).contains(&four), "--threads 4 had {four} threads");
 }

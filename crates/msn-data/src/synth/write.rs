@@ -321,7 +321,8 @@ impl Target {
         fs::create_dir_all(&parent).map_err(io("create", &parent))?;
         let name = root.file_name().unwrap_or_default();
         let building = parent.join(format!(".{name}.{}.partial", std::process::id()));
-        fs::create_dir(&building).map_err(io("create", &building))?;
+        // The folder that was asked for is what a user knows.
+        fs::create_dir(&building).map_err(io("create", &root))?;
         Ok(Self {
             root,
             building,

@@ -1,8 +1,8 @@
 use burn::backend::{Autodiff, Flex, NdArray};
 use burn::tensor::backend::AutodiffBackend;
 use camino::Utf8PathBuf;
-use msn_model::TensorFile;
-use msn_train::Verdict;
+use msn_model::{Algorithm, TensorFile};
+use msn_train::{Row, Verdict};
 
 fn cases() -> Vec<Utf8PathBuf> {
     let folder = Utf8PathBuf::from(concat!(
@@ -21,12 +21,16 @@ fn cases() -> Vec<Utf8PathBuf> {
     all
 }
 
-fn agree<B: AutodiffBackend>(device: &B::Device) {
+fn agree<B: AutodiffBackend>(device: &B::Device, algorithm: Option<Algorithm>) {
     let mut failed = Vec::new();
     for path in cases() {
-        let rows = msn_train::verify::<B>(&TensorFile::read(&path).unwrap(), device).unwrap();
+        let file = TensorFile::read(&path).unwrap();
+        let rows = msn_train::verify::<B>(&file, device, algorithm).unwrap();
         assert!(rows.len() > 10);
-        for row in rows.iter().filter(|r| r.verdict != Verdict::Ok) {
+        // Winograd's rounding is larger, and decides the side of a ReLU now and then.
+        let fast = algorithm == Some(Algorithm::Fastest);
+        let good = |r: &Row| r.verdict == Verdict::Ok || fast && r.verdict == Verdict::Rounding;
+        for row in rows.iter().filter(|r| !good(r)) {
             failed.push(format!("{}: {row:?}", path.file_name().unwrap()));
         }
     }
@@ -35,10 +39,17 @@ fn agree<B: AutodiffBackend>(device: &B::Device) {
 
 #[test]
 fn golden_cases_agree_on_flex() {
-    agree::<Autodiff<Flex>>(&Default::default());
+    agree::<Autodiff<Flex>>(&Default::default(), None);
 }
 
 #[test]
 fn golden_cases_agree_on_ndarray() {
-    agree::<Autodiff<NdArray>>(&Default::default());
+    agree::<Autodiff<NdArray>>(&Default::default(), None);
+}
+
+#[test]
+fn golden_cases_agree_on_the_kernels() {
+    for algorithm in [Algorithm::Direct, Algorithm::Fastest] {
+        agree::<Autodiff<Flex>>(&Default::default(), Some(algorithm));
+    }
 }

@@ -1,0 +1,258 @@
+//! What a golden case holds, computed here.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    module::{AutodiffModule, Param},
+    optim::GradientsParams,
+    tensor::{FloatDType, Tensor, TensorData, backend::AutodiffBackend},
+};
+use msn_kernels::{Adam as KernelAdam, LossWeights, Training, TrainingConfig, WriteRule};
+use msn_memory::{Write, WriteMax};
+use msn_model::{
+    Algorithm, Clips, CpuNet, FrameMaps, HostTensor, Losses, Mode, MsnNet, ParityCase, Predictor,
+    TensorFile, Tensors, Visit, WeightsError, channels_last, evaluate,
+};
+
+use super::ParityError;
+use crate::step::{Adam, Step};
+
+/// A golden case and its settings.
+pub(super) struct Golden<'a> {
+    pub file: &'a TensorFile,
+    pub case: ParityCase,
+}
+
+impl Golden<'_> {
+    /// Every tensor that it may hold, by a backend.
+    pub fn on<B: AutodiffBackend>(
+        &self,
+        device: &B::Device,
+        precision: FloatDType,
+    ) -> Result<Tensors, ParityError> {
+        let (file, case) = (self.file, &self.case);
+        let wrong = |source| ParityError::Tensor {
+            path: file.path.clone(),
+            source,
+        };
+        let net =
+            MsnNet::<B>::new(&case.config, 0, device).map_err(|source| WeightsError::Config {
+                path: file.path.clone(),
+                source,
+            })?;
+        let net = net
+            .with_tensors(&self.weights())
+            .map_err(wrong)?
+            .cast(precision);
+        let [frames, target] = self.inputs()?;
+        let on = |t: &HostTensor| {
+            let data = TensorData::new(t.values.clone(), t.shape.clone());
+            Tensor::<B, 4>::from_data(data, (device, precision.into()))
+        };
+        let (x, y) = (on(&frames), on(&target));
+        let mut out = self.scores(&evaluate(
+            &net.valid(),
+            x.clone().inner(),
+            y.clone().inner(),
+        ));
+
+        let output = net.forward(x, Mode::Train);
+        let losses = Losses::new(&output, y);
+        let total = losses.total(&case.loss);
+        for (name, part) in [
+            ("prediction", &losses.prediction),
+            ("compactness", &losses.compactness),
+            ("separateness", &losses.separateness),
+            ("information", &losses.information),
+            ("loss", &total),
+        ] {
+            out.insert(format!("train.{name}"), HostTensor::of(part.clone()));
+        }
+        let mut gradients = Gradients {
+            grads: GradientsParams::from_grads(total.backward(), &net),
+            named: BTreeMap::new(),
+        };
+        net.visit_tensors(&mut gradients);
+        for (name, tensor) in &gradients.named {
+            out.insert(format!("train.grad.{name}"), tensor.clone());
+        }
+        let mut step = Step::new(&Adam {
+            betas: case.betas,
+            eps: case.eps,
+        });
+        let net = step.finish(net, gradients.grads, &output, case.lr);
+        for (name, tensor) in net.tensors() {
+            out.insert(format!("train.after.{name}"), tensor);
+        }
+        Ok(out)
+    }
+
+    /// The same by the project's own CPU kernels.
+    pub fn on_kernels(&self, algorithm: Algorithm) -> Result<Tensors, ParityError> {
+        let case = &self.case;
+        let wrong = |reason: String| ParityError::Kernels {
+            path: self.file.path.clone(),
+            reason,
+        };
+        let weights = self.weights();
+        let [frames, target] = self.inputs()?;
+        let [n, past, h, w] = frames.shape[..] else {
+            return Err(wrong("its frames have no four axes".to_owned()));
+        };
+        let net = CpuNet::new(&case.config, &weights, algorithm);
+        let net = net.map_err(|e| wrong(e.to_string()))?;
+        let maps = net.maps(Clips {
+            count: n,
+            height: h,
+            width: w,
+            frames: frames.values.clone(),
+            target: target.values.clone(),
+        });
+        let mut out = self.scores(&maps.map_err(|e| wrong(e.to_string()))?);
+
+        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
+        let f32s = |v: f64| v as f32;
+        let config = TrainingConfig {
+            losses: LossWeights {
+                compactness: f32s(case.loss.compactness),
+                separateness: f32s(case.loss.separateness),
+                information: f32s(case.loss.information),
+            },
+            detach_read: case.config.detach_read,
+        };
+        let tensor = |name: &str| weights.get(name).map(|t| t.values.clone());
+        let training = Training::new(&(&case.config).into(), config, &tensor, algorithm);
+        let mut training = training.map_err(|e| wrong(e.to_string()))?;
+        let input = channels_last(&frames.values, n, past, h * w);
+        let target = channels_last(&target.values, n, case.config.channels, h * w);
+        let losses = training.step(&input, &target, n, h, w);
+        let losses = losses.map_err(|e| wrong(e.to_string()))?;
+        for (name, value) in [
+            ("prediction", losses.prediction),
+            ("compactness", losses.compactness),
+            ("separateness", losses.separateness),
+            ("information", losses.information),
+            ("loss", losses.total),
+        ] {
+            out.insert(format!("train.{name}"), vector(vec![f32s(value)]));
+        }
+        let gradients = training.gradients().into_iter();
+        out.extend(gradients.map(|(name, g)| (format!("train.grad.{name}"), vector(g))));
+        let adam = KernelAdam {
+            beta1: case.betas[0],
+            beta2: case.betas[1],
+            epsilon: case.eps,
+        };
+        training.update(&adam, case.lr);
+        training.write(WriteRule {
+            momentum: (case.config.write == Write::Mean).then(|| f32s(case.config.momentum)),
+            own_maximum: case.config.write_max == WriteMax::Own,
+        });
+        let after = training.tensors().into_iter();
+        out.extend(after.map(|(name, t)| (format!("train.after.{name}"), vector(t))));
+        Ok(out)
+    }
+
+    fn weights(&self) -> Tensors {
+        let named = |(name, t): (&String, &HostTensor)| {
+            Some((name.strip_prefix("weights.")?.to_owned(), t.clone()))
+        };
+        self.file.tensors.iter().filter_map(named).collect()
+    }
+
+    /// `eval.*`.
+    fn scores(&self, maps: &[FrameMaps]) -> Tensors {
+        let mut out = Tensors::new();
+        let n = maps.len();
+        let mut add = |name: String, values: Vec<f32>| {
+            out.insert(name, vector(values));
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "golden cases are f32")]
+        let scalars = |f: &dyn Fn(usize) -> f64| (0..n).map(|i| f(i) as f32).collect::<Vec<f32>>();
+        add(
+            "eval.prediction".into(),
+            maps.iter().flat_map(|m| m.prediction.clone()).collect(),
+        );
+        add(
+            "eval.error_map".into(),
+            maps.iter().flat_map(|m| m.error.values.clone()).collect(),
+        );
+        add("eval.psnr".into(), scalars(&|i| maps[i].psnr()));
+        let [window, stride] = self.case.patch;
+        add(
+            "eval.patch".into(),
+            scalars(&|i| maps[i].error.largest_window(window, stride)),
+        );
+        for (slot, &p) in self.case.config.pools.iter().enumerate() {
+            let of = |i: usize| maps[i].distances[slot].1.clone();
+            add(
+                format!("eval.distance_map.{p}"),
+                (0..n).flat_map(|i| of(i).values).collect(),
+            );
+            add(format!("eval.distance.{p}"), scalars(&|i| of(i).mean()));
+        }
+        out
+    }
+
+    /// `input.frames` as [N, T*C, H, W] and `input.target`.
+    fn inputs(&self) -> Result<[HostTensor; 2], ParityError> {
+        let (file, case) = (self.file, &self.case);
+        let wrong = |reason: String| ParityError::Content {
+            path: file.path.clone(),
+            reason,
+        };
+        let get = |name: &str| {
+            file.tensors
+                .get(name)
+                .cloned()
+                .ok_or_else(|| wrong(format!("tensor {name} is missing")))
+        };
+        let (mut frames, target) = (get("input.frames")?, get("input.target")?);
+        let (t, c) = (case.config.frames, case.config.channels);
+        let [n, ft, fc, h, w] = frames.shape[..] else {
+            return Err(wrong(format!(
+                "input.frames has shape {:?}, not [N, T, C, H, W]",
+                frames.shape
+            )));
+        };
+        if (ft, fc) != (t, c)
+            || target.shape != [n, c, h, w]
+            || h % 8 != 0
+            || w % 8 != 0
+            || n * h * w == 0
+        {
+            return Err(wrong(format!(
+                "input shapes {:?} and {:?} do not fit {t} frames of {c} channels, sizes in multiples of 8",
+                frames.shape, target.shape
+            )));
+        }
+        frames.shape = vec![n, t * c, h, w];
+        Ok([frames, target])
+    }
+}
+
+fn vector(values: Vec<f32>) -> HostTensor {
+    HostTensor {
+        shape: vec![values.len()],
+        values,
+    }
+}
+
+struct Gradients {
+    grads: GradientsParams,
+    named: Tensors,
+}
+
+impl<B: AutodiffBackend> Visit<B> for Gradients {
+    fn tensor<const D: usize>(&mut self, name: &str, param: &Param<Tensor<B, D>>) {
+        if let Some(g) = self.grads.get::<B::InnerBackend, D>(param.id) {
+            self.named.insert(name.to_owned(), HostTensor::of(g));
+        } else if param.is_require_grad() {
+            // A parameter that the loss does not reach, such as behind `skip1 = false`.
+            let shape = param.dims().to_vec();
+            let values = vec![0.0; shape.iter().product()];
+            self.named
+                .insert(name.to_owned(), HostTensor { shape, values });
+        }
+    }
+}
