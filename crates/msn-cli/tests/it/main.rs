@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod journey;
+mod kernels;
 mod parity;
 mod resume;
 mod threads;

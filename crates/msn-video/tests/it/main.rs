@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(feature = "ffmpeg")]
+mod ahead;
 mod broken;
 #[cfg(feature = "ffmpeg")]
 mod corpus;
