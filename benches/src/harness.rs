@@ -101,11 +101,10 @@ impl Harness {
     /// Whether anything of a subject was asked for; saves its preparation.
     pub fn wants(&self, subject: &str) -> bool {
         let filter = self.options.filter.as_deref().unwrap_or_default();
-        // A filter may also name a variant.
-        subject.contains(filter)
-            || !SUBJECTS
-                .iter()
-                .any(|s| s.contains(filter) || filter.contains(s))
+        // `subject/variant`, a part of a subject, or a variant alone.
+        let of_subject = filter.split('/').next().unwrap_or_default();
+        let named = |s: &&str| s.contains(of_subject) || of_subject.contains(*s);
+        subject.contains(of_subject) || !SUBJECTS.iter().any(named)
     }
 
     /// Times one variant of a subject; the first one is the baseline.
