@@ -191,10 +191,11 @@ impl Harness {
 }
 
 /// What subjects' names begin with.
-const SUBJECTS: [&str; 8] = [
+const SUBJECTS: [&str; 9] = [
     "decode",
     "batch",
-    "pool",
+    "pool ",
+    "pools' share",
     "convolution",
     "gradient",
     "inference",

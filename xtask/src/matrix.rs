@@ -30,12 +30,17 @@ impl FeatureCheck {
     }
 }
 
-/// Checks for all published members: a library alone and with each of its features alone; a
-/// program without FFmpeg, and with each feature that its default leaves out.
+/// The package whose features are devices, like those of a program.
+const BENCHES: &str = "benches";
+
+/// Checks for all published members and the benches: a library alone and with each of its features
+/// alone; a program without FFmpeg, and with each feature that its default leaves out.
 pub fn checks(members: &[Package]) -> Vec<FeatureCheck> {
     let published = || members.iter().filter(|p| p.is_published());
+    let benches = members.iter().filter(|p| p.name == BENCHES);
     let libraries = published().filter(|p| p.is_library()).flat_map(of_library);
-    let programs = published().filter(|p| !p.is_library()).flat_map(of_program);
+    let programs = published().filter(|p| !p.is_library());
+    let programs = programs.chain(benches).flat_map(of_program);
     libraries.chain(programs).collect()
 }
 

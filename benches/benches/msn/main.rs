@@ -5,6 +5,7 @@ mod convolutions;
 mod network;
 mod pools;
 mod serve;
+mod share;
 mod video;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ fn run(options: Options) -> Result<()> {
     convolutions::all(&mut harness);
     network::inference(&mut harness)?;
     network::training(&mut harness)?;
+    share::all(&mut harness)?;
     video::scoring(&mut harness)?;
     harness.finish()
 }

@@ -126,13 +126,6 @@ pub fn inference(harness: &mut Harness) -> Result<()> {
                 },
             );
         }
-        // What the pools cost is the difference.
-        let mut bare = case.settings.clone();
-        bare.net.pools.clear();
-        let net = CpuNet::new(&bare.net, &fresh(&bare), Algorithm::Fastest)?;
-        harness.time(&subject, "fast without pools", || {
-            let _ = net.maps(clips.clone());
-        });
     }
     Ok(())
 }
@@ -228,12 +221,6 @@ pub fn training(harness: &mut Harness) -> Result<()> {
                 },
             );
         }
-        let mut bare = case.settings.clone();
-        bare.net.pools.clear();
-        let bare = engine(&bare, &fresh(&bare), Algorithm::Fastest)?;
-        harness.time(&subject, "fast without pools", || {
-            step(&bare);
-        });
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use anyhow::{Result, anyhow};
 use camino::Utf8Path;
 use msn_data::{DataSet, LoadedVideo, data_hash, load_all};
 use msn_eval::{
-    DataCard, EvalError, EvalOptions, Evaluation, LabelCard, VideoScores, scores_csv, write_file,
+    DataCard, EvalError, EvalOptions, Evaluation, LabelCard, RegionJudge, VideoScores, scores_csv,
+    write_file,
 };
 use msn_metrics::Bootstrap;
 
@@ -108,14 +109,32 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     eprintln!("reading {} test videos", set.test.len());
     let videos = load_all(&set.test, &run::load_options(meta))?;
     data::warn(&videos);
-    let mut scored = Vec::new();
+    let has_regions = set.regions.iter().any(Option::is_some);
+    let (mut scored, mut regions) = (Vec::new(), Vec::new());
     for (i, (video, loaded)) in set.test.iter().zip(&videos).enumerate() {
         let labels = video
             .labels
             .as_ref()
             .map(|l| l.resolve(loaded))
             .transpose()?;
-        let scores = scorer.video(loaded)?;
+        // Where a set has regions, a video without them and without anomalous frames has none.
+        let normal = labels.as_ref().is_some_and(|l| l.count() == 0);
+        let source = set.regions.get(i).and_then(Option::as_ref);
+        let mut judge = match &meta.calibration {
+            Some(c) if has_regions && (source.is_some() || normal) => {
+                Some(RegionJudge::new(source, loaded, c)?)
+            }
+            _ => None,
+        };
+        let mut scores = Vec::new();
+        scorer.runs(loaded, &loaded.runs, &mut |frame| {
+            if let Some(judge) = &mut judge {
+                judge.push(&frame)?;
+            }
+            scores.push(frame.score);
+            Ok(())
+        })?;
+        regions.extend(judge.map(RegionJudge::finish));
         if scores.is_empty() {
             eprintln!(
                 "warning: {} is too short to be scored ({} frames)",
@@ -123,13 +142,16 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
                 loaded.frames()
             );
         }
-        scored.push(VideoScores::new(
-            &video.name,
-            loaded.frames(),
-            scores,
-            labels,
-            meta.calibration.as_ref(),
-        ));
+        scored.push(VideoScores {
+            clock: msn_eval::clock(loaded),
+            ..VideoScores::new(
+                &video.name,
+                loaded.frames(),
+                scores,
+                labels,
+                meta.calibration.as_ref(),
+            )
+        });
         eprintln!("scored {} ({} of {})", video.name, i + 1, videos.len());
     }
     if scored.iter().all(|v| v.scores.is_empty()) {
@@ -160,6 +182,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         groups: request.groups.clone(),
         command: run::command_line(),
         seed: request.seed,
+        calibration: meta.calibration,
     };
     if let Some(out) = request.out {
         for video in scored.iter().filter(|v| v.labels.is_some()) {
@@ -170,7 +193,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
             )?;
         }
     }
-    let evaluation = msn_eval::evaluate(&scored, card(set, &videos, &scored), &options)?;
+    let evaluation = msn_eval::evaluate(&scored, regions, card(set, &videos, &scored), &options)?;
     if let Some(out) = request.out {
         write_file(&out.join("eval.json"), run::json(&evaluation)?.as_bytes())?;
         write_file(

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use msn_eval::{Evaluation, Protocol};
+use msn_eval::{Evaluation, EventCard, Protocol};
 use msn_metrics::Figure;
 
 /// `4 min 05 s`, `12 s`.
@@ -31,6 +31,41 @@ const ROWS: [(&str, Column); 5] = [
     ("average precision", |p| p.average_precision.as_ref()),
     ("equal error rate", |p| p.equal_error_rate.as_ref()),
 ];
+
+/// What an operator would have seen.
+fn event_line(card: &EventCard) -> String {
+    let f = &card.figures;
+    let share = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+    let budget = match (card.alarm.per_hour, card.alarm.per_thousand_frames) {
+        (Some(n), _) => format!("{n} an hour"),
+        (None, Some(n)) => format!("{n:.3} in a thousand frames"),
+        (None, None) => "unknown".to_owned(),
+    };
+    let mut line = format!(
+        "events above {:.3} (budget: {budget}{}): {} of {} spans found, {} false alarms, F1 {}",
+        card.alarm.threshold,
+        if card.alarm.counted {
+            ""
+        } else {
+            ", estimated"
+        },
+        f.spans_found,
+        f.spans,
+        f.false_alarms,
+        share(f.f1)
+    );
+    if let Some(delay) = &f.delay {
+        let _ = write!(line, ", delay {:.0} frames (median)", delay.median_frames);
+    }
+    if let Some(rate) = &f.false_alarms_per_hour {
+        let _ = write!(
+            line,
+            ", {:.1} [{:.1}, {:.1}] false alarms in an hour of normal video",
+            rate.value, rate.low, rate.high
+        );
+    }
+    line
+}
 
 /// An evaluation as a table, each figure with its 95 % interval over videos.
 pub(crate) fn table(e: &Evaluation) -> String {
@@ -70,6 +105,27 @@ pub(crate) fn table(e: &Evaluation) -> String {
             figure(column(&e.legacy)),
             figure(fair)
         );
+    }
+    if let Some(regions) = &e.regions {
+        for (name, value) in [("RBDC", &e.rbdc), ("TBDC", &e.tbdc)] {
+            let _ = writeln!(out, "{name:<32}{:<24}{}", "", figure(value.as_ref()));
+        }
+        let _ = writeln!(
+            out,
+            "regions: {} tracks of {} boxes{}, {} detections above {:.3}",
+            regions.tracks,
+            regions.boxes,
+            if regions.tracks_from_masks {
+                " (made of masks)"
+            } else {
+                ""
+            },
+            regions.detections,
+            regions.threshold
+        );
+    }
+    if let Some(events) = &e.events {
+        let _ = writeln!(out, "{}", event_line(events));
     }
     if e.skipped_videos > 0 {
         let _ = writeln!(

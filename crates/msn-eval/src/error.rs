@@ -49,6 +49,9 @@ pub enum EvalError {
     /// Frames that do not fit the network.
     #[error(transparent)]
     Predict(#[from] msn_model::PredictError),
+    /// Events.
+    #[error(transparent)]
+    Events(#[from] msn_events::EventsError),
     /// Figures.
     #[error(transparent)]
     Metrics(#[from] msn_metrics::MetricsError),

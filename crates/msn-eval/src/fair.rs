@@ -116,6 +116,7 @@ pub(crate) fn calibrate(
         mad,
         frames: frames.len(),
         map_threshold: 0.0,
+        alarm: None,
     };
     calibration.map_threshold = standardise(quantile(pixels, 0.995), &calibration);
     Ok(calibration)

@@ -10,18 +10,22 @@
 //!   by held-out normal frames.
 
 mod error;
+mod events;
 mod fair;
 mod files;
 mod protocol;
+mod regions;
 mod report;
 mod scoring;
 
 pub use error::EvalError;
+pub use events::{EventCard, clock};
 pub use fair::{Fair, standardise};
 pub use files::{scores_csv, write_file};
 pub use protocol::{
     DataCard, EvalOptions, Evaluation, KindFigures, LAMBDA, LabelCard, Priors, Protocol,
     VideoScores, evaluate,
 };
+pub use regions::{JudgedRegions, RegionCard, RegionJudge};
 pub use report::{curve_svg, report};
 pub use scoring::{FrameScore, ScoredFrame, Scorer, Seen, Stream};

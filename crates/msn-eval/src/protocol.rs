@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use msn_data::FrameLabels;
+use msn_events::Clock;
 use msn_metrics::{
     Bootstrap, Figure, FrameFigures, ScoredVideo, frame_figures, min_max, prior_rows,
-    smooth_gaussian,
+    regions::region_figures, smooth_gaussian,
 };
 use msn_model::Calibration;
 use serde::{Deserialize, Serialize};
 
-use crate::{EvalError, FrameScore, fair::standardise};
+use crate::{
+    EvalError, EventCard, FrameScore, JudgedRegions, RegionCard, events::judge, fair::standardise,
+};
 
 /// Share of the prediction error in the legacy score, where there are pools.
 pub const LAMBDA: f64 = 0.6;
@@ -30,6 +33,8 @@ pub struct VideoScores {
     pub fair: Option<Vec<f64>>,
     /// Labels of all frames, where there are some.
     pub labels: Option<FrameLabels>,
+    /// When the frames are.
+    pub clock: Clock,
 }
 
 impl VideoScores {
@@ -51,6 +56,7 @@ impl VideoScores {
             legacy,
             fair,
             labels,
+            clock: Clock::Unknown,
         }
     }
 
@@ -180,6 +186,18 @@ pub struct Evaluation {
     pub kinds: BTreeMap<String, KindFigures>,
     /// By protocol (`legacy`, `fair`) and prior.
     pub priors: Priors,
+    /// Area under the curve of found boxes by the fair score's map, where true regions are known.
+    #[serde(default)]
+    pub rbdc: Option<Figure>,
+    /// The same of found tracks.
+    #[serde(default)]
+    pub tbdc: Option<Figure>,
+    /// What the two were measured on.
+    #[serde(default)]
+    pub regions: Option<RegionCard>,
+    /// Events of the fair score at the calibrated threshold; null without one.
+    #[serde(default)]
+    pub events: Option<EventCard>,
     /// The test set.
     pub data: DataCard,
     /// The command that made this.
@@ -201,14 +219,18 @@ pub struct EvalOptions {
     pub command: String,
     /// The run's seed.
     pub seed: Option<u64>,
+    /// What standardised the fair scores.
+    pub calibration: Option<Calibration>,
 }
 
-/// Evaluates scored test videos; those without labels are left out.
+/// Evaluates scored test videos; those without labels are left out. `regions` are those of the
+/// videos whose true regions are known.
 ///
 /// # Errors
 /// [`EvalError::Metrics`].
 pub fn evaluate(
     videos: &[VideoScores],
+    regions: Vec<JudgedRegions>,
     data: DataCard,
     options: &EvalOptions,
 ) -> Result<Evaluation, EvalError> {
@@ -241,6 +263,13 @@ pub fn evaluate(
             .collect(),
     );
 
+    let threshold = regions.first().map_or(0.0, |r| r.threshold);
+    let from_masks = regions.iter().any(|r| r.from_masks);
+    let judged: Vec<_> = regions.into_iter().map(|r| r.video).collect();
+    let regions = (!judged.is_empty())
+        .then(|| region_figures(&judged, bootstrap))
+        .transpose()?;
+
     let fair = match fair.is_empty() {
         true => None,
         false => Some(frame_figures(&fair, bootstrap)?.into()),
@@ -253,6 +282,10 @@ pub fn evaluate(
         skipped_videos,
         kinds: kinds(&videos, options)?,
         priors,
+        rbdc: regions.as_ref().and_then(|r| r.rbdc),
+        tbdc: regions.as_ref().and_then(|r| r.tbdc),
+        regions: regions.map(|r| RegionCard::new(&r, threshold, from_masks)),
+        events: judge(&videos, options.calibration.as_ref())?,
         data,
         command: options.command.clone(),
         seed: options.seed,

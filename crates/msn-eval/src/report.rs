@@ -66,6 +66,8 @@ pub fn report(
                 (protocols())
                 h2 { "Figures" }
                 (figures(evaluation, videos, &legacy)?)
+                (tables::regions(evaluation))
+                (tables::events(evaluation))
                 @if !evaluation.kinds.is_empty() {
                     h2 { "Kinds of anomaly" }
                     (tables::kinds(evaluation))

@@ -3,11 +3,13 @@
 use std::{collections::VecDeque, ops::Range};
 
 use msn_data::{LoadedVideo, Segment};
+use msn_events::ScoreSequence;
 use msn_model::{Calibration, Clips, FrameMaps, Map64, Predictor, push_planes};
 use msn_video::{Item, Lost, VideoError};
 
 use crate::{
     EvalError, Fair,
+    events::alarm,
     fair::{Tube, calibrate, log_error, standardise},
 };
 
@@ -199,18 +201,34 @@ impl<'a> Scorer<'a> {
         held: &[Segment],
     ) -> Result<Calibration, EvalError> {
         let (mut frames, mut pixels) = (Vec::new(), Vec::new());
+        // Places of each segment's frames in `frames`.
+        let mut segments = Vec::new();
         for segment in held {
+            let mut places = Vec::new();
             self.runs(
                 &videos[segment.video],
                 std::slice::from_ref(&segment.frames),
                 &mut |scored| {
+                    places.push(scored.score.frame);
                     frames.push(scored.score.log_error);
                     pixels.extend(scored.tube.values.iter().map(|&m| log_error(m)));
                     Ok(())
                 },
             )?;
+            segments.push((&videos[segment.video], places));
         }
-        calibrate(self.fair, &frames, &pixels)
+        let mut calibration = calibrate(self.fair, &frames, &pixels)?;
+        let mut scores = frames.iter().map(|&f| standardise(f, &calibration));
+        let mut sequences = Vec::new();
+        for (i, (video, places)) in segments.into_iter().enumerate() {
+            let scores: Vec<f64> = scores.by_ref().take(places.len()).collect();
+            // Two segments may be of one video.
+            let name = format!("{} ({i})", video.name);
+            let clock = crate::events::clock(video);
+            sequences.push(ScoreSequence::from_frames(name, &places, &scores, clock)?);
+        }
+        calibration.alarm = alarm(&sequences)?;
+        Ok(calibration)
     }
 }
 

@@ -40,5 +40,5 @@ pub use net::{Asked, MsnNet, Output};
 pub use score::{FrameMaps, Map, Map64, evaluate};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
 pub use weights::{
-    Calibration, Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError,
+    Alarm, Calibration, Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError,
 };

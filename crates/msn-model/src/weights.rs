@@ -58,6 +58,23 @@ pub struct Calibration {
     pub frames: usize,
     /// 99.5th percentile of the standardised map over held-out frames: where components begin.
     pub map_threshold: f64,
+    /// Where events begin; absent in older files.
+    #[serde(default)]
+    pub alarm: Option<Alarm>,
+}
+
+/// The threshold of events that keeps a budget of false alarms on held-out normal frames.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alarm {
+    /// Smoothed standardised scores above it begin an event.
+    pub threshold: f64,
+    /// False alarms in an hour that were allowed, where frames have times.
+    pub per_hour: Option<f64>,
+    /// False alarms in a thousand frames that were allowed, where they have none.
+    pub per_thousand_frames: Option<f64>,
+    /// Whether held-out frames were enough to count; else the threshold is an estimate.
+    pub counted: bool,
 }
 
 /// A file that can't be read, written, or understood as weights.

@@ -52,6 +52,18 @@ fn training_on_a_short_scene_finds_what_is_fast() {
     // A finished run evaluates to the same figures, from the run and from its bare weights.
     let trained: Value =
         serde_json::from_str(&std::fs::read_to_string(dir.join("run/eval.json")).unwrap()).unwrap();
+    // Held-out clips gave a threshold, and the labelled spans were looked for with it.
+    let events = &trained["events"];
+    assert!(events["alarm"]["threshold"].is_f64() && events["alarm"]["per_hour"] == 1.0);
+    assert!(
+        events["figures"]["spans"].as_u64().unwrap() >= 5,
+        "{events}"
+    );
+    assert!(
+        events["figures"]["f1"].is_f64() && out.contains("spans found"),
+        "{events}"
+    );
+    assert!(trained["rbdc"].is_null(), "the scene has no regions");
     let fast = ["--kinds", "cyclist,cart,runner", "--json"];
     for what in ["run", "run/weights/last.safetensors"] {
         let again: Value =

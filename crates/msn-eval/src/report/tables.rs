@@ -103,6 +103,67 @@ pub(super) fn figures(evaluation: &Evaluation, protocol: &str, figures: &Protoco
     }
 }
 
+/// RBDC and TBDC, where true regions are known.
+pub(super) fn regions(evaluation: &Evaluation) -> Markup {
+    html! {
+        @if let Some(card) = &evaluation.regions {
+            p class="from" {
+                "Where in the frame: boxes and tracks found by the parts of the fair score's map above "
+                (format!("{:.3}", card.threshold)) " (99.5 % of held-out normal windows are below), up to one false "
+                "detection a frame. " (number(card.tracks)) " tracks of " (number(card.boxes)) " boxes"
+                @if card.tracks_from_masks { ", made of the data set's masks by following their parts" }
+                "; " (number(card.detections)) " detections."
+            }
+            div class="scroll" {
+                table {
+                    thead { tr { th scope="col" { "figure" } th scope="col" { "fair" br; "[95\u{a0}%]" } } }
+                    tbody {
+                        tr { th scope="row" { "RBDC" } td { (shown(evaluation.rbdc)) } }
+                        tr { th scope="row" { "TBDC" } td { (shown(evaluation.tbdc)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What an operator would have seen at the calibrated threshold.
+pub(super) fn events(evaluation: &Evaluation) -> Markup {
+    let share = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
+    html! {
+        @if let Some(card) = &evaluation.events {
+            @let f = &card.figures;
+            p class="from" {
+                "Events: the fair score, smoothed causally, above " (format!("{:.3}", card.alarm.threshold))
+                ", the threshold that held-out normal frames gave for "
+                @match (card.alarm.per_hour, card.alarm.per_thousand_frames) {
+                    (Some(n), _) => { (n) " false alarm an hour" }
+                    (None, Some(n)) => { (format!("{n:.3}")) " false alarms in a thousand frames" }
+                    (None, None) => { "an unknown budget" }
+                }
+                @if !card.alarm.counted { " (estimated: the held-out frames are too few to count)" }
+                "."
+            }
+            div class="scroll" {
+                table {
+                    thead { tr { th scope="col" { "events" } th scope="col" { "fair" } } }
+                    tbody {
+                        tr { th scope="row" { "labelled spans found" } td { (f.spans_found) " of " (f.spans) } }
+                        tr { th scope="row" { "events, false alarms" } td { (f.events) ", " (f.false_alarms) } }
+                        tr { th scope="row" { "precision, recall, F1" } td { (share(f.precision)) ", " (share(f.recall)) ", " (share(f.f1)) } }
+                        @if let Some(delay) = &f.delay {
+                            tr { th scope="row" { "delay in frames: median, 90 %" } td { (format!("{:.1}, {:.1}", delay.median_frames, delay.p90_frames)) } }
+                        }
+                        @if let Some(rate) = &f.false_alarms_per_hour {
+                            tr { th scope="row" { "false alarms in an hour of normal video [95\u{a0}%]" } td { (format!("{:.1} [{:.1}, {:.1}]", rate.value, rate.low, rate.high)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Figures of single kinds of anomaly, both protocols under their headers.
 pub(super) fn kinds(evaluation: &Evaluation) -> Markup {
     html! {

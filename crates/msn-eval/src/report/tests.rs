@@ -1,6 +1,6 @@
 use msn_data::{FrameLabels, FrameSpan};
 use msn_metrics::Bootstrap;
-use msn_model::{Calibration, Input, NetConfig};
+use msn_model::{Alarm, Calibration, Input, NetConfig};
 
 use super::*;
 use crate::{DataCard, EvalOptions, FrameScore, LabelCard, evaluate};
@@ -14,6 +14,12 @@ fn calibration() -> Calibration {
         mad: 0.2,
         frames: 412,
         map_threshold: 3.25,
+        alarm: Some(Alarm {
+            threshold: 2.5,
+            per_hour: Some(1.0),
+            per_thousand_frames: None,
+            counted: false,
+        }),
     }
 }
 
@@ -107,8 +113,9 @@ fn evaluation(videos: &[VideoScores], smooth: Option<f64>) -> Evaluation {
         groups: vec![vec!["cart".into(), "cyclist".into()]],
         command: "msn eval runs/one/weights.safetensors --data 'plaza & <co>' --smooth 3".into(),
         seed: Some(7),
+        calibration: Some(calibration()),
     };
-    evaluate(videos, data, &options).unwrap()
+    evaluate(videos, Vec::new(), data, &options).unwrap()
 }
 
 fn some(calibrated: bool) -> Vec<VideoScores> {
