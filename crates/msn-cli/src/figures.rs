@@ -38,7 +38,7 @@ fn event_line(card: &EventCard) -> String {
     let share = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
     let budget = match (card.alarm.per_hour, card.alarm.per_thousand_frames) {
         (Some(n), _) => format!("{n} an hour"),
-        (None, Some(n)) => format!("{n:.3} in a thousand frames"),
+        (None, Some(n)) => format!("1 in {:.0} frames", 1000.0 / n),
         (None, None) => "unknown".to_owned(),
     };
     let mut line = format!(

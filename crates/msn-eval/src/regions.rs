@@ -248,6 +248,7 @@ mod tests {
         let middle = |a: i32, b: i32| f64::from(a + b + 1) / 2.0;
         assert!((middle(part.x1, part.x2) - x).abs() <= 1.0, "{part:?}");
         assert!((middle(part.y1, part.y2) - y).abs() <= 1.0, "{part:?}");
-        assert!((part.score - 8.0).abs() < 0.7, "{part:?}");
+        // The middle lies between two pixels.
+        assert!((6.0..=8.0).contains(&part.score), "{part:?}");
     }
 }

@@ -138,7 +138,7 @@ pub(super) fn events(evaluation: &Evaluation) -> Markup {
                 ", the threshold that held-out normal frames gave for "
                 @match (card.alarm.per_hour, card.alarm.per_thousand_frames) {
                     (Some(n), _) => { (n) " false alarm an hour" }
-                    (None, Some(n)) => { (format!("{n:.3}")) " false alarms in a thousand frames" }
+                    (None, Some(n)) => { "one false alarm in " (format!("{:.0}", 1000.0 / n)) " frames" }
                     (None, None) => { "an unknown budget" }
                 }
                 @if !card.alarm.counted { " (estimated: the held-out frames are too few to count)" }
