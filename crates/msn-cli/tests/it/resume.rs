@@ -203,17 +203,19 @@ fn a_run_folder_has_one_trainer_and_one_set_of_settings() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.lines().last().unwrap().contains(why), "{said}");
     };
-    let mut child = start(&dir, &["--out", "run", "--checkpoint-steps", "10"]);
+    // Long enough to be still at it, however slow the machine.
+    let long = "epochs=3000";
+    let mut child = start(&dir, &[long, "--out", "run", "--checkpoint-steps", "10"]);
     wait_for("checkpoint", || !checkpoints(&dir.join("run")).is_empty());
     refused(
-        &["--out", "run", "--resume"],
+        &[long, "--out", "run", "--resume"],
         "another process trains in run",
     );
-    refused(&["--out", "run"], "is not empty");
+    refused(&[long, "--out", "run"], "is not empty");
     child.kill().unwrap();
     child.wait().unwrap();
     refused(
-        &["--out", "run", "--resume", "batch=4"],
+        &["--out", "run", "--resume", long, "batch=4"],
         "`batch = 8`, not `batch = 4`",
     );
 }
