@@ -165,6 +165,7 @@ impl Subject {
                     height: side,
                     width: side,
                     stride: 1,
+                    rate_hz: 0.0,
                 },
                 calibration: None,
                 origin: Default::default(),

@@ -118,10 +118,7 @@ pub fn batches(harness: &mut Harness) -> Result<()> {
     }
     let (_guard, folder) = temporary()?;
     let path = sample(harness, &folder)?;
-    let options = LoadOptions {
-        size: SIZE,
-        color: Color::Grey,
-    };
+    let options = LoadOptions::new(SIZE, Color::Grey);
     let videos = [LoadedVideo::load(&Video::new("clip", path), &options)?];
     let settings = Settings::preset(Preset::Cpu);
     let all = clips(&segments(&videos), settings.net.frames, 1);
@@ -131,6 +128,8 @@ pub fn batches(harness: &mut Harness) -> Result<()> {
         net: &settings.net,
         stride: 1,
         crop: 0,
+        flip: false,
+        brightness: 0.0,
         seed: 0,
     };
     // Pixel by pixel, as it is defined.
@@ -138,13 +137,15 @@ pub fn batches(harness: &mut Harness) -> Result<()> {
         let mut frames = Vec::new();
         for clip in chosen {
             for frame in clip.past(settings.net.frames, 1) {
-                let pixels = videos[0].frame(frame);
+                let Ok(pixels) = videos[0].frame(frame) else {
+                    continue;
+                };
                 frames.extend((0..pixels.len()).map(|i| f32::from(pixels[i]) / 127.5 - 1.0));
             }
         }
         frames
     };
-    assert_close("batch", &feed.batch(chosen, 0).frames, &plain(), 1e-6);
+    assert_close("batch", &feed.batch(chosen, 0)?.frames, &plain(), 1e-6);
     harness.time(subject, "whole frames, plain", || {
         let _ = plain();
     });
@@ -152,7 +153,7 @@ pub fn batches(harness: &mut Harness) -> Result<()> {
         let _ = feed.batch(chosen, 0);
     });
     let crops = Feed { crop: 64, ..feed };
-    let batch = crops.batch(chosen, 0);
+    let batch = crops.batch(chosen, 0)?;
     assert_eq!(batch.frames.len(), 8 * 4 * 64 * 64, "a crop of each frame");
     harness.time(subject, "crops", || {
         let _ = crops.batch(chosen, 0);
@@ -178,13 +179,11 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
     }
     let (_guard, folder) = temporary()?;
     let path = sample(harness, &folder)?;
-    let options = LoadOptions {
-        size: Size {
-            width: settings.input.width,
-            height: settings.input.height,
-        },
-        color: Color::Grey,
+    let size = Size {
+        width: settings.input.width,
+        height: settings.input.height,
     };
+    let options = LoadOptions::new(size, Color::Grey);
     let loaded = LoadedVideo::load(&Video::new("clip", path.clone()), &options)?;
     let net = CpuNet::new(&settings.net, &fresh(&settings), Algorithm::Fastest)?;
     let scorer = Scorer {
@@ -200,6 +199,8 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
             net: &settings.net,
             stride: 1,
             crop: 0,
+            flip: false,
+            brightness: 0.0,
             seed: 0,
         };
         let all = clips(
@@ -207,7 +208,9 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
             settings.net.frames,
             1,
         );
-        all.chunks(8).map(|c| feed.batch(c, 0)).collect()
+        all.chunks(8)
+            .map(|c| feed.batch(c, 0))
+            .collect::<Result<_, _>>()?
     };
     harness.time_per(&subject, "network alone", per_run, || {
         for batch in &batches {
@@ -223,6 +226,7 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
                 color: Color::Grey,
                 threads: rayon::current_num_threads(),
             },
+            None,
             16,
         )?;
         let mut scores = Vec::new();

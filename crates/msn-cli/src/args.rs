@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Score and evaluate a data set's test videos with a finished run or a weights file
     Eval(EvalArgs),
-    /// Score one video file or frame folder; CSV out
+    /// Score video files and frame folders; CSV out
     Score(ScoreArgs),
     /// Compare this build with a golden case, tensor by tensor, on Burn's own operations unless --kernels is given
     Verify(VerifyArgs),
@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// Show, import or calibrate weights files
     #[command(subcommand)]
     Weights(WeightsCommand),
-    /// Make and check data sets
+    /// Make, check, split and label data sets
     #[command(subcommand)]
     Data(DataCommand),
 }
@@ -64,11 +64,16 @@ pub(crate) struct TrainArgs {
     /// Also save a checkpoint every N steps
     #[arg(long, value_name = "N")]
     pub checkpoint_steps: Option<NonZeroUsize>,
+    /// Which training videos are held out, as `msn data split` wrote it [default: drawn by the seed]
+    #[arg(long, value_name = "FILE")]
+    pub split: Option<Utf8PathBuf>,
     /// List the settings with this preset's values, and stop
     #[arg(long)]
     pub help_settings: bool,
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub keep: KeepArgs,
 }
 
 /// Where and how to compute.
@@ -126,6 +131,17 @@ pub(crate) struct SourceArgs {
     pub labels: Option<Utf8PathBuf>,
 }
 
+/// Where decoded frames are kept.
+#[derive(Debug, Args)]
+pub(crate) struct KeepArgs {
+    /// Memory for decoded frames, such as 4GiB or 500MB; what does not fit goes to the cache
+    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
+    pub memory: bytesize::ByteSize,
+    /// Folder for frames that do not fit into memory, safe to delete, or none: then they are decoded again and again [default: msn/frames in the user's cache folder]
+    #[arg(long, value_name = "DIR|none")]
+    pub cache: Option<Utf8PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
     /// Run folder or weights file
@@ -149,6 +165,8 @@ pub(crate) struct EvalArgs {
     pub place: PlaceArgs,
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub keep: KeepArgs,
 }
 
 #[derive(Debug, Args)]
@@ -156,8 +174,9 @@ pub(crate) struct ScoreArgs {
     /// Run folder or weights file
     #[arg(value_name = "RUN|WEIGHTS")]
     pub weights: Utf8PathBuf,
-    /// Video file or frame folder
-    pub source: Utf8PathBuf,
+    /// Video files, frame folders, folders of either, or globs such as 'cam*/**/*.mp4'
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<String>,
     /// CSV file [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
@@ -218,9 +237,11 @@ pub(crate) enum WeightsCommand {
         weights: Utf8PathBuf,
         /// Normal videos: files, frame folders, or a data set folder (its training part)
         #[arg(required = true)]
-        normal: Vec<Utf8PathBuf>,
+        normal: Vec<String>,
         #[command(flatten)]
         place: PlaceArgs,
+        #[command(flatten)]
+        keep: KeepArgs,
     },
 }
 
@@ -245,6 +266,29 @@ pub(crate) enum DataCommand {
         /// Write folders of frames instead of video files
         #[arg(long)]
         frames: bool,
+    },
+    /// Draw the training videos to hold out, as a file for `msn train --split`
+    Split {
+        /// Data set folder
+        dir: Utf8PathBuf,
+        /// The same seed draws the same videos
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// TOML file [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<Utf8PathBuf>,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Mark anomalies of test videos on a timeline, in a page on this machine; writes events.csv
+    Label {
+        /// Data set folder
+        dir: Utf8PathBuf,
+        /// Port of the page on 127.0.0.1; 0 for any that is free
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        #[command(flatten)]
+        keep: KeepArgs,
     },
     /// Say what a folder is recognised as, and what is wrong with it
     Check {

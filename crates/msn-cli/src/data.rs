@@ -1,6 +1,6 @@
 //! `msn data`, and what commands say of loaded videos.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
     LoadedVideo,
@@ -10,7 +10,7 @@ use msn_data::{
 use crate::{
     Failed, Usage,
     args::{DataCommand, SourceArgs},
-    run,
+    label, run,
 };
 
 pub(crate) fn data(command: &DataCommand) -> Result<()> {
@@ -45,6 +45,13 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             Ok(())
         }
         DataCommand::Check { dir, json, source } => check(dir, *json, source),
+        DataCommand::Split {
+            dir,
+            seed,
+            out,
+            source,
+        } => split(dir, *seed, out.as_deref(), source),
+        DataCommand::Label { dir, port, keep } => label::label(dir, *port, keep),
     }
 }
 
@@ -77,6 +84,24 @@ pub(crate) fn warn(videos: &[LoadedVideo]) {
             eprintln!("warning: {warning}");
         }
     }
+}
+
+fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs) -> Result<()> {
+    let set = run::open(dir, source)?;
+    if set.train.is_empty() {
+        return Err(anyhow!("{dir} has no training videos to split"));
+    }
+    let manifest = msn_data::split(&set, seed);
+    let Some(out) = out else {
+        print!("{}", manifest.to_toml()?);
+        return Ok(());
+    };
+    manifest.write(out)?;
+    match manifest.whole_videos {
+        true => println!("{out}: held out {}", manifest.held.join(", ")),
+        false => println!("{out}: fewer than four videos, so the last 15 % of each is held out"),
+    }
+    Ok(())
 }
 
 fn check(dir: &Utf8Path, json: bool, source: &SourceArgs) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
-use msn_data::{DataSet, LoadedVideo, data_hash, load_all};
+use msn_data::{DataSet, Keep, LoadedVideo, data_hash, load_within};
 use msn_eval::{
     DataCard, EvalError, EvalOptions, Evaluation, LabelCard, RegionJudge, VideoScores, scores_csv,
     write_file,
@@ -58,6 +58,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         found: &found,
         set: &set,
         place: &args.place,
+        keep: run::keep(&args.keep),
         out: out.as_deref(),
         smooth: args.smooth,
         groups: if args.kinds.is_empty() {
@@ -87,6 +88,8 @@ pub(crate) struct Request<'a> {
     pub found: &'a Found,
     pub set: &'a DataSet,
     pub place: &'a PlaceArgs,
+    /// Where decoded frames are kept.
+    pub keep: Keep,
     /// Where scores, `eval.json` and `report.html` go.
     pub out: Option<&'a Utf8Path>,
     pub smooth: Option<f64>,
@@ -107,7 +110,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     let predictor = run::predictor(found, request.place)?;
     let scorer = run::scorer(predictor.as_ref(), meta);
     eprintln!("reading {} test videos", set.test.len());
-    let videos = load_all(&set.test, &run::load_options(meta))?;
+    let videos = load_within(&set.test, &run::load_options(meta), &request.keep)?;
     data::warn(&videos);
     let has_regions = set.regions.iter().any(Option::is_some);
     let (mut scored, mut regions) = (Vec::new(), Vec::new());
@@ -121,6 +124,8 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         let normal = labels.as_ref().is_some_and(|l| l.count() == 0);
         let source = set.regions.get(i).and_then(Option::as_ref);
         let mut judge = match &meta.calibration {
+            // Regions are told frame by frame of the source.
+            Some(_) if loaded.resampled.is_some() => None,
             Some(c) if has_regions && (source.is_some() || normal) => {
                 Some(RegionJudge::new(source, loaded, c)?)
             }
@@ -193,7 +198,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
             )?;
         }
     }
-    let evaluation = msn_eval::evaluate(&scored, regions, card(set, &videos, &scored), &options)?;
+    let evaluation = msn_eval::evaluate(&scored, regions, card(set, &videos, &scored)?, &options)?;
     if let Some(out) = request.out {
         write_file(&out.join("eval.json"), run::json(&evaluation)?.as_bytes())?;
         write_file(
@@ -204,7 +209,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     Ok(Some(evaluation))
 }
 
-fn card(set: &DataSet, videos: &[LoadedVideo], scored: &[VideoScores]) -> DataCard {
+fn card(set: &DataSet, videos: &[LoadedVideo], scored: &[VideoScores]) -> Result<DataCard> {
     let labelled = |v: &VideoScores| v.labels.as_ref().map_or(0, msn_data::FrameLabels::count);
     let anomalous = |v: &VideoScores| {
         let labels = v.labels.as_ref();
@@ -214,9 +219,9 @@ fn card(set: &DataSet, videos: &[LoadedVideo], scored: &[VideoScores]) -> DataCa
             .count()
     };
     let relative = |p: &camino::Utf8PathBuf| p.strip_prefix(&set.root).unwrap_or(p).to_string();
-    DataCard {
+    Ok(DataCard {
         name: set.name.clone(),
-        hash: data_hash(videos),
+        hash: data_hash(videos)?,
         videos: videos.len(),
         frames: videos.iter().map(LoadedVideo::frames).sum(),
         scored_frames: scored.iter().map(|v| v.scores.len()).sum(),
@@ -227,5 +232,5 @@ fn card(set: &DataSet, videos: &[LoadedVideo], scored: &[VideoScores]) -> DataCa
             hash: l.hash.clone(),
             anomalous_frames: scored.iter().map(labelled).sum(),
         }),
-    }
+    })
 }

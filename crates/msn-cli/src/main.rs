@@ -10,6 +10,7 @@ mod data;
 mod device;
 mod eval;
 mod figures;
+mod label;
 mod log;
 mod metrics;
 mod pytorch;

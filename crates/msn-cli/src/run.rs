@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use anyhow::{Context as _, Result, anyhow};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{Color, DataSet, LoadOptions, OpenOptions, Size};
+use msn_data::{Color, DataSet, Keep, LoadOptions, OpenOptions, Size};
 use msn_eval::{Fair, Scorer};
 use msn_model::{CpuNet, Meta, OnDevice, Predictor, Weights};
 use msn_train::Settings;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Usage,
-    args::{PlaceArgs, SourceArgs},
+    args::{KeepArgs, PlaceArgs, SourceArgs},
     device::{Job, on},
 };
 
@@ -138,6 +138,26 @@ pub(crate) fn load_options(meta: &Meta) -> LoadOptions {
             width: meta.input.width,
         },
         color: color(meta.config.channels),
+        rate_hz: meta.input.rate(),
+    }
+}
+
+/// Where the command line lets decoded frames be kept.
+pub(crate) fn keep(args: &KeepArgs) -> Keep {
+    let folder = |name: &str| std::env::var(name).ok().filter(|path| !path.is_empty());
+    let own = || {
+        let caches = folder("XDG_CACHE_HOME").or_else(|| folder("LOCALAPPDATA"));
+        let caches = caches.map(Utf8PathBuf::from);
+        let caches = caches.or_else(|| Some(Utf8PathBuf::from(folder("HOME")?).join(".cache")));
+        Some(caches?.join("msn/frames"))
+    };
+    Keep {
+        memory: args.memory.as_u64(),
+        cache: match &args.cache {
+            Some(path) if path == "none" => None,
+            Some(path) => Some(path.clone()),
+            None => own(),
+        },
     }
 }
 

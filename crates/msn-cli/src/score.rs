@@ -1,4 +1,4 @@
-//! `msn score`: one source, frame by frame, with memory that does not grow with the frames' size.
+//! `msn score`: sources frame by frame, with memory that does not grow with the frames' size.
 
 use std::{
     io::Write as _,
@@ -6,10 +6,15 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use msn_eval::{Seen, VideoScores, scores_csv, write_file};
-use msn_video::Options;
+use msn_data::{LoadOptions, Video, resample_hz};
+use msn_eval::{Scorer, Seen, VideoScores, scores_csv, write_file};
+use msn_video::{Options, open_ahead};
 
-use crate::{args::ScoreArgs, run};
+use crate::{
+    Failed,
+    args::ScoreArgs,
+    run::{self, Found},
+};
 
 /// Frames that wait decoded for the network: two of its batches.
 const READ_AHEAD: usize = 16;
@@ -17,16 +22,7 @@ const READ_AHEAD: usize = 16;
 pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     let found = run::find(&args.weights)?;
     let meta = &found.weights.meta;
-    let load = run::load_options(meta);
-    let mut reader = msn_video::open_ahead(
-        &args.source,
-        &Options {
-            size: Some(load.size),
-            color: load.color,
-            threads: rayon::current_num_threads(),
-        },
-        READ_AHEAD,
-    )?;
+    let videos = msn_data::sources(&args.sources)?;
     if meta.calibration.is_none() {
         eprintln!(
             "note: {} has no calibration, so fair scores are empty: `msn weights calibrate {0} NORMAL_VIDEOS` adds one",
@@ -35,51 +31,101 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     }
     let predictor = run::predictor(&found, &args.place)?;
     let scorer = run::scorer(predictor.as_ref(), meta);
-    let name = args
-        .source
-        .file_name()
-        .unwrap_or(args.source.as_str())
-        .to_owned();
+    let load = run::load_options(meta);
+    let mut csv = String::new();
+    let mut failed = false;
+    for video in &videos {
+        match score_video(video, &found, &scorer, &load) {
+            Ok(scores) => {
+                let table = scores_csv(&scores, &meta.config.pools);
+                // One header for all.
+                let from = match csv.is_empty() {
+                    true => 0,
+                    false => table.find('\n').map_or(0, |end| end + 1),
+                };
+                if args.out.is_none() {
+                    std::io::stdout().write_all(&table.as_bytes()[from..])?;
+                }
+                csv += &table[from..];
+            }
+            Err(error) if videos.len() == 1 => return Err(error),
+            // The others are worth their scores all the same.
+            Err(error) => {
+                eprintln!("error: {error}");
+                failed = true;
+            }
+        }
+    }
+    if let Some(out) = args.out.as_ref().filter(|_| !csv.is_empty()) {
+        write_file(out, csv.as_bytes())?;
+    }
+    match failed {
+        true => Err(Failed.into()),
+        false => Ok(()),
+    }
+}
+
+fn score_video(
+    video: &Video,
+    found: &Found,
+    scorer: &Scorer<'_>,
+    load: &LoadOptions,
+) -> Result<VideoScores> {
+    let source = &video.source;
+    let options = Options {
+        size: Some(load.size),
+        color: load.color,
+        threads: rayon::current_num_threads(),
+    };
+    // Says what is wrong with a file better than its packets could.
+    msn_video::open(source, &options)?;
+    let rate_hz = resample_hz(source, load.rate_hz)?;
+    if let Some(hz) = rate_hz {
+        eprintln!(
+            "note: {source}: frames of an uneven pace or another rate are taken at {hz:.3} Hz"
+        );
+    }
+    let mut reader = open_ahead(source, &options, rate_hz, READ_AHEAD)?;
     let side = |v: u32| usize::try_from(v).unwrap_or(usize::MAX);
     // Only numbers are kept of what has been scored.
     let mut scores = Vec::new();
     let (began, mut spoke) = (Instant::now(), Instant::now());
     let size = (side(load.size.height), side(load.size.width));
-    let frames = scorer.source(&name, reader.by_ref(), size, &mut |seen| {
+    let frames = scorer.source(&video.name, reader.by_ref(), size, &mut |seen| {
         match seen {
             Seen::Scored(scored) => scores.push(scored.score),
             Seen::Lost(lost) => eprintln!(
-                "warning: {}, frame {} is lost: {}",
-                args.source, lost.index, lost.reason
+                "warning: {source}, frame {} is lost: {}",
+                lost.index, lost.reason
             ),
             Seen::Read(frames) if spoke.elapsed() >= Duration::from_secs(2) => {
                 spoke = Instant::now();
                 let rate = f64::from(u32::try_from(frames).unwrap_or(u32::MAX))
                     / began.elapsed().as_secs_f64();
-                eprintln!("{frames} frames, {rate:.0} frames/s");
+                eprintln!("{source}: {frames} frames, {rate:.0} frames/s");
             }
             Seen::Read(_) => {}
         }
         Ok(())
     })?;
     for note in &reader.info().notes {
-        eprintln!("note: {}: {note}", args.source);
+        eprintln!("note: {source}: {note}");
     }
     for reason in &reader.losses().reasons {
-        eprintln!("warning: {}: {reason}", args.source);
+        eprintln!("warning: {source}: {reason}");
     }
     if scores.is_empty() {
         return Err(anyhow!(
-            "{} has {frames} frames, too few for one score: {} unbroken ones are needed",
-            args.source,
+            "{source} has {frames} frames, too few for one score: {} unbroken ones are needed",
             scorer.frames_needed()
         ));
     }
-    let video = VideoScores::new(&name, frames, scores, None, meta.calibration.as_ref());
-    let csv = scores_csv(&video, &meta.config.pools);
-    match &args.out {
-        Some(out) => write_file(out, csv.as_bytes())?,
-        None => std::io::stdout().write_all(csv.as_bytes())?,
-    }
-    Ok(())
+    let calibration = found.weights.meta.calibration.as_ref();
+    Ok(VideoScores::new(
+        &video.name,
+        frames,
+        scores,
+        None,
+        calibration,
+    ))
 }

@@ -10,10 +10,11 @@ use anyhow::{Result, anyhow};
 use burn::tensor::backend::AutodiffBackend;
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
-    HoldOut, LoadOptions, LoadedVideo, Segment, Size, clips, data_hash, hold_out, load_all,
+    HoldOut, Keep, LoadOptions, LoadedVideo, Manifest, Segment, Size, clips, data_hash, hold_out,
+    load_within, short_videos,
 };
 use msn_eval::write_file;
-use msn_model::{Meta, WEIGHTS_FORMAT, Weights};
+use msn_model::{Input, Meta, WEIGHTS_FORMAT, Weights};
 use msn_train::{
     BurnEngine, Checkpoint, CpuEngine, Engine, Event, Preset, Progress, Settings, StepReport,
     TrainError,
@@ -63,26 +64,40 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         set.name,
         set.layout
     );
-    let videos = load_all(
-        &set.train,
-        &LoadOptions {
-            size,
-            color: run::color(settings.net.channels),
-        },
-    )?;
+    let options = LoadOptions {
+        size,
+        color: run::color(settings.net.channels),
+        rate_hz: settings.input.rate(),
+    };
+    let keep = run::keep(&args.keep);
+    let videos = load_within(&set.train, &options, &keep)?;
     data::warn(&videos);
-    let stride = settings.input.stride;
-    let held = hold_out(&videos, settings.net.frames, stride, settings.train.seed);
+    let (past, stride) = (settings.net.frames, settings.input.stride);
+    for short in short_videos(&videos, past, stride)? {
+        eprintln!("warning: {short}");
+    }
+    let held = match &args.split {
+        Some(file) => Manifest::read(file)?.apply(&videos, past, stride)?,
+        None => hold_out(&videos, past, stride, settings.train.seed),
+    };
     let needed = settings.net.frames * stride + 1;
     if clips(&held.train, settings.net.frames, stride).is_empty() {
         return Err(TrainError::NoClips { needed }.into());
     }
     // Labels that do not fit are better known now than after an hour.
-    let color = run::color(settings.net.channels);
+    let unkept = Keep {
+        memory: 0,
+        cache: None,
+    };
+    let rate_hz = rate(&settings, &videos);
+    let options = LoadOptions {
+        rate_hz: (rate_hz > 0.0).then_some(rate_hz),
+        ..options
+    };
     for (video, loaded) in set
         .test
         .iter()
-        .zip(load_all(&set.test, &LoadOptions { size, color })?)
+        .zip(load_within(&set.test, &options, &unkept)?)
     {
         video
             .labels
@@ -96,7 +111,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         run::make_folder(args.out.as_deref(), &set.name, &settings.preset.to_string())?
     };
     let lock = Lock::take(&folder)?;
-    let hash = data_hash(&videos);
+    let hash = data_hash(&videos)?;
     let mut card = card(args, &settings, &set, &data, &videos, &held, &hash);
     let mut done = Progress::default();
     if args.resume {
@@ -165,7 +180,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     log.flush()?;
     let path = folder.join("weights/last.safetensors");
     let weights = Weights {
-        meta: meta(&settings, &card),
+        meta: meta(&settings, &card, rate_hz),
         tensors: engine.tensors(),
     };
     drop(engine);
@@ -191,6 +206,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             found: &found,
             set: &set,
             place: &args.place,
+            keep,
             out: Some(&folder),
             smooth: None,
             groups: Vec::new(),
@@ -328,7 +344,16 @@ fn card(
     }
 }
 
-fn meta(settings: &Settings, card: &RunCard) -> Meta {
+/// Frames a second that the network learns at: the setting, or the middle one of the videos' own;
+/// 0 where they have none.
+fn rate(settings: &Settings, videos: &[LoadedVideo]) -> f64 {
+    let mut rates: Vec<f64> = videos.iter().filter_map(|v| v.rate_hz).collect();
+    rates.sort_by(f64::total_cmp);
+    let own = rates.get(rates.len() / 2).copied().unwrap_or(0.0);
+    settings.input.rate().unwrap_or(own)
+}
+
+fn meta(settings: &Settings, card: &RunCard, rate_hz: f64) -> Meta {
     let origin = [
         ("data", card.data.name.clone()),
         ("data_hash", card.data.hash.clone()),
@@ -341,7 +366,10 @@ fn meta(settings: &Settings, card: &RunCard) -> Meta {
     Meta {
         format: WEIGHTS_FORMAT.into(),
         config: settings.net.clone(),
-        input: settings.input,
+        input: Input {
+            rate_hz,
+            ..settings.input
+        },
         calibration: None,
         origin: origin
             .map(|(k, v)| (k.to_owned(), v))

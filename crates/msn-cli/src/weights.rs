@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
-use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{DataSet, OpenOptions, Video, load_all, segments};
+use camino::Utf8Path;
+use msn_data::{DataSet, OpenOptions, load_within, segments};
 use msn_model::{Kernels, Meta, NetConfig, TensorFile, Tensors, WEIGHTS_FORMAT, Weights};
 use msn_train::{Preset, Settings};
 use serde_json::json;
 
 use crate::{
     Usage,
-    args::{PlaceArgs, WeightsCommand},
+    args::{KeepArgs, PlaceArgs, WeightsCommand},
     data,
     device::Device,
     run,
@@ -29,7 +29,8 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             weights,
             normal,
             place,
-        } => calibrate(weights, normal, place),
+            keep,
+        } => calibrate(weights, normal, place, keep),
     }
 }
 
@@ -177,19 +178,25 @@ fn infer(tensors: &Tensors) -> Option<NetConfig> {
     Some(config)
 }
 
-fn calibrate(weights: &Utf8Path, normal: &[Utf8PathBuf], place: &PlaceArgs) -> Result<()> {
+fn calibrate(
+    weights: &Utf8Path,
+    normal: &[String],
+    place: &PlaceArgs,
+    keep: &KeepArgs,
+) -> Result<()> {
     let mut found = run::find(weights)?;
     let mut sources = Vec::new();
     for path in normal {
-        match DataSet::open(path, &OpenOptions::default()) {
+        match DataSet::open(path.as_ref(), &OpenOptions::default()) {
             Ok(set) if !set.train.is_empty() => sources.extend(set.train),
-            _ => sources.push(Video::new(
-                path.file_name().unwrap_or(path.as_str()),
-                path.clone(),
-            )),
+            _ => sources.extend(msn_data::sources(std::slice::from_ref(path))?),
         }
     }
-    let videos = load_all(&sources, &run::load_options(&found.weights.meta))?;
+    let videos = load_within(
+        &sources,
+        &run::load_options(&found.weights.meta),
+        &run::keep(keep),
+    )?;
     data::warn(&videos);
     let predictor = run::predictor(&found, place)?;
     let calibration = run::scorer(predictor.as_ref(), &found.weights.meta)

@@ -22,13 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         eprintln!("{warning}");
     }
     // Labels are fitted to decoded frames; only their times and number matter here.
-    let options = LoadOptions {
-        size: Size {
-            width: 8,
-            height: 8,
-        },
-        color: Color::Grey,
-    };
+    let options = LoadOptions::new(Size::new(8, 8), Color::Grey);
     println!("video,start_frame,end_frame,kind");
     for video in &set.test {
         let Some(labels) = &video.labels else {

@@ -146,6 +146,14 @@ pub enum DataError {
         /// What is wrong and where.
         reason: String,
     },
+    /// Frames that were there can't be read any more.
+    #[error("{path} has changed while it was in use ({reason}): run again")]
+    Gone {
+        /// The source, or the file of its frames.
+        path: Utf8PathBuf,
+        /// What is missing.
+        reason: String,
+    },
     /// A pattern or a name on the command line that fits nothing.
     #[error("`{pattern}` {reason}")]
     Source {

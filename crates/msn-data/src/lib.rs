@@ -21,7 +21,8 @@
 //! their videos are errors that name both files and both counts. Boxes and masks are at hand as
 //! [`Regions`] too.
 //!
-//! Videos are decoded into memory at one size ([`load_all`]), cut into clips that cross no
+//! Videos are decoded at one size into memory ([`load_all`]), or into files where memory is
+//! bounded ([`load_within`]), brought to a fixed rate where their pace is uneven, cut into clips that cross no
 //! video and no gap ([`clips`]), and split into training and held-out parts ([`hold_out`]).
 //! [`check`] looks through a data set and says what is wrong with it, beside what is known of
 //! it ([`Sheet`]). [`synth`] draws a data set with exact labels.
@@ -31,7 +32,7 @@
 //!
 //! let set = DataSet::open("data/ped2".as_ref(), &OpenOptions::default())?;
 //! let size = Size { width: 128, height: 128 };
-//! let videos = load_all(&set.train, &LoadOptions { size, color: Color::Grey })?;
+//! let videos = load_all(&set.train, &LoadOptions::new(size, Color::Grey))?;
 //! let parts = hold_out(&videos, 4, 1, 7);
 //! println!("{} clips to train on", clips(&parts.train, 4, 1).len());
 //! # Ok::<(), msn_data::DataError>(())
@@ -40,6 +41,7 @@
 //! Which layouts were tried on real data stands at [`Layout`]. Damaged frames, truncated files
 //! and wrong labels are treated as the project's DATASETS.md says.
 
+mod cache;
 mod check;
 mod clips;
 mod dataset;
@@ -48,6 +50,7 @@ mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
+mod keep;
 mod labels;
 mod layout;
 mod load;
@@ -57,6 +60,7 @@ mod regions;
 mod sheet;
 mod sources;
 pub mod synth;
+mod video;
 
 pub use check::{
     Check, CountCheck, LabelCheck, Problem, RateCount, Severity, SizeCount, SplitCheck, check,
@@ -64,13 +68,16 @@ pub use check::{
 pub use clips::{Clip, HoldOut, Segment, clips, hold_out, segments, short_videos};
 pub use dataset::{DataSet, LabelSource, OpenOptions, Video};
 pub use error::DataError;
+pub use keep::Keep;
+pub use labels::events::write_events;
 pub use labels::masks::{Mask, Masks};
 pub use labels::{Extent, FrameLabels, FrameSpan, Labels, Marks, Span, read_frame_labels};
 pub use layout::Layout;
-pub use load::{LoadOptions, LoadedVideo, data_hash, load_all};
+pub use load::{LoadOptions, load_all, load_within, resample_hz};
 pub use manifest::{Manifest, split};
 pub use msn_video::{Color, Size};
 pub use natural::natural_order;
 pub use regions::{RegionSource, Regions, TrackBox};
 pub use sheet::{Counts, LabelVersion, Sheet};
 pub use sources::sources;
+pub use video::{LoadedVideo, Resampling, data_hash};

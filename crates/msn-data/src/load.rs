@@ -1,175 +1,207 @@
-//! Videos decoded into memory.
+//! Decoding of videos.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
-use camino::Utf8PathBuf;
-use msn_video::{Color, Item, Losses, Options, Reader, Size, SourceKind};
+use camino::Utf8Path;
+use msn_video::{Color, Item, Losses, Options, PacedReader, Size, SourceKind};
 use rayon::prelude::*;
 
-use crate::{DataError, Video};
+use crate::{
+    DataError, Keep, LoadedVideo, Resampling, Video,
+    cache::{CacheWriter, CachedFrames, Head, file_of},
+    keep::{Pixels, Room, SourceFrames},
+    video::frame_bytes,
+};
+
+/// Between two frames of a run pass at most so many steps of their pace, or so many seconds.
+const CUT_STEPS: f64 = 10.0;
+const CUT_SECONDS: f64 = 1.0;
 
 /// How frames are to be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoadOptions {
     /// Size to which whole pictures are squashed.
     pub size: Size,
     /// Grey (1 byte a pixel) or RGB (3).
     pub color: Color,
+    /// Frames a second at which video files are to be taken; `None` for each file's own. Files of
+    /// an even pace and that rate (to 2 %) are taken frame by frame, others by sample and hold
+    /// ([`msn_video::Resampled`]). Frame folders have no times and are taken as they are.
+    pub rate_hz: Option<f64>,
 }
 
-/// A video's frames at one size.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoadedVideo {
-    /// The video's name.
-    pub name: String,
-    /// Its file or folder.
-    pub source: Utf8PathBuf,
-    /// Size of the stored frames.
-    pub size: Size,
-    /// Colour of the stored frames.
-    pub color: Color,
-    /// Size of the source's pictures.
-    pub source_size: Size,
-    /// Frames x height x width x channels, 0..=255, row-major, channels interleaved.
-    pub pixels: Vec<u8>,
-    /// Time of each frame in seconds, where the source has times.
-    pub seconds: Vec<Option<f64>>,
-    /// Unbroken runs of frames. Lost frames keep their index, hold zeros and are in no run.
-    pub runs: Vec<Range<usize>>,
-    /// Frames that could not be decoded.
-    pub lost: usize,
-    /// Frames a second, where the source says so.
-    pub rate_hz: Option<f64>,
-    /// What a user should know: lost frames, ignored properties.
-    pub warnings: Vec<String>,
+impl LoadOptions {
+    /// Frames of this size and colour at each file's own rate.
+    #[must_use]
+    pub const fn new(size: Size, color: Color) -> Self {
+        Self {
+            size,
+            color,
+            rate_hz: None,
+        }
+    }
+
+    fn reading(&self, threads: usize) -> Options {
+        Options {
+            size: Some(self.size),
+            color: self.color,
+            threads,
+        }
+    }
 }
 
 impl LoadedVideo {
-    /// Decodes a video.
+    /// Decodes a video into memory.
     ///
     /// # Errors
     /// Those of [`msn_video::open`] and of its reader; [`DataError::TooManyLost`] for a folder
     /// with over 5 % of its frames unreadable; [`DataError::Empty`] where nothing decodes.
     pub fn load(video: &Video, options: &LoadOptions) -> Result<Self, DataError> {
-        Self::load_with(video, options, rayon::current_num_threads())
-    }
-
-    /// Decodes a video with so many threads of the decoder.
-    fn load_with(video: &Video, options: &LoadOptions, threads: usize) -> Result<Self, DataError> {
-        let reader = msn_video::open(
-            &video.source,
-            &Options {
-                size: Some(options.size),
-                color: options.color,
-                threads,
-            },
-        )?;
-        let mut loading = Loading::new(frame_bytes(options.size, options.color));
-        if let (SourceKind::Folder, Some(frames)) = (reader.info().kind, reader.info().frames) {
-            loading.reserve(frames);
-        }
-        let reader = loading.drain(reader)?;
-        let (info, losses) = (reader.info(), reader.losses());
-        let mut warnings = info.notes.clone();
-        loading.check(video, info.kind, losses, &mut warnings)?;
-        let runs = loading.runs();
-        Ok(Self {
-            name: video.name.clone(),
-            source: video.source.clone(),
-            size: options.size,
-            color: options.color,
-            source_size: info.size,
-            pixels: loading.pixels,
-            seconds: loading.seconds,
-            runs,
-            lost: losses.frames,
-            rate_hz: info.rate_hz,
-            warnings,
-        })
-    }
-
-    /// Frames, lost ones included.
-    #[must_use]
-    pub fn frames(&self) -> usize {
-        self.seconds.len()
-    }
-
-    /// The pixels of frame `index`: height x width x channels.
-    ///
-    /// # Panics
-    /// If there is no such frame.
-    #[must_use]
-    pub fn frame(&self, index: usize) -> &[u8] {
-        let bytes = frame_bytes(self.size, self.color);
-        &self.pixels[index * bytes..(index + 1) * bytes]
-    }
-
-    /// Blake3 over name, sizes, colour, runs and pixels: the first 16 hexadecimal digits.
-    #[must_use]
-    pub fn hash(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        self.feed(&mut hasher);
-        short(&hasher)
-    }
-
-    fn feed(&self, hasher: &mut blake3::Hasher) {
-        let number = |hasher: &mut blake3::Hasher, n: usize| {
-            hasher.update(&u64::try_from(n).unwrap_or(u64::MAX).to_le_bytes());
-        };
-        number(hasher, self.name.len());
-        hasher.update(self.name.as_bytes());
-        hasher.update(&self.size.width.to_le_bytes());
-        hasher.update(&self.size.height.to_le_bytes());
-        number(hasher, self.color.channels());
-        number(hasher, self.runs.len());
-        for run in &self.runs {
-            number(hasher, run.start);
-            number(hasher, run.end);
-        }
-        number(hasher, self.pixels.len());
-        hasher.update_rayon(&self.pixels);
+        let (keep, room) = (Keep::default(), Room::new(u64::MAX));
+        load(video, options, &keep, &room, rayon::current_num_threads())
     }
 }
 
-/// Decodes videos in parallel; the order stays.
+/// Decodes videos into memory, side by side; the order stays.
 ///
 /// # Errors
 /// The first error of [`LoadedVideo::load`], in order of videos.
 pub fn load_all(videos: &[Video], options: &LoadOptions) -> Result<Vec<LoadedVideo>, DataError> {
+    load_within(videos, options, &Keep::default())
+}
+
+/// Decodes videos side by side and keeps their frames where `keep` allows: in memory while there
+/// is room, then in a cache of files, then nowhere. Frames are the same wherever they are kept.
+///
+/// # Errors
+/// The first error of [`LoadedVideo::load`], in order of videos. A cache that can't be written is
+/// none; it is a warning.
+pub fn load_within(
+    videos: &[Video],
+    options: &LoadOptions,
+    keep: &Keep,
+) -> Result<Vec<LoadedVideo>, DataError> {
     // Videos side by side keep all cores busy; a single one has them for its decoder.
     let threads = match videos.len() {
         0 | 1 => rayon::current_num_threads(),
         _ => 1,
     };
+    let room = Room::new(keep.memory);
     let loaded: Vec<_> = videos
         .par_iter()
-        .map(|video| LoadedVideo::load_with(video, options, threads))
+        .map(|video| load(video, options, keep, &room, threads))
         .collect();
     loaded.into_iter().collect()
 }
 
-/// Blake3 over names, sizes, runs and pixels of videos: the first 16 hexadecimal digits.
-#[must_use]
-pub fn data_hash(videos: &[LoadedVideo]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for video in videos {
-        video.feed(&mut hasher);
+/// The rate at which a video has to be resampled, if it has to.
+///
+/// # Errors
+/// [`DataError::Video`] for a file that can't be opened.
+pub fn resample_hz(source: &Utf8Path, wanted_hz: Option<f64>) -> Result<Option<f64>, DataError> {
+    let pace = msn_video::pace(source)?;
+    Ok(pace.and_then(|pace| pace.resample_hz(wanted_hz)))
+}
+
+fn load(
+    video: &Video,
+    options: &LoadOptions,
+    keep: &Keep,
+    room: &Room,
+    threads: usize,
+) -> Result<LoadedVideo, DataError> {
+    // Says what is wrong with a file better than its packets could.
+    let reader = msn_video::open(&video.source, &options.reading(threads))?;
+    let rate_hz = match reader.info().kind {
+        SourceKind::Folder => None,
+        SourceKind::File => resample_hz(&video.source, options.rate_hz)?,
+    };
+    let bytes = frame_bytes(options.size, options.color);
+    let file = match &keep.cache {
+        Some(folder) => Some(file_of(folder, video, options, rate_hz)?),
+        None => None,
+    };
+    if let Some((cached, head)) = file.as_ref().and_then(|f| CachedFrames::open(f, bytes)) {
+        return Ok(loaded(
+            video,
+            options,
+            head,
+            Pixels::Cached(Arc::new(cached)),
+        ));
     }
-    short(&hasher)
+    let mut loading = Loading::new(bytes, room, file.as_deref());
+    let reader = loading.drain(reader.paced(rate_hz)?)?;
+    let info = reader.info();
+    let mut warnings = info.notes.clone();
+    if let Some(hz) = rate_hz {
+        warnings.push(format!(
+            "{}: {} frames of an uneven pace or another rate are taken as {} at {hz:.3} Hz",
+            video.source,
+            reader.source_frames(),
+            loading.present.len()
+        ));
+    }
+    loading.check(video, info.kind, reader.losses(), &mut warnings)?;
+    let mut head = Head {
+        source_size: [info.size.width, info.size.height],
+        runs: runs(&loading.present, &loading.seconds),
+        lost: reader.losses().frames,
+        rate_hz: rate_hz.or(info.rate_hz),
+        resampled: rate_hz.map(|_| Resampling {
+            source_frames: reader.source_frames(),
+            source_index: std::mem::take(&mut loading.source_index),
+        }),
+        seconds: std::mem::take(&mut loading.seconds),
+        warnings,
+        hash: String::new(),
+    };
+    let failed = match loading.pixels {
+        Sink::Memory(frames) => return Ok(loaded(video, options, head, Pixels::Memory(frames))),
+        Sink::File(writer) => {
+            head.hash = writer.hash();
+            match writer.finish(&head) {
+                Ok(cached) => {
+                    return Ok(loaded(
+                        video,
+                        options,
+                        head,
+                        Pixels::Cached(Arc::new(cached)),
+                    ));
+                }
+                Err(error) => Some(error),
+            }
+        }
+        Sink::Nowhere(error) => error,
+    };
+    head.warnings.push(match failed {
+        Some(error) => format!("{}: no cache ({error}), so frames are decoded again and again", video.source),
+        None => format!("{}: does not fit into memory and there is no cache, so frames are decoded again and again", video.source),
+    });
+    // One thread: what a decoder makes up for damaged parts is the same each time then.
+    let source = SourceFrames::new(video.source.clone(), options.reading(1), rate_hz);
+    Ok(loaded(
+        video,
+        options,
+        head,
+        Pixels::Source(Arc::new(source)),
+    ))
 }
 
-/// The first 16 hexadecimal digits of a hash.
-pub(crate) fn short(hasher: &blake3::Hasher) -> String {
-    let mut text = hasher.finalize().to_hex().to_string();
-    text.truncate(16);
-    text
-}
-
-fn frame_bytes(size: Size, color: Color) -> usize {
-    let side = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    side(size.width)
-        .saturating_mul(side(size.height))
-        .saturating_mul(color.channels())
+fn loaded(video: &Video, options: &LoadOptions, head: Head, pixels: Pixels) -> LoadedVideo {
+    LoadedVideo {
+        name: video.name.clone(),
+        source: video.source.clone(),
+        size: options.size,
+        color: options.color,
+        source_size: head.source_size(),
+        seconds: head.seconds,
+        runs: head.runs,
+        lost: head.lost,
+        rate_hz: head.rate_hz,
+        resampled: head.resampled,
+        warnings: head.warnings,
+        pixels,
+    }
 }
 
 /// What was lost of a source of so many frames, in words.
@@ -220,45 +252,52 @@ pub(crate) fn count_frames(video: &Video) -> Result<usize, DataError> {
     Ok(frames)
 }
 
+/// Where pixels go as they come in.
+enum Sink {
+    Memory(Vec<Box<[u8]>>),
+    File(Box<CacheWriter>),
+    /// Why there is no file, where one was wanted.
+    Nowhere(Option<DataError>),
+}
+
 /// Frames as they come in.
-struct Loading {
+struct Loading<'a> {
     bytes: usize,
-    pixels: Vec<u8>,
+    room: &'a Room,
+    cache: Option<&'a Utf8Path>,
+    pixels: Sink,
     seconds: Vec<Option<f64>>,
+    source_index: Vec<usize>,
     present: Vec<bool>,
     first_reason: Option<String>,
 }
 
-impl Loading {
-    fn new(bytes: usize) -> Self {
+impl<'a> Loading<'a> {
+    fn new(bytes: usize, room: &'a Room, cache: Option<&'a Utf8Path>) -> Self {
         Self {
             bytes,
-            pixels: Vec::new(),
+            room,
+            cache,
+            pixels: Sink::Memory(Vec::new()),
             seconds: Vec::new(),
+            source_index: Vec::new(),
             present: Vec::new(),
             first_reason: None,
         }
     }
 
-    fn reserve(&mut self, frames: usize) {
-        self.pixels.reserve(frames.saturating_mul(self.bytes));
-        self.seconds.reserve(frames);
-        self.present.reserve(frames);
-    }
-
     /// Takes all frames and hands the reader back for what it knows at its end.
-    fn drain(&mut self, mut reader: Reader) -> Result<Reader, DataError> {
-        for item in &mut reader {
+    fn drain(&mut self, mut reader: PacedReader) -> Result<PacedReader, DataError> {
+        for item in reader.by_ref() {
             match item? {
                 Item::Frame(frame) => {
                     self.extend_to(frame.index);
-                    if frame.index < self.present.len() {
-                        continue;
+                    if frame.index == self.present.len() {
+                        self.push(&frame.picture.pixels);
+                        self.seconds.push(frame.seconds);
+                        self.source_index.push(frame.source_index);
+                        self.present.push(true);
                     }
-                    self.pixels.extend_from_slice(&frame.picture.pixels);
-                    self.pixels.resize((frame.index + 1) * self.bytes, 0);
-                    self.seconds.push(frame.seconds);
-                    self.present.push(true);
                 }
                 Item::Lost(lost) => {
                     self.extend_to(lost.index + 1);
@@ -269,12 +308,53 @@ impl Loading {
         Ok(reader)
     }
 
+    fn push(&mut self, pixels: &[u8]) {
+        let bytes = u64::try_from(pixels.len()).unwrap_or(u64::MAX);
+        if let Sink::Memory(frames) = &mut self.pixels {
+            if self.room.take(bytes) {
+                frames.push(pixels.into());
+                return;
+            }
+            let held = u64::try_from(frames.len()).unwrap_or(u64::MAX);
+            self.pixels = self.spill();
+            self.room.give_back(held.saturating_mul(bytes));
+        }
+        if let Sink::File(writer) = &mut self.pixels
+            && let Err(error) = writer.push(pixels)
+        {
+            self.pixels = Sink::Nowhere(Some(error));
+        }
+    }
+
+    /// Moves what lies in memory to a file.
+    fn spill(&self) -> Sink {
+        let Some(cache) = self.cache else {
+            return Sink::Nowhere(None);
+        };
+        let write = || {
+            let mut writer = CacheWriter::new(cache)?;
+            if let Sink::Memory(frames) = &self.pixels {
+                for frame in frames {
+                    writer.push(frame)?;
+                }
+            }
+            Ok(writer)
+        };
+        match write() {
+            Ok(writer) => Sink::File(Box::new(writer)),
+            Err(error) => Sink::Nowhere(Some(error)),
+        }
+    }
+
     /// Adds lost frames up to, not including, `index`.
     fn extend_to(&mut self, index: usize) {
-        if index > self.present.len() {
-            self.present.resize(index, false);
-            self.seconds.resize(index, None);
-            self.pixels.resize(index * self.bytes, 0);
+        let empty = vec![0; self.bytes];
+        while self.present.len() < index {
+            self.push(&empty);
+            self.present.push(false);
+            self.seconds.push(None);
+            let latest = self.source_index.last().copied();
+            self.source_index.push(latest.unwrap_or(0));
         }
     }
 
@@ -314,23 +394,58 @@ impl Loading {
         warnings.push(format!("{source}: {}", loss_text(losses, frames, &reason)));
         Ok(())
     }
+}
 
-    fn runs(&self) -> Vec<Range<usize>> {
-        let mut runs = Vec::new();
-        let mut start = None;
-        for (index, present) in self.present.iter().enumerate() {
-            match (present, start) {
-                (true, None) => start = Some(index),
-                (false, Some(first)) => {
-                    runs.push(first..index);
-                    start = None;
-                }
-                _ => {}
+/// Unbroken runs: of frames that are there, without a cut in time.
+fn runs(present: &[bool], seconds: &[Option<f64>]) -> Vec<Range<usize>> {
+    let times = seconds.iter().copied().flatten().collect();
+    let step = msn_video::Pace::of(times).map(|pace| pace.step_seconds);
+    let cut = |index: usize| match (seconds[index - 1], seconds[index], step) {
+        (Some(before), Some(now), Some(step)) => {
+            now < before || now - before > (CUT_STEPS * step).max(CUT_SECONDS)
+        }
+        _ => false,
+    };
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for index in (0..present.len()).filter(|&i| present[i]) {
+        match runs.last_mut() {
+            Some(run) if run.end == index && !cut(index) => run.end = index + 1,
+            _ => runs.push(index..index + 1),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn runs_are_unbroken_and_as_long_as_can_be(
+            frames in prop::collection::vec((prop::bool::weighted(0.9), 0..20u32), 0..80),
+            timed in any::<bool>(),
+        ) {
+            // Most steps are a tenth of a second, some are cuts, some go back.
+            let mut now = 0.0;
+            let mut seconds = Vec::new();
+            for (_, step) in &frames {
+                now += match step { 0 => 30.0, 1 => -2.0, _ => 0.1 };
+                seconds.push(timed.then_some(now));
+            }
+            let present: Vec<bool> = frames.iter().map(|(there, _)| *there).collect();
+            let found = runs(&present, &seconds);
+            let cut = |i: usize| timed && matches!(frames[i].1, 0 | 1);
+            let few = seconds.len() < 3 || frames.iter().filter(|f| f.1 > 1).count() * 2 <= frames.len();
+            prop_assume!(!timed || !few);
+            prop_assert_eq!(found.iter().map(Range::len).sum::<usize>(), present.iter().filter(|p| **p).count());
+            for run in &found {
+                prop_assert!(run.clone().all(|i| present[i]));
+                prop_assert!(run.clone().skip(1).all(|i| !cut(i)));
+                let more = run.end;
+                prop_assert!(more == present.len() || !present[more] || cut(more));
             }
         }
-        if let Some(first) = start {
-            runs.push(first..self.present.len());
-        }
-        runs
     }
 }

@@ -109,7 +109,8 @@ impl<'a> Scorer<'a> {
     /// Scores the given runs of frames of a video, in order.
     ///
     /// # Errors
-    /// [`EvalError::NotFinite`], or what `visit` returns.
+    /// [`EvalError::NotFinite`], [`EvalError::Data`] where a frame can't be read any more, or what
+    /// `visit` returns.
     pub fn runs(
         &self,
         video: &'a LoadedVideo,
@@ -121,7 +122,7 @@ impl<'a> Scorer<'a> {
         let mut stream = self.stream(&video.name, height, width);
         for run in runs {
             for frame in run.clone() {
-                for scored in stream.push(frame, video.seconds[frame], video.frame(frame))? {
+                for scored in stream.push(frame, video.seconds[frame], &video.frame(frame)?)? {
                     visit(scored)?;
                 }
             }

@@ -29,7 +29,7 @@ pub struct Meta {
 }
 
 /// The frames that a network was trained for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// Height in pixels, a multiple of 8.
@@ -38,6 +38,17 @@ pub struct Input {
     pub width: u32,
     /// Frames between two frames of a clip, at least 1.
     pub stride: usize,
+    /// Frames a second that a video is taken at, where it has times; 0 where the training videos
+    /// had none.
+    #[serde(default)]
+    pub rate_hz: f64,
+}
+
+impl Input {
+    /// The rate that videos are taken at, where there is one.
+    pub fn rate(&self) -> Option<f64> {
+        (self.rate_hz > 0.0).then_some(self.rate_hz)
+    }
 }
 
 /// Settings of the fair score and the statistics of held-out normal frames that standardise it.
@@ -452,6 +463,7 @@ mod tests {
                     height: 64,
                     width: 64,
                     stride: 1,
+                    rate_hz: 0.0,
                 },
                 calibration: None,
                 origin: [("data".to_owned(), "none".to_owned())].into(),

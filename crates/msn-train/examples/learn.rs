@@ -22,19 +22,8 @@ fn video(name: &str, speed: usize) -> LoadedVideo {
             40
         }
     };
-    LoadedVideo {
-        name: name.into(),
-        source: name.into(),
-        size,
-        color: Color::Grey,
-        source_size: size,
-        pixels: (0..frames * 1024).map(pixel).collect(),
-        seconds: vec![None; frames],
-        runs: std::iter::once(0..frames).collect(),
-        lost: 0,
-        rate_hz: None,
-        warnings: Vec::new(),
-    }
+    let pixels: Vec<u8> = (0..frames * 1024).map(pixel).collect();
+    LoadedVideo::from_pixels(name, size, Color::Grey, &pixels).expect("whole frames")
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

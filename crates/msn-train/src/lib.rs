@@ -10,6 +10,7 @@ mod cpu;
 mod engine;
 mod feed;
 mod parity;
+mod prefetch;
 mod random;
 mod settings;
 mod step;

@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     StartItems,
     /// Which frames batch-norm statistics are recomputed on.
     Statistics,
+    /// Mirroring and brightness of a clip.
+    Augment,
 }
 
 /// The generator of a purpose; `index` tells epochs and samples apart.

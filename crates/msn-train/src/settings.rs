@@ -54,6 +54,13 @@ pub struct TrainSettings {
     pub lr: f64,
     /// Side of the random square that is cut from each clip, pixels, a multiple of 8; 0 for whole frames.
     pub crop: usize,
+    /// Mirror every other clip, drawn at random, left to right.
+    #[serde(default)]
+    pub flip: bool,
+    /// Largest change of a clip's brightness, 0 (none) to below 1: pixels are multiplied by 1 - this
+    /// to 1 + this.
+    #[serde(default)]
+    pub brightness: f64,
     /// Start the items from real queries of the first batch (beyond METHOD.md).
     pub start_items: bool,
     /// Replace dead items by real queries (beyond METHOD.md).
@@ -150,12 +157,15 @@ impl Settings {
                 height: size,
                 width: size,
                 stride: 1,
+                rate_hz: 0.0,
             },
             train: TrainSettings {
                 epochs,
                 batch,
                 lr,
                 crop,
+                flip: false,
+                brightness: 0.0,
                 start_items: false,
                 revive: false,
                 seed: 0,
@@ -217,7 +227,7 @@ impl Settings {
         let mut keys: Vec<String> = sections
             .flat_map(|(section, t)| {
                 t.keys()
-                    .filter(|k| section != "input" || *k == "stride")
+                    .filter(|k| section != "input" || !matches!(k.as_str(), "height" | "width"))
                     .cloned()
                     .collect::<Vec<_>>()
             })
@@ -292,6 +302,16 @@ impl Settings {
                 "a multiple of 8 up to the frame's size, or 0 for whole frames",
             );
         }
+        if !(0.0..1.0).contains(&t.brightness) {
+            return wrong("brightness", t.brightness.to_string(), "0 to below 1");
+        }
+        if !(0.0..=1000.0).contains(&i.rate_hz) {
+            return wrong(
+                "rate_hz",
+                i.rate_hz.to_string(),
+                "frames a second up to 1000, or 0 for those of the training videos",
+            );
+        }
         let l = &self.loss;
         for (name, value) in [
             ("compactness", l.compactness),
@@ -308,7 +328,7 @@ impl Settings {
 
 /// The place of a key in any section; input sizes go by `size` alone, since `width` is the network's.
 fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
-    let section = |name: &str| name != "input" || key == "stride";
+    let section = |name: &str| name != "input" || !matches!(key, "height" | "width");
     table
         .iter_mut()
         .filter(|(name, _)| section(name))
@@ -359,6 +379,9 @@ mod tests {
             "skip1=false",
             "seed=7",
             "stride=2",
+            "rate_hz=12.5",
+            "flip=true",
+            "brightness=0.2",
             "width=24",
             "temperature=0.1",
         ] {

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use msn_data::{Clip, LoadedVideo, Segment, clips};
+use msn_data::{Clip, DataError, LoadedVideo, Segment, clips};
 use msn_model::ConfigError;
 use rand::seq::SliceRandom;
 
 use crate::{
     Engine, Settings, StepNumbers,
     feed::Feed,
+    prefetch::prefetch,
     random::{Purpose, generator},
 };
 
@@ -37,6 +38,8 @@ pub struct StepReport {
     /// Steps and time of this process alone, which a training that goes on from a checkpoint began
     /// later.
     pub since_start: (usize, Duration),
+    /// How much of that time this process waited for clips.
+    pub waited: Duration,
 }
 
 /// How far a training is.
@@ -81,6 +84,9 @@ pub enum TrainError {
         /// The batch, as `video:first frame`.
         clips: String,
     },
+    /// Frames that can't be read any more.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// Items can't be started from queries.
     #[error("start_items: {0}")]
     Start(#[from] msn_memory::MemoryError),
@@ -121,41 +127,64 @@ pub fn train(
         net,
         stride: settings.input.stride,
         crop: t.crop,
+        flip: t.flip,
+        brightness: t.brightness,
         seed: t.seed,
     };
     let batch = t.batch.min(all.len());
     // A last batch that is not full is left out: its batch statistics would be poor.
     let per_epoch = all.len() / batch;
     let steps = per_epoch * t.epochs;
+    // Cutting clips is little work, decoding them is much.
+    let workers = match videos.iter().any(LoadedVideo::is_decoded_on_the_fly) {
+        true => rayon::current_num_threads(),
+        false => 1,
+    };
+    // Each worker keeps the order of the epoch it is in.
+    let make = |order: &mut Option<(usize, Vec<Clip>)>, step: usize| {
+        let (epoch, i) = (step / per_epoch, step % per_epoch);
+        if order.as_ref().is_none_or(|(of, _)| *of != epoch) {
+            *order = Some((epoch, feed.order(&all, epoch)));
+        }
+        let chosen = order.as_ref().map(|(_, all)| &all[i * batch..][..batch]);
+        let chosen = chosen.unwrap_or_default().to_vec();
+        (feed.batch(&chosen, epoch), chosen)
+    };
     let began = Instant::now();
-    for epoch in 0..t.epochs {
-        let order = feed.order(&all, epoch);
-        for (i, clips) in order.chunks_exact(batch).enumerate() {
-            let step = epoch * per_epoch + i;
-            if step < done.steps {
-                continue;
-            }
+    prefetch(workers, done.steps..steps, &make, |batches| {
+        for step in done.steps..steps {
+            let Some((clips, chosen)) = batches.next() else {
+                break;
+            };
             let lr = cosine(t.lr, step, steps);
-            let numbers = engine.step(feed.batch(clips, epoch), lr)?;
+            let numbers = engine.step(clips?, lr)?;
             let report = StepReport {
                 step: step + 1,
                 steps,
-                epoch: epoch + 1,
+                epoch: step / per_epoch + 1,
                 epochs: t.epochs,
                 numbers,
                 lr,
-                clips: clips.len(),
+                clips: chosen.len(),
                 elapsed: done.elapsed + began.elapsed(),
                 since_start: (step + 1 - done.steps, began.elapsed()),
+                waited: batches.waited,
             };
             if !report.numbers.loss.is_finite() {
-                return Err(diverged(&report, clips, videos));
+                return Err(diverged(&report, &chosen, videos));
             }
             watch(Event::Step(&report, engine)).map_err(TrainError::Stopped)?;
         }
-    }
+        Ok(())
+    })?;
     if t.crop > 0 {
-        recompute_statistics(&Feed { crop: 0, ..feed }, &all, batch, engine, watch)?;
+        let plain = Feed {
+            crop: 0,
+            flip: false,
+            brightness: 0.0,
+            ..feed
+        };
+        recompute_statistics(&plain, &all, batch, engine, watch)?;
     }
     Ok(())
 }
@@ -175,7 +204,7 @@ fn recompute_statistics(
     let whole = chosen.len() - batches.remainder().len();
     let mut done = 0;
     for (i, clips) in batches.enumerate() {
-        engine.statistics(feed.batch(clips, 0), 1.0 / count(i + 1))?;
+        engine.statistics(feed.batch(clips, 0)?, 1.0 / count(i + 1))?;
         done += clips.len();
         watch(Event::Statistics(done, whole)).map_err(TrainError::Stopped)?;
     }
@@ -208,6 +237,11 @@ impl StepReport {
     pub fn frames_per_second(&self) -> f64 {
         let (steps, time) = self.since_start;
         count(steps * self.clips) / time.as_secs_f64().max(1e-9)
+    }
+
+    /// Share of this process' training time that went into waiting for clips, 0..=1.
+    pub fn waiting(&self) -> f64 {
+        self.waited.as_secs_f64() / self.since_start.1.as_secs_f64().max(1e-9)
     }
 
     /// Time that the remaining steps take at the pace so far.

@@ -7,9 +7,9 @@ use std::{
 
 use camino::Utf8Path;
 
-use crate::{Info, Item, Losses, Options, VideoError, open};
+use crate::{Info, Item, Losses, Options, PacedReader, VideoError};
 
-/// A [`crate::Reader`] on a thread of its own, some frames ahead of whoever takes them.
+/// A [`PacedReader`] on a thread of its own, some frames ahead of whoever takes them.
 ///
 /// An `Err` ends it. Dropping it ends the thread.
 #[derive(Debug)]
@@ -21,19 +21,20 @@ pub struct ReadAhead {
     thread: Option<JoinHandle<Option<(Info, Losses)>>>,
 }
 
-/// Opens a source as [`open`] does, and reads up to `frames` frames ahead (at least one).
+/// Opens a source as [`PacedReader::open`] does, and reads up to `frames` frames ahead (at least one).
 ///
 /// # Errors
-/// Those of [`open`].
+/// Those of [`PacedReader::open`].
 pub fn open_ahead(
     path: &Utf8Path,
     options: &Options,
+    rate_hz: Option<f64>,
     frames: usize,
 ) -> Result<ReadAhead, VideoError> {
     let (opened, first) = sync_channel(1);
     let (sender, items) = sync_channel(frames.max(1));
     let (path, options) = (path.to_owned(), *options);
-    let thread = std::thread::spawn(move || read(&path, &options, &opened, &sender));
+    let thread = std::thread::spawn(move || read(&path, &options, rate_hz, &opened, &sender));
     // The thread says one thing before all others, also where it fails.
     match first.recv() {
         Ok(Ok(info)) => Ok(ReadAhead {
@@ -53,25 +54,26 @@ pub fn open_ahead(
 fn read(
     path: &Utf8Path,
     options: &Options,
+    rate_hz: Option<f64>,
     opened: &SyncSender<Result<Info, VideoError>>,
     sender: &SyncSender<Result<Item, VideoError>>,
 ) -> Option<(Info, Losses)> {
-    let mut reader = match open(path, options) {
-        Ok(reader) => reader,
+    let mut paced = match PacedReader::open(path, options, rate_hz) {
+        Ok(paced) => paced,
         Err(error) => {
             let _ = opened.send(Err(error));
             return None;
         }
     };
     // Where nobody listens any more, there is nothing left to do.
-    if opened.send(Ok(reader.info().clone())).is_ok() {
-        for item in reader.by_ref() {
+    if opened.send(Ok(paced.info().clone())).is_ok() {
+        for item in paced.by_ref() {
             if sender.send(item).is_err() {
                 break;
             }
         }
     }
-    Some((reader.info().clone(), reader.losses().clone()))
+    Some((paced.info().clone(), paced.losses().clone()))
 }
 
 impl ReadAhead {

@@ -299,6 +299,7 @@ impl FileSource {
             .convert(&mut self.frame, orientation, target)?;
         self.ready.push_back(Item::Frame(Frame {
             index,
+            source_index: index,
             seconds,
             picture,
         }));
@@ -388,6 +389,40 @@ fn open_decoder(
         path: path.to_owned(),
         reason: format!("its {} decoder does not start: {error}", id.name()),
     })
+}
+
+/// Times of the packets of a file's video stream, in seconds, in the file's order.
+pub(crate) fn packet_seconds(path: &Utf8Path) -> Result<Vec<f64>, VideoError> {
+    quiet();
+    let mut input = container::open(path)?;
+    let stream = match input.streams().best(media::Type::Video) {
+        Some(stream) if is_moving(&stream) => stream,
+        _ => {
+            let streams = input.streams().count();
+            return Err(VideoError::NoVideoStream {
+                path: path.to_owned(),
+                streams,
+            });
+        }
+    };
+    let (index, tick_seconds) = (stream.index(), f64::from(stream.time_base()));
+    let mut seconds = Vec::new();
+    let mut errors = 0;
+    loop {
+        let mut packet = Packet::empty();
+        match packet.read(&mut input) {
+            Ok(()) => errors = 0,
+            Err(Error::InvalidData) if errors < MAX_ERRORS_IN_A_ROW => {
+                errors += 1;
+                continue;
+            }
+            Err(_) => return Ok(seconds),
+        }
+        if packet.stream() == index && packet.size() > 0 {
+            let time = packet.pts().or(packet.dts());
+            seconds.extend(time.map(|time| ticks(time) * tick_seconds));
+        }
+    }
 }
 
 /// True for video streams other than cover pictures.

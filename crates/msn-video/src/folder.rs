@@ -151,6 +151,11 @@ impl FolderSource {
         ))
     }
 
+    /// Passes over the files before place `index`.
+    pub(crate) fn skip_to(&mut self, index: usize) {
+        self.next = self.next.max(index);
+    }
+
     pub(crate) fn next(&mut self, account: &mut Account) -> Result<Option<Item>, VideoError> {
         let index = self.next;
         let Some(path) = self.files.get(index) else {
@@ -165,6 +170,7 @@ impl FolderSource {
                 let picture = self.fit(still.picture, account)?;
                 Ok(Some(Item::Frame(Frame {
                     index,
+                    source_index: index,
                     seconds: None,
                     picture,
                 })))

@@ -7,6 +7,9 @@ use crate::Picture;
 pub struct Frame {
     /// 0-based place in the source, in order of presentation. Lost frames keep their place.
     pub index: usize,
+    /// 0-based place of the source's frame: `index`, but for frames at a fixed rate
+    /// ([`Reader::resampled`](crate::Reader::resampled)).
+    pub source_index: usize,
     /// Presentation time in seconds since the stream's start, from the container's timestamps;
     /// `None` for frame folders and for streams without timestamps.
     pub seconds: Option<f64>,

@@ -47,7 +47,8 @@
 //! stream's own start time, or from the first frame where the container tells none or a later
 //! one; [`Info::start_seconds`] is that time in the container's count. Frames of raw streams and
 //! of folders have none. Edit lists are applied, so hidden frames do not come. Timestamps that
-//! jump or go back are handed on and noted. [`Reader::resampled`] gives a fixed rate.
+//! jump or go back are handed on and noted. [`Reader::resampled`] gives a fixed rate, [`pace`]
+//! tells which files need one.
 //!
 //! [`Frame::index`] counts places. A damaged file of a folder is lost at its place. In a video, a
 //! failure of the decoder costs the frame whose timestamp is then passed over; it is lost at its
@@ -84,6 +85,8 @@ mod ledger;
 mod luma;
 #[cfg(feature = "ffmpeg")]
 mod orientation;
+mod pace;
+mod paced;
 mod picture;
 #[cfg(feature = "ffmpeg")]
 mod planes;
@@ -101,6 +104,8 @@ pub use error::VideoError;
 pub use folder::frame_files;
 pub use frame::{Frame, Item, Lost};
 pub use info::{Info, Losses, SourceKind};
+pub use pace::{Pace, pace};
+pub use paced::PacedReader;
 pub use picture::{Color, Picture, Size};
 pub use reader::{Options, Reader, open};
 pub use resample::Resampled;

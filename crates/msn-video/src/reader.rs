@@ -41,6 +41,8 @@ pub struct Reader {
     source: Source,
     /// Items read ahead while opening.
     ahead: VecDeque<Item>,
+    /// Places given by the source so far.
+    places: usize,
     done: bool,
 }
 
@@ -80,6 +82,7 @@ pub fn open(path: &Utf8Path, options: &Options) -> Result<Reader, VideoError> {
         account,
         source,
         ahead: VecDeque::new(),
+        places: 0,
         done: false,
     };
     reader.read_ahead()?;
@@ -120,6 +123,11 @@ impl Reader {
         &self.account.losses
     }
 
+    /// Places read from the source so far.
+    pub(crate) fn places(&self) -> usize {
+        self.places
+    }
+
     /// The frames at a fixed rate instead: at each time `k / rate_hz` the frame that is on
     /// display then. See [`Resampled`].
     ///
@@ -128,6 +136,27 @@ impl Reader {
     /// [`VideoError::NoTimes`] for frame folders.
     pub fn resampled(self, rate_hz: f64) -> Result<Resampled, VideoError> {
         Resampled::new(self, rate_hz)
+    }
+
+    /// Passes over what comes before place `index`: the next item is the first that is not before
+    /// it. Pictures of a folder are not even opened; what of a video file is passed over is
+    /// decoded all the same.
+    ///
+    /// # Errors
+    /// Any of [`VideoError`] about reading.
+    pub fn skip_to(&mut self, index: usize) -> Result<(), VideoError> {
+        self.ahead.retain(|item| item.index() >= index);
+        if let Source::Folder(folder) = &mut self.source {
+            folder.skip_to(index);
+        }
+        while self.ahead.is_empty() && !self.done {
+            match self.advance()? {
+                Some(item) if item.index() >= index => self.ahead.push_back(item),
+                Some(_) => {}
+                None => self.done = true,
+            }
+        }
+        Ok(())
     }
 
     fn read_ahead(&mut self) -> Result<(), VideoError> {
@@ -152,11 +181,15 @@ impl Reader {
     }
 
     fn advance(&mut self) -> Result<Option<Item>, VideoError> {
-        match &mut self.source {
+        let item = match &mut self.source {
             Source::Folder(folder) => folder.next(&mut self.account),
             #[cfg(feature = "ffmpeg")]
             Source::File(file) => file.next(&mut self.account),
+        }?;
+        if let Some(item) = &item {
+            self.places = self.places.max(item.index() + 1);
         }
+        Ok(item)
     }
 }
 

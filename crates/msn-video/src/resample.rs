@@ -8,8 +8,8 @@ const LONGEST_GAP_SECONDS: f64 = 3600.0;
 /// A reader's frames at a fixed rate, by sample and hold.
 ///
 /// Item `k` stands for the time `k / rate_hz` and is the frame on display then: the last one
-/// whose time is not later. Its `index` is `k` and its `seconds` is `k / rate_hz`, so frames are
-/// repeated where the source is slower or stands still, and left out where it is faster.
+/// whose time is not later. Its `index` is `k`, its `seconds` is `k / rate_hz` and its
+/// `source_index` tells which frame of the source it is, so frames are repeated where the source is slower or stands still, and left out where it is faster.
 /// Before the first frame nothing is on display: times start at the first frame's.
 /// A frame before a loss is held for one frame of the source's average rate, then the times up to
 /// the next frame are [`Item::Lost`]. The last frame is held for one frame of the average rate.
@@ -65,6 +65,14 @@ impl Resampled {
     /// The reader underneath, for its properties and losses.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// Passes over the times before item `index`.
+    pub(crate) fn skip_to(&mut self, index: usize) -> Result<(), VideoError> {
+        while !self.done && usize::try_from(self.step).unwrap_or(usize::MAX) < index {
+            self.done = self.item()?.is_none();
+        }
+        Ok(())
     }
 
     /// Fills `next` with the next frame later than `shown`.
@@ -131,6 +139,7 @@ impl Resampled {
                 }),
                 _ => Item::Frame(Frame {
                     index,
+                    source_index: frame.source_index,
                     seconds: Some(time),
                     picture: frame.picture.clone(),
                 }),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 
-use super::{Extent, Span};
+use super::{Extent, FrameSpan, Span};
 use crate::DataError;
 
 /// Events by the name of their video.
@@ -22,6 +22,37 @@ pub(crate) struct VideoEvents {
 pub(crate) fn read_file(path: &Utf8Path) -> Result<Events, DataError> {
     let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
     read(&bytes).map_err(|reason| DataError::label(path, reason))
+}
+
+/// Writes a file of events in frames, by way of a temporary one.
+///
+/// # Errors
+/// [`DataError::Io`] with the system's reason.
+pub fn write_events<'a>(
+    path: &Utf8Path,
+    videos: impl IntoIterator<Item = (&'a str, &'a [FrameSpan])>,
+) -> Result<(), DataError> {
+    let failed = |e: std::io::Error| DataError::io(path, "written", e);
+    let folder = path.parent().filter(|p| !p.as_str().is_empty());
+    let folder = folder.unwrap_or(Utf8Path::new("."));
+    let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut table = csv::Writer::from_writer(file);
+    let write = || -> csv::Result<()> {
+        table.write_record(["video", "start_frame", "end_frame", "kind"])?;
+        for (video, spans) in videos {
+            for span in spans {
+                let (start, end) = (span.start.to_string(), span.end.to_string());
+                let kind = span.kind.as_deref().unwrap_or_default();
+                table.write_record([video, &start, &end, kind])?;
+            }
+        }
+        Ok(())
+    };
+    write().map_err(|e| failed(e.into()))?;
+    let file = table.into_inner().map_err(|e| failed(e.into_error()))?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
 }
 
 /// Columns of the file.

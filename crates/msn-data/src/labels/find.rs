@@ -9,7 +9,7 @@ use super::matlab::may_hold_labels;
 use super::npy::MaskStream;
 use super::regional::{cornered_box_files, mat_masks, npy_masks, picture_folders, region_sets};
 use crate::folder::{extension, list};
-use crate::load::short;
+use crate::video::short;
 use crate::{DataError, LabelSource, Layout, RegionSource, Video};
 
 /// Where to look.

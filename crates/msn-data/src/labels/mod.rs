@@ -20,7 +20,7 @@ use std::ops::Range;
 
 use camino::Utf8PathBuf;
 
-use crate::{DataError, LoadedVideo, Masks};
+use crate::{DataError, LoadedVideo, Masks, Resampling};
 
 /// The labels of one video as they were read, before the video's frames are known.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,7 +144,8 @@ impl Labels {
 
     /// Fits the labels to a video's frames and times.
     ///
-    /// A frame lies in a span of seconds if its time does. Where the source has no times, frame
+    /// Labels that count frames count those of the source; a frame of a resampled video has the
+    /// label of the source's frame that it shows. A frame lies in a span of seconds if its time does. Where the source has no times, frame
     /// i is at i / rate. A span may reach past the video's end by one frame, since seconds are
     /// rounded by hand.
     ///
@@ -157,7 +158,27 @@ impl Labels {
             seconds: &video.seconds,
             rate_hz: video.rate_hz.or(self.fallback_rate_hz),
         };
-        self.fit(&timing)
+        match &video.resampled {
+            Some(resampling) if self.counts_frames() => {
+                let unknown = vec![None; resampling.source_frames];
+                let of_source = self.fit(&Timing {
+                    seconds: &unknown,
+                    ..timing
+                })?;
+                Ok(of_source.resampled(resampling))
+            }
+            _ => self.fit(&timing),
+        }
+    }
+
+    /// Whether frames are named by their number, not by their time.
+    fn counts_frames(&self) -> bool {
+        match &self.marks {
+            Marks::Frames(_) | Marks::Masks(_) => true,
+            Marks::Spans(spans) => spans
+                .iter()
+                .all(|span| matches!(span.extent, Extent::Frames(_))),
+        }
     }
 
     pub(crate) fn fit(&self, video: &Timing<'_>) -> Result<FrameLabels, DataError> {
@@ -264,6 +285,24 @@ impl FrameLabels {
             }
         }
         Self { anomalous, spans }
+    }
+
+    /// These labels for frames that show others.
+    fn resampled(&self, resampling: &Resampling) -> Self {
+        let shows = &resampling.source_index;
+        let spans = self.spans.iter().filter_map(|span| {
+            let start = shows.partition_point(|&frame| frame < span.start);
+            let end = shows.partition_point(|&frame| frame < span.end);
+            (start < end).then(|| FrameSpan {
+                start,
+                end,
+                kind: span.kind.clone(),
+            })
+        });
+        Self {
+            anomalous: shows.iter().map(|&frame| self.anomalous[frame]).collect(),
+            spans: spans.collect(),
+        }
     }
 
     /// Anomalous frames.

@@ -123,13 +123,7 @@ fn assert_opens(root: &Utf8Path, summary: &Summary) {
         (set.train.len(), set.test.len()),
         (summary.train_clips, summary.test_clips)
     );
-    let options = LoadOptions {
-        size: Size {
-            width: 64,
-            height: 48,
-        },
-        color: Color::Grey,
-    };
+    let options = LoadOptions::new(Size::new(64, 48), Color::Grey);
     let mut read = Vec::new();
     for video in &set.test {
         let loaded = LoadedVideo::load(video, &options).unwrap();

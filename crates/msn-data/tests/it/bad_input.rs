@@ -89,8 +89,8 @@ fn a_damaged_frame_splits_its_video() {
     assert_eq!(video.frames(), 40);
     assert_eq!(video.runs, [0..10, 11..40]);
     assert_eq!(video.lost, 1);
-    assert!(video.frame(10).iter().all(|&v| v == 0));
-    assert!(video.frame(11).iter().all(|&v| v == 11));
+    assert!(video.frame(10).unwrap().iter().all(|&v| v == 0));
+    assert!(video.frame(11).unwrap().iter().all(|&v| v == 11));
     assert!(
         video.warnings[0].contains("1 of 40 frames"),
         "{:?}",

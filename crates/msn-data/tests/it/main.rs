@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod checking;
+mod keeping;
 mod labels;
 mod laws;
 mod layouts;

@@ -20,13 +20,7 @@ fn data(name: &str) -> Option<Utf8PathBuf> {
     Some(folder)
 }
 
-const SMALL: LoadOptions = LoadOptions {
-    size: Size {
-        width: 16,
-        height: 16,
-    },
-    color: Color::Grey,
-};
+const SMALL: LoadOptions = LoadOptions::new(Size::new(16, 16), Color::Grey);
 
 fn anomalous(set: &DataSet, videos: &[LoadedVideo]) -> Vec<usize> {
     set.test

@@ -4,13 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{Color, DataSet, LoadOptions, LoadedVideo, OpenOptions, Size};
 
 /// Options to load tiny videos with.
-pub const SMALL: LoadOptions = LoadOptions {
-    size: Size {
-        width: 8,
-        height: 8,
-    },
-    color: Color::Grey,
-};
+pub const SMALL: LoadOptions = LoadOptions::new(Size::new(8, 8), Color::Grey);
 
 /// A temporary folder to build a data set in.
 pub struct Tiny {
@@ -132,17 +126,8 @@ pub fn resolved(set: &DataSet) -> Vec<Vec<u8>> {
 /// A video that was never decoded: black frames, in unbroken runs.
 pub fn blank(name: &str, frames: usize, runs: Vec<std::ops::Range<usize>>) -> LoadedVideo {
     let lost = frames - runs.iter().map(ExactSizeIterator::len).sum::<usize>();
-    LoadedVideo {
-        name: name.to_owned(),
-        source: name.into(),
-        size: SMALL.size,
-        color: SMALL.color,
-        source_size: SMALL.size,
-        pixels: vec![0; frames * 64],
-        seconds: vec![None; frames],
-        runs,
-        lost,
-        rate_hz: None,
-        warnings: Vec::new(),
-    }
+    let pixels = vec![0; frames * 64];
+    let mut video = LoadedVideo::from_pixels(name, SMALL.size, SMALL.color, &pixels).unwrap();
+    (video.runs, video.lost) = (runs, lost);
+    video
 }

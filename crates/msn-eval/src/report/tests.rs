@@ -31,6 +31,7 @@ fn meta(calibration: Option<Calibration>) -> Meta {
             height: 128,
             width: 128,
             stride: 1,
+            rate_hz: 0.0,
         },
         calibration,
         origin: [("made_by".to_owned(), "<b>somebody</b>".to_owned())].into(),

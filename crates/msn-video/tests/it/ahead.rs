@@ -25,7 +25,7 @@ fn a_reader_ahead_gives_what_a_reader_gives() {
     let expected: Vec<Item> = reader.by_ref().map(Result::unwrap).collect();
     assert_eq!(expected.len(), 20);
     for frames in [0, 1, 3, 100] {
-        let mut ahead = open_ahead(&folder, &options, frames).unwrap();
+        let mut ahead = open_ahead(&folder, &options, None, frames).unwrap();
         assert_eq!(ahead.info().frames, reader.info().frames);
         let items: Vec<Item> = ahead.by_ref().map(Result::unwrap).collect();
         assert_eq!(items, expected, "{frames} frames ahead");
@@ -36,7 +36,7 @@ fn a_reader_ahead_gives_what_a_reader_gives() {
         );
     }
     // Whoever stops early does not wait for the rest.
-    let mut ahead = open_ahead(&folder, &options, 1).unwrap();
+    let mut ahead = open_ahead(&folder, &options, None, 1).unwrap();
     assert!(ahead.next().is_some());
     drop(ahead);
 }
@@ -48,7 +48,9 @@ fn what_cannot_be_opened_is_the_same_error() {
     let missing = folder.join("missing");
     let [plain, ahead] = [
         open(&missing, &options).unwrap_err().to_string(),
-        open_ahead(&missing, &options, 4).unwrap_err().to_string(),
+        open_ahead(&missing, &options, None, 4)
+            .unwrap_err()
+            .to_string(),
     ];
     assert_eq!(plain, ahead);
 }

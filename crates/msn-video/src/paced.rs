@@ -1,0 +1,89 @@
+//! A source as recorded or at a fixed rate, by one type.
+
+use camino::Utf8Path;
+
+use crate::{Info, Item, Losses, Options, Reader, Resampled, VideoError, open};
+
+/// A [`Reader`], or a [`Resampled`] one.
+#[derive(Debug)]
+pub struct PacedReader(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Recorded(Box<Reader>),
+    Fixed(Box<Resampled>),
+}
+
+impl PacedReader {
+    /// Opens a source as [`open`] does, at a fixed rate where one is given.
+    ///
+    /// # Errors
+    /// Those of [`open`] and of [`Reader::resampled`].
+    pub fn open(
+        path: &Utf8Path,
+        options: &Options,
+        rate_hz: Option<f64>,
+    ) -> Result<Self, VideoError> {
+        open(path, options)?.paced(rate_hz)
+    }
+
+    /// The source's properties. Notes may be added while reading.
+    pub fn info(&self) -> &Info {
+        self.reader().info()
+    }
+
+    /// What was lost so far; complete at the end.
+    pub fn losses(&self) -> &Losses {
+        self.reader().losses()
+    }
+
+    /// Places of the source that were read so far; at the end, all that it has.
+    pub fn source_frames(&self) -> usize {
+        self.reader().places()
+    }
+
+    /// Passes over what comes before place `index`, as [`Reader::skip_to`] does. At a fixed rate
+    /// the pictures in between are read.
+    ///
+    /// # Errors
+    /// Any of [`VideoError`] about reading.
+    pub fn skip_to(&mut self, index: usize) -> Result<(), VideoError> {
+        match &mut self.0 {
+            Kind::Recorded(reader) => reader.skip_to(index),
+            Kind::Fixed(resampled) => resampled.skip_to(index),
+        }
+    }
+
+    fn reader(&self) -> &Reader {
+        match &self.0 {
+            Kind::Recorded(reader) => reader,
+            Kind::Fixed(resampled) => resampled.reader(),
+        }
+    }
+}
+
+impl Reader {
+    /// This reader as recorded, or at a fixed rate where one is given.
+    ///
+    /// # Errors
+    /// Those of [`Reader::resampled`].
+    pub fn paced(self, rate_hz: Option<f64>) -> Result<PacedReader, VideoError> {
+        Ok(PacedReader(match rate_hz {
+            None => Kind::Recorded(Box::new(self)),
+            Some(hz) => Kind::Fixed(Box::new(self.resampled(hz)?)),
+        }))
+    }
+}
+
+impl Iterator for PacedReader {
+    type Item = Result<Item, VideoError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Kind::Recorded(reader) => reader.next(),
+            Kind::Fixed(resampled) => resampled.next(),
+        }
+    }
+}
+
+impl std::iter::FusedIterator for PacedReader {}
