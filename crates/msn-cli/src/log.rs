@@ -23,6 +23,8 @@ pub(crate) struct Log {
     written: usize,
     spoke: Option<Instant>,
     warned: Vec<usize>,
+    /// Share of the training time that went into waiting for clips.
+    waiting: Option<f64>,
 }
 
 impl Log {
@@ -52,6 +54,7 @@ impl Log {
             written: written.unwrap_or(0),
             spoke: None,
             warned: Vec::new(),
+            waiting: None,
         };
         if whole == 0 {
             log.line(&StepReport::csv_header(pools))?;
@@ -70,6 +73,7 @@ impl Log {
                     self.line(&report.csv_line())?;
                 }
                 self.warn(report);
+                self.waiting = Some(report.waiting());
                 let last = report.step == report.steps;
                 if last || self.spoke.is_none_or(|t| t.elapsed() >= PROGRESS_EVERY) {
                     self.spoke = Some(Instant::now());
@@ -96,6 +100,15 @@ impl Log {
                 eprintln!("warning: pool {pool} {warning} (step {})", report.step);
             }
         }
+    }
+
+    /// Ends the training's log and says how much of the time it waited for clips.
+    pub fn finish(&mut self) -> Result<()> {
+        if let Some(waiting) = self.waiting {
+            let percent = waiting * 100.0;
+            eprintln!("{percent:.1} % of the training time went into waiting for clips");
+        }
+        self.flush()
     }
 
     /// What was logged so far outlives this process.

@@ -177,7 +177,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     }
     trained?;
     drop(signals);
-    log.flush()?;
+    log.finish()?;
     let path = folder.join("weights/last.safetensors");
     let weights = Weights {
         meta: meta(&settings, &card, rate_hz),

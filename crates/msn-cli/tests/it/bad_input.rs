@@ -227,3 +227,111 @@ fn outputs_that_cannot_be_written_are_named() {
         );
     }
 }
+
+/// The table of bad input for video files: truncated and corrupt ones are used as far as they go,
+/// others are refused by name.
+#[test]
+fn broken_videos_are_used_as_far_as_they_go_or_named() {
+    let (_guard, dir) = temporary();
+    let size = ["--train", "4", "--test", "1", "--seconds", "10"];
+    stdout(msn(&dir).args(["data", "synth", "set"]).args(size));
+    stdout(msn(&dir).args(["train", "set", "--out", "run"]).args(QUICK));
+    let good = std::fs::read(dir.join("set/train/01.mp4")).unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(dir.join(name), bytes).unwrap();
+    let at = |mark: &[u8]| good.windows(mark.len()).position(|w| w == mark).unwrap();
+
+    // Its index lies at its end, so a cut-off mp4 gives nothing.
+    write("cut.mp4", &good[..good.len() / 2]);
+    write("empty.mp4", b"");
+    write("text.mp4", b"these are words, and no video");
+    let mut unknown = good.clone();
+    for mark in [b"mp4v", b"esds"] {
+        let codec = at(mark);
+        unknown[codec..codec + 4].copy_from_slice(b"zzzz");
+    }
+    write("unknown.mp4", &unknown);
+    let wav = [
+        &b"RIFF\x24\x08\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x00\x08\x00\x00"[..],
+        &[0; 2048],
+    ]
+    .concat();
+    write("sound.avi", &wav);
+    for (name, reason) in [
+        ("cut.mp4", "cut.mp4"),
+        ("empty.mp4", "empty"),
+        ("text.mp4", "text.mp4"),
+        ("unknown.mp4", "cannot decode"),
+        ("sound.avi", "sound.avi"),
+    ] {
+        fails(&dir, &["score", "run", name], 1, &[name, reason]);
+    }
+    if let Some(sound) = crate::shared("data/video/odd/audio_only_aac.mp4") {
+        fails(
+            &dir,
+            &["score", "run", sound.as_str()],
+            1,
+            &["audio_only_aac.mp4", "video stream"],
+        );
+    }
+
+    // Zeros in the middle of the pictures cost some of them; the rest is trained on and scored.
+    let mut hurt = good.clone();
+    let pictures = at(b"mdat") + 4;
+    let middle = (pictures + good.len()) / 2;
+    hurt[middle..middle + 400].fill(0);
+    write("set/train/01.mp4", &hurt);
+    for args in [
+        &[&["train", "set", "--out", "run2"][..], &QUICK].concat()[..],
+        &["score", "run", "set/train/01.mp4"],
+    ] {
+        let output = msn(&dir).args(args).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{args:?}: {errors}");
+        assert!(
+            errors
+                .lines()
+                .any(|l| l.starts_with("warning: ") && l.contains("01.mp4")),
+            "{args:?}: {errors}"
+        );
+    }
+    // A training video that gives nothing is an error before anything is written.
+    write("set/train/01.mp4", &good[..good.len() / 2]);
+    let args = [&["train", "set", "--out", "run3"][..], &QUICK].concat();
+    fails(&dir, &args, 1, &["01.mp4"]);
+    assert!(!dir.join("run3").exists());
+}
+
+#[test]
+fn short_clips_odd_sizes_and_unreadable_files_are_named() {
+    let (_guard, dir) = temporary();
+    frames(&dir, "training", &[12, 3, 12, 12, 12]);
+    image::GrayImage::new(48, 20)
+        .save(dir.join("training/frames/03/005.jpg"))
+        .unwrap();
+    let args = [&["train", ".", "--out", "run"][..], &QUICK].concat();
+    let output = msn(&dir).args(&args).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{errors}");
+    let warnings: Vec<&str> = errors
+        .lines()
+        .filter(|l| l.starts_with("warning: "))
+        .collect();
+    let one = |part: &str| warnings.iter().filter(|w| w.contains(part)).count() == 1;
+    assert!(
+        one("02 is skipped: a clip takes 5 unbroken frames, it has 3"),
+        "{errors}"
+    );
+    assert!(one("frames differ in size"), "{errors}");
+
+    // A file that the system does not let anybody read.
+    #[cfg(target_os = "linux")]
+    {
+        frames(&dir, "testing", &[12]);
+        std::fs::create_dir_all(dir.join("testing/test_frame_mask")).unwrap();
+        let file = dir.join("testing/test_frame_mask/01.npy");
+        std::os::unix::fs::symlink("/proc/self/mem", &file).unwrap();
+        let args = [&["train", ".", "--out", "run2"][..], &QUICK].concat();
+        fails(&dir, &args, 1, &["01.npy", "Input/output error"]);
+        assert!(!dir.join("run2").exists());
+    }
+}

@@ -2,8 +2,11 @@
 #![allow(missing_docs, clippy::print_stderr)]
 
 mod bad_input;
+mod browser;
+mod feeding;
 mod journey;
 mod kernels;
+mod label;
 mod parity;
 mod resume;
 mod threads;

@@ -107,7 +107,7 @@ fn patch(mut bytes: Vec<u8>, mark: &[u8], offset: usize, with: &[u8]) -> Vec<u8>
 }
 
 /// (name of the broken file, ending of the video it is made from, how, what comes of it)
-const TABLE: [(&str, &str, Break, Wanted); 30] = [
+const TABLE: [(&str, &str, Break, Wanted); 31] = [
     ("whole.mp4", "mp4", |b| b, Frames(40..=40, Nothing)),
     (
         "emptied.mp4",
@@ -181,6 +181,15 @@ const TABLE: [(&str, &str, Break, Wanted); 30] = [
         "zero_interval.avi",
         "avi",
         |b| patch(b, b"avih", 8, &[0; 4]),
+        Frames(40..=40, Nothing),
+    ),
+    (
+        "one_pixel.y4m",
+        "mp4",
+        |_| {
+            let frames = b"FRAME\n\x80".repeat(40);
+            [&b"YUV4MPEG2 W1 H1 F10:1 Ip A1:1 Cmono\n"[..], &frames].concat()
+        },
         Frames(40..=40, Nothing),
     ),
     // The coded stream knows better than the container.

@@ -1,0 +1,212 @@
+//! Where frames are kept, how they are augmented and which videos are meant.
+
+use camino::Utf8Path;
+
+use crate::{msn, shared, stdout, temporary};
+
+const QUICK: [&str; 4] = ["epochs=2", "width=4", "size=32", "crop=16"];
+
+fn scene(dir: &Utf8Path) {
+    let size = ["--train", "4", "--test", "2", "--seconds", "10"];
+    stdout(msn(dir).args(["data", "synth", "scene"]).args(size));
+}
+
+fn weights(dir: &Utf8Path, run: &str) -> Vec<u8> {
+    std::fs::read(dir.join(run).join("weights/last.safetensors")).unwrap()
+}
+
+/// Standard error of a command that must succeed.
+fn says(dir: &Utf8Path, args: &[&str]) -> String {
+    let output = msn(dir).args(args).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{args:?}: {errors}");
+    errors
+}
+
+#[test]
+fn wherever_frames_are_kept_the_weights_and_figures_are_the_same() {
+    let (_guard, dir) = temporary();
+    scene(&dir);
+    let train = |run: &str, more: &[&str]| {
+        let args = [
+            "train",
+            "scene",
+            "--out",
+            run,
+            "flip=true",
+            "brightness=0.2",
+        ];
+        says(&dir, &[&args[..], &QUICK, more].concat())
+    };
+    let said = train("memory", &[]);
+    assert!(
+        said.contains("of the training time went into waiting for clips"),
+        "{said}"
+    );
+    assert!(!said.contains("again and again"));
+    train("cache", &["--memory", "100KiB", "--cache", "frames"]);
+    assert!(dir.join("frames").read_dir_utf8().unwrap().count() > 0);
+    let said = train("again", &["--memory", "0B", "--cache", "none"]);
+    assert!(said.contains("again and again"), "{said}");
+    let figures = |run: &str| {
+        let text = std::fs::read_to_string(dir.join(run).join("eval.json")).unwrap();
+        let mut figures: serde_json::Value = serde_json::from_str(&text).unwrap();
+        figures.as_object_mut().unwrap().remove("command");
+        figures
+    };
+    for run in ["cache", "again"] {
+        assert!(weights(&dir, run) == weights(&dir, "memory"), "{run}");
+        assert_eq!(figures(run), figures("memory"), "{run}");
+    }
+    // Without augmentation the weights are others: the settings are no decoration.
+    says(
+        &dir,
+        &[&["train", "scene", "--out", "plain"][..], &QUICK].concat(),
+    );
+    assert!(weights(&dir, "plain") != weights(&dir, "memory"));
+
+    let output = msn(&dir)
+        .args(["train", "scene", "--memory", "lots"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_split_decides_what_is_held_out() {
+    let (_guard, dir) = temporary();
+    scene(&dir);
+    let drawn = stdout(msn(&dir).args(["data", "split", "scene", "--seed", "5"]));
+    assert!(drawn.contains("held = ["), "{drawn}");
+    stdout(msn(&dir).args([
+        "data",
+        "split",
+        "scene",
+        "--seed",
+        "5",
+        "--out",
+        "split.toml",
+    ]));
+    assert_eq!(
+        std::fs::read_to_string(dir.join("split.toml")).unwrap(),
+        drawn
+    );
+    // One that no seed would draw: two videos.
+    let two = drawn
+        .lines()
+        .map(|line| match line {
+            l if l.starts_with("train") => "train = [\"01.mp4\", \"03.mp4\"]",
+            l if l.starts_with("held") => "held = [\"02.mp4\", \"04.mp4\"]",
+            l => l,
+        })
+        .filter(|l| l.contains('=') && !l.starts_with(' '))
+        .collect::<Vec<_>>()
+        .join("\n");
+    std::fs::write(dir.join("two.toml"), two).unwrap();
+    let args = ["train", "scene", "--out", "run", "--split", "two.toml"];
+    let said = says(&dir, &[&args[..], &QUICK].concat());
+    assert!(
+        said.contains("held out for calibration: 02.mp4, 04.mp4"),
+        "{said}"
+    );
+    std::fs::write(dir.join("bad.toml"), drawn.replace("01.mp4", "99.mp4")).unwrap();
+    let args = ["train", "scene", "--out", "run2", "--split", "bad.toml"];
+    let output = msn(&dir).args(args).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        errors.contains("99.mp4") || errors.contains("01.mp4"),
+        "{errors}"
+    );
+    assert!(!dir.join("run2").exists());
+}
+
+#[test]
+fn globs_folders_and_lists_are_scored_into_one_table() {
+    let (_guard, dir) = temporary();
+    scene(&dir);
+    says(
+        &dir,
+        &[&["train", "scene", "--out", "run"][..], &QUICK].concat(),
+    );
+    let videos = |csv: &str| {
+        let mut lines = csv.lines();
+        assert!(lines.next().unwrap().starts_with("video,frame,seconds"));
+        let mut names: Vec<String> = lines
+            .map(|l| l.split(',').next().unwrap().to_owned())
+            .collect();
+        assert_eq!(names.len() % 96, 0);
+        names.dedup();
+        names
+    };
+    let score = |sources: &[&str]| stdout(msn(&dir).args(["score", "run"]).args(sources));
+    assert_eq!(videos(&score(&["scene/test/01.mp4"])), ["01.mp4"]);
+    assert_eq!(videos(&score(&["scene/t*/0[12].mp4"])).len(), 4);
+    assert_eq!(videos(&score(&["scene/test"])), ["01.mp4", "02.mp4"]);
+    let list = ["scene/test/02.mp4", "scene/train/03.mp4"];
+    assert_eq!(videos(&score(&list)), ["02.mp4", "03.mp4"]);
+    let one = score(&["scene/test/02.mp4"]);
+    assert!(
+        score(&list).starts_with(&one),
+        "a video's scores do not depend on the others"
+    );
+
+    // A broken one costs no other its scores.
+    std::fs::write(dir.join("broken.mp4"), "no video").unwrap();
+    let output = msn(&dir)
+        .args([
+            "score",
+            "run",
+            "broken.mp4",
+            "scene/test/02.mp4",
+            "--out",
+            "all.csv",
+        ])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("broken.mp4"), "{errors}");
+    assert_eq!(std::fs::read_to_string(dir.join("all.csv")).unwrap(), one);
+    for nothing in ["scene/nowhere*.mp4", "nowhere.mp4"] {
+        let output = msn(&dir).args(["score", "run", nothing]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(nothing));
+    }
+}
+
+#[test]
+fn uneven_videos_are_scored_at_the_step_of_the_weights() {
+    let Some(folder) = shared("data/video/derived") else {
+        return;
+    };
+    let (_guard, dir) = temporary();
+    scene(&dir);
+    says(
+        &dir,
+        &[&["train", "scene", "--out", "run"][..], &QUICK].concat(),
+    );
+    let uneven = folder.join("vtest_vfr.mp4");
+    let output = msn(&dir)
+        .args(["score", "run", uneven.as_str()])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{errors}");
+    assert!(errors.contains("at 10.000 Hz"), "{errors}");
+    let csv = String::from_utf8(output.stdout).unwrap();
+    let rows: Vec<(u32, f64)> = csv
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let mut cells = line.split(',').skip(1);
+            let frame = cells.next().unwrap().parse().unwrap();
+            (frame, cells.next().unwrap().parse().unwrap())
+        })
+        .collect();
+    // 7.5 s at 10 Hz, four past frames.
+    assert_eq!(rows.len(), 71);
+    for (frame, seconds) in rows {
+        assert!((seconds - f64::from(frame) / 10.0).abs() < 1e-9);
+    }
+}
