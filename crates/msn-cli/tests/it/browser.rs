@@ -120,12 +120,6 @@ impl Page {
             self.call("Input.dispatchKeyEvent", event);
         }
     }
-
-    /// A picture of the page as PNG, base64.
-    pub fn screenshot(&mut self) -> String {
-        let picture = self.call("Page.captureScreenshot", json!({}));
-        picture["data"].as_str().unwrap().to_owned()
-    }
 }
 
 impl Drop for Page {

@@ -127,9 +127,6 @@ fn spans_are_marked_with_the_keyboard_and_written() {
         events(&dir),
         "video,start_frame,end_frame,kind\n01,3,13,cart\n02,0,11,\n"
     );
-    if let Some(path) = std::env::var_os("MSN_SCREENSHOT") {
-        std::fs::write(path, page.screenshot()).unwrap();
-    }
     page.value("document.getElementById('quit').click()");
     assert!(labelling.process.wait().unwrap().success());
     // What was written is what the rest of the program reads, and what the page starts from.
