@@ -38,6 +38,10 @@ pub(crate) enum Command {
     /// Make, check, split and label data sets
     #[command(subcommand)]
     Data(DataCommand),
+    /// List finished and unfinished runs with their figures and the settings in which they differ
+    Runs(RunsArgs),
+    /// Say what this machine and this build have: processor, libraries, devices
+    Doctor(DoctorArgs),
 }
 
 #[derive(Debug, Args)]
@@ -207,6 +211,25 @@ pub(crate) struct MetricsArgs {
     /// Print JSON instead of the table
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    /// Run folders, or folders that hold them at any depth
+    #[arg(default_value = "runs")]
+    pub dirs: Vec<Utf8PathBuf>,
+    /// Print JSON, with all settings
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub keep: KeepArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -28,8 +28,11 @@ impl Default for Device {
 }
 
 impl Device {
+    /// One of each kind.
+    pub const ALL: [Self; 4] = [Self::Flex, Self::NdArray, Self::Cuda(0), Self::Wgpu];
+
     /// The cargo feature that brings it.
-    fn feature(self) -> &'static str {
+    pub fn feature(self) -> &'static str {
         match self {
             Self::Flex => "flex",
             Self::NdArray => "ndarray",
@@ -38,7 +41,7 @@ impl Device {
         }
     }
 
-    fn compiled_in(self) -> bool {
+    pub fn compiled_in(self) -> bool {
         match self {
             Self::Flex => cfg!(feature = "flex"),
             Self::NdArray => cfg!(feature = "ndarray"),

@@ -8,6 +8,7 @@
 mod args;
 mod data;
 mod device;
+mod doctor;
 mod eval;
 mod figures;
 mod label;
@@ -15,6 +16,7 @@ mod log;
 mod metrics;
 mod pytorch;
 mod run;
+mod runs;
 mod score;
 mod signal;
 mod train;
@@ -88,5 +90,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Metrics(args) => metrics::metrics(&args),
         Command::Weights(command) => weights::weights(&command),
         Command::Data(command) => data::data(&command),
+        Command::Runs(args) => runs::runs(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
     }
 }

@@ -113,6 +113,20 @@ pub use resize::Resizer;
 #[cfg(feature = "ffmpeg")]
 pub use writer::VideoWriter;
 
+/// The version of FFmpeg's libavcodec that this is linked with; `None` without FFmpeg.
+pub fn ffmpeg_version() -> Option<String> {
+    #[cfg(feature = "ffmpeg")]
+    {
+        let packed = ffmpeg_next::codec::version();
+        let [major, minor, micro] = [packed >> 16, packed >> 8 & 0xff, packed & 0xff];
+        Some(format!("libavcodec {major}.{minor}.{micro}"))
+    }
+    #[cfg(not(feature = "ffmpeg"))]
+    {
+        None
+    }
+}
+
 /// Endings of video files, compared without regard to case.
 const VIDEO_ENDINGS: [&str; 30] = [
     "264", "265", "3g2", "3gp", "asf", "avi", "divx", "dv", "flv", "h264", "h265", "hevc", "ivf",

@@ -7,6 +7,7 @@ mod feeding;
 mod journey;
 mod kernels;
 mod label;
+mod overview;
 mod parity;
 mod resume;
 mod threads;
