@@ -230,7 +230,7 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
             16,
         )?;
         let mut scores = Vec::new();
-        scorer.source("clip", reader, (height, width), &mut |seen| {
+        scorer.source("clip", reader, (height, width), None, &mut |seen| {
             if let Seen::Scored(scored) = seen {
                 scores.push(scored.score.log_error);
             }

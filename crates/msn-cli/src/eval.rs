@@ -125,7 +125,13 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         let source = set.regions.get(i).and_then(Option::as_ref);
         let mut judge = match &meta.calibration {
             // Regions are told frame by frame of the source.
-            Some(_) if loaded.resampled.is_some() => None,
+            Some(_) if loaded.resampled.is_some() && source.is_some() => {
+                eprintln!(
+                    "note: {} is at another rate, so it is left out of RBDC and TBDC",
+                    video.name
+                );
+                None
+            }
             Some(c) if has_regions && (source.is_some() || normal) => {
                 Some(RegionJudge::new(source, loaded, c)?)
             }

@@ -13,11 +13,11 @@ use axum::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
-    Color, DataSet, FrameSpan, LoadOptions, LoadedVideo, OpenOptions, Size, Video, load_within,
-    write_events,
+    Color, DataSet, Extent, FrameSpan, LoadOptions, LoadedVideo, OpenOptions, Size, Span, Video,
+    load_within, write_events,
 };
 use serde::{Deserialize, Serialize};
-use tokio::{net::TcpListener, runtime, sync::mpsc};
+use tokio::{net::TcpListener, runtime, sync::mpsc, task};
 
 use crate::{args::KeepArgs, data, run};
 
@@ -44,13 +44,16 @@ pub(crate) fn label(dir: &Utf8Path, port: u16, keep: &KeepArgs) -> Result<()> {
     }
     eprintln!("reading {} test videos", set.test.len());
     let mut marked = Vec::new();
+    let mut keep = run::keep(keep);
     for video in &set.test {
         let loaded = load_within(
             std::slice::from_ref(video),
             &LoadOptions::new(page_size(video)?, Color::Rgb),
-            &run::keep(keep),
+            &keep,
         )?;
         data::warn(&loaded);
+        let held: u64 = loaded.iter().map(LoadedVideo::memory_bytes).sum();
+        keep.memory = keep.memory.saturating_sub(held);
         for frames in loaded {
             let spans = match &video.labels {
                 Some(labels) => labels.resolve(&frames)?.spans,
@@ -102,16 +105,28 @@ struct Marked {
 }
 
 impl Marked {
-    /// The spans in frames of the source, which the page may show at another rate.
-    fn of_source(&self) -> Vec<FrameSpan> {
-        let Some(resampled) = &self.frames.resampled else {
-            return self.spans.clone();
-        };
-        let shows = &resampled.source_index;
-        let spans = self.spans.iter().map(|span| FrameSpan {
-            start: shows[span.start],
-            end: shows[span.end - 1] + 1,
-            kind: span.kind.clone(),
+    /// The spans as they are written: in seconds, from half a step before the first frame to half a
+    /// step after the last, or in frames of the source, which the page may show at another rate.
+    fn of_source(&self, timed: bool) -> Vec<Span> {
+        let frames = &self.frames;
+        let step = frames.rate_hz.map_or(0.0, |hz| 1.0 / hz);
+        let known = |at: usize| frames.seconds[at];
+        let spans = self.spans.iter().map(|span| {
+            // A lost frame has no time: its neighbours do.
+            let first = (span.start..span.end).find_map(known);
+            let last = (span.start..span.end).rev().find_map(known);
+            let extent = match (first, last, &frames.resampled) {
+                (Some(first), Some(last), _) if timed => {
+                    Extent::Seconds((first - step / 2.0).max(0.0)..last + step / 2.0)
+                }
+                (_, _, Some(resampled)) => {
+                    let shows = &resampled.source_index;
+                    Extent::Frames(shows[span.start]..shows[span.end - 1] + 1)
+                }
+                _ => Extent::Frames(span.start..span.end),
+            };
+            let kind = span.kind.clone();
+            Span { extent, kind }
         });
         spans.collect()
     }
@@ -230,23 +245,30 @@ async fn frame(
         .filter(|f| frame < f.frames())
         .ok_or((StatusCode::NOT_FOUND, "no such frame".to_owned()))?;
     let failed = |e: String| (StatusCode::INTERNAL_SERVER_ERROR, e);
-    let pixels = frames.frame(frame).map_err(|e| failed(e.to_string()))?;
-    let mut jpeg = std::io::Cursor::new(Vec::new());
-    image::write_buffer_with_format(
-        &mut jpeg,
-        &pixels,
-        frames.size.width,
-        frames.size.height,
-        image::ColorType::Rgb8,
-        image::ImageFormat::Jpeg,
-    )
-    .map_err(|e| failed(e.to_string()))?;
+    // Decoding may take its time; spans are taken meanwhile.
+    let jpeg = task::spawn_blocking(move || jpeg(&frames, frame))
+        .await
+        .map_err(|e| failed(e.to_string()))?
+        .map_err(|e| failed(e.to_string()))?;
     let mut headers = HeaderMap::new();
     headers.insert(
         header::CONTENT_TYPE,
         header::HeaderValue::from_static("image/jpeg"),
     );
-    Ok((headers, jpeg.into_inner()))
+    Ok((headers, jpeg))
+}
+
+fn jpeg(frames: &LoadedVideo, frame: usize) -> Result<Vec<u8>> {
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    image::write_buffer_with_format(
+        &mut jpeg,
+        &frames.frame(frame)?,
+        frames.size.width,
+        frames.size.height,
+        image::ColorType::Rgb8,
+        image::ImageFormat::Jpeg,
+    )?;
+    Ok(jpeg.into_inner())
 }
 
 /// Takes a video's spans and writes them all.
@@ -275,7 +297,10 @@ async fn spans(
         .collect();
     spans.sort_by_key(|span| (span.start, span.end));
     let before = std::mem::replace(&mut marked.spans, spans);
-    let of_source: Vec<Vec<FrameSpan>> = videos.iter().map(Marked::of_source).collect();
+    let timed = videos
+        .iter()
+        .all(|v| v.frames.seconds.iter().any(Option::is_some));
+    let of_source: Vec<Vec<Span>> = videos.iter().map(|v| v.of_source(timed)).collect();
     let names = videos.iter().map(|v| v.frames.name.as_str());
     let all = names.zip(of_source.iter().map(Vec::as_slice));
     let written = write_events(&session.file, all);

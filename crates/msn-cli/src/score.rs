@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use msn_data::{LoadOptions, Video, resample_hz};
+use msn_data::{LoadOptions, Video};
 use msn_eval::{Scorer, Seen, VideoScores, scores_csv, write_file};
 use msn_video::{Options, open_ahead};
 
@@ -79,7 +79,12 @@ fn score_video(
     };
     // Says what is wrong with a file better than its packets could.
     msn_video::open(source, &options)?;
-    let rate_hz = resample_hz(source, load.rate_hz)?;
+    let pace = msn_video::pace(source)?;
+    let rate_hz = pace.and_then(|pace| pace.resample_hz(load.rate_hz));
+    // What is resampled has its cuts as losses.
+    let step = pace
+        .filter(|_| rate_hz.is_none())
+        .map(|pace| pace.step_seconds);
     if let Some(hz) = rate_hz {
         eprintln!(
             "note: {source}: frames of an uneven pace or another rate are taken at {hz:.3} Hz"
@@ -91,7 +96,7 @@ fn score_video(
     let mut scores = Vec::new();
     let (began, mut spoke) = (Instant::now(), Instant::now());
     let size = (side(load.size.height), side(load.size.width));
-    let frames = scorer.source(&video.name, reader.by_ref(), size, &mut |seen| {
+    let frames = scorer.source(&video.name, reader.by_ref(), size, step, &mut |seen| {
         match seen {
             Seen::Scored(scored) => scores.push(scored.score),
             Seen::Lost(lost) => eprintln!(

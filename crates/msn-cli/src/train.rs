@@ -11,7 +11,7 @@ use burn::tensor::backend::AutodiffBackend;
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
     HoldOut, Keep, LoadOptions, LoadedVideo, Manifest, Segment, Size, clips, data_hash, hold_out,
-    load_within, short_videos,
+    load_within, short_videos, usual_rate_hz,
 };
 use msn_eval::write_file;
 use msn_model::{Input, Meta, WEIGHTS_FORMAT, Weights};
@@ -64,10 +64,12 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         set.name,
         set.layout
     );
+    // Videos of several rates are brought to the middle one.
+    let rate_hz = settings.input.rate().or_else(|| usual_rate_hz(&set.train));
     let options = LoadOptions {
         size,
         color: run::color(settings.net.channels),
-        rate_hz: settings.input.rate(),
+        rate_hz,
     };
     let keep = run::keep(&args.keep);
     let videos = load_within(&set.train, &options, &keep)?;
@@ -84,15 +86,15 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     if clips(&held.train, settings.net.frames, stride).is_empty() {
         return Err(TrainError::NoClips { needed }.into());
     }
+    if clips(&held.held, past, stride).is_empty() {
+        return Err(anyhow!(
+            "no video that is held out for calibration has the {needed} unbroken frames of a clip: hold out longer ones (--split)"
+        ));
+    }
     // Labels that do not fit are better known now than after an hour.
     let unkept = Keep {
         memory: 0,
         cache: None,
-    };
-    let rate_hz = rate(&settings, &videos);
-    let options = LoadOptions {
-        rate_hz: (rate_hz > 0.0).then_some(rate_hz),
-        ..options
     };
     for (video, loaded) in set
         .test
@@ -180,7 +182,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     log.finish()?;
     let path = folder.join("weights/last.safetensors");
     let weights = Weights {
-        meta: meta(&settings, &card, rate_hz),
+        meta: meta(&settings, &card, rate_hz.unwrap_or(0.0)),
         tensors: engine.tensors(),
     };
     drop(engine);
@@ -342,15 +344,6 @@ fn card(
         versions: run::versions(),
         seconds: None,
     }
-}
-
-/// Frames a second that the network learns at: the setting, or the middle one of the videos' own;
-/// 0 where they have none.
-fn rate(settings: &Settings, videos: &[LoadedVideo]) -> f64 {
-    let mut rates: Vec<f64> = videos.iter().filter_map(|v| v.rate_hz).collect();
-    rates.sort_by(f64::total_cmp);
-    let own = rates.get(rates.len() / 2).copied().unwrap_or(0.0);
-    settings.input.rate().unwrap_or(own)
 }
 
 fn meta(settings: &Settings, card: &RunCard, rate_hz: f64) -> Meta {

@@ -1,7 +1,7 @@
 //! Resized frames in files, so that they are decoded once.
 //!
 //! A file holds `msn-frames-1` and a newline, the pixels of all frames, a JSON of all else
-//! ([`Head`]) and that JSON's length (8 bytes, little-endian). Its name is made of what the frames
+//! ([`Head`]), that JSON's length (8 bytes, little-endian) and the Blake3 hash of all of this. Its name is made of what the frames
 //! depend on: the source's path, the sizes and times of change of its files, the settings. So a
 //! changed source or setting is another file; one that is damaged is written again. Files are
 //! written under a temporary name and renamed, so two processes may use one folder, and any file
@@ -12,7 +12,7 @@ use std::{
     io::{BufWriter, Read, Seek, SeekFrom, Write},
     ops::Range,
     sync::{Mutex, PoisonError},
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -20,10 +20,16 @@ use msn_video::Size;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::{DataError, LoadOptions, Resampling, Video, video::short};
+use crate::{DataError, LoadOptions, Resampling, Video, files::begin, video::short};
 
 /// First bytes of a file; a change of what frames hold is another number.
 const MAGIC: &[u8] = b"msn-frames-1\n";
+/// Bytes of the hash at the end.
+const HASH: u64 = 32;
+/// How the names of files that are being written begin.
+const BEGUN: &str = ".frames";
+/// A file that was begun and not touched for so long is nobody's any more.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// What is kept of a video beside its pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,8 +42,6 @@ pub(crate) struct Head {
     pub rate_hz: Option<f64>,
     pub resampled: Option<Resampling>,
     pub warnings: Vec<String>,
-    /// Blake3 of the pixels.
-    pub hash: String,
 }
 
 impl Head {
@@ -99,7 +103,8 @@ impl CacheWriter {
         let folder = path.parent().unwrap_or(Utf8Path::new("."));
         let failed = |e: std::io::Error| DataError::io(folder, "written", e);
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let file = NamedTempFile::with_prefix_in(".frames", folder).map_err(failed)?;
+        sweep(folder);
+        let file = begin(folder, BEGUN).map_err(failed)?;
         let mut writer = Self {
             path: path.to_owned(),
             file: BufWriter::new(file),
@@ -110,18 +115,13 @@ impl CacheWriter {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), DataError> {
+        self.hasher.update(bytes);
         let written = self.file.write_all(bytes);
         written.map_err(|e| DataError::io(&self.path, "written", e))
     }
 
     pub fn push(&mut self, pixels: &[u8]) -> Result<(), DataError> {
-        self.hasher.update(pixels);
         self.put(pixels)
-    }
-
-    /// The hash of what was pushed.
-    pub fn hash(&self) -> String {
-        self.hasher.finalize().to_hex().to_string()
     }
 
     /// Puts the file in its place.
@@ -131,6 +131,8 @@ impl CacheWriter {
         let json = serde_json::to_vec(head).map_err(|e| failed(e.into()))?;
         self.put(&json)?;
         self.put(&length(json.len()).to_le_bytes())?;
+        let hash = self.hasher.finalize();
+        self.put(hash.as_bytes())?;
         let file = self.file.into_inner().map_err(|e| failed(e.into_error()))?;
         file.as_file().sync_all().map_err(failed)?;
         let file = file.persist(&path).map_err(|e| failed(e.error))?;
@@ -138,6 +140,20 @@ impl CacheWriter {
             path,
             file: Mutex::new(file),
         })
+    }
+}
+
+/// Removes what processes that were killed have left; nothing else depends on it.
+fn sweep(folder: &Utf8Path) {
+    let Ok(entries) = folder.read_dir_utf8() else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let changed = entry.metadata().and_then(|data| data.modified());
+        let age = changed.ok().and_then(|time| time.elapsed().ok());
+        if entry.file_name().starts_with(BEGUN) && age.is_some_and(|age| age > ABANDONED) {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -184,7 +200,8 @@ fn checked(file: &mut File, frame_bytes: usize) -> Option<Head> {
     let whole = file.metadata().ok()?.len();
     let mut magic = [0; MAGIC.len()];
     file.read_exact(&mut magic).ok()?;
-    let tail = whole.checked_sub(8)?;
+    let hash_start = whole.checked_sub(HASH)?;
+    let tail = hash_start.checked_sub(8)?;
     file.seek(SeekFrom::Start(tail)).ok()?;
     let mut size = [0; 8];
     file.read_exact(&mut size).ok()?;
@@ -203,8 +220,12 @@ fn checked(file: &mut File, frame_bytes: usize) -> Option<Head> {
     if length(head.seconds.len() * frame_bytes) != pixels {
         return None;
     }
-    file.seek(SeekFrom::Start(length(MAGIC.len()))).ok()?;
+    file.rewind().ok()?;
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(Read::by_ref(file).take(pixels)).ok()?;
-    (hasher.finalize().to_hex().to_string() == head.hash).then_some(head)
+    hasher
+        .update_reader(Read::by_ref(file).take(hash_start))
+        .ok()?;
+    let mut hash = [0; blake3::OUT_LEN];
+    file.read_exact(&mut hash).ok()?;
+    (hasher.finalize() == blake3::Hash::from_bytes(hash)).then_some(head)
 }

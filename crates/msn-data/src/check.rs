@@ -265,7 +265,9 @@ impl Look {
         }
         let (info, losses) = (reader.info(), reader.losses());
         self.size = Some(info.size);
-        self.rate_hz = info.rate_hz;
+        let pace = msn_video::pace(&info.source).ok().flatten();
+        let own = pace.map(|pace| pace.rate_near(info.rate_hz));
+        self.rate_hz = own.or(info.rate_hz);
         self.lost = losses.frames;
         for note in &info.notes {
             self.problems

@@ -46,6 +46,7 @@ mod check;
 mod clips;
 mod dataset;
 mod error;
+mod files;
 mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -68,12 +69,13 @@ pub use check::{
 pub use clips::{Clip, HoldOut, Segment, clips, hold_out, segments, short_videos};
 pub use dataset::{DataSet, LabelSource, OpenOptions, Video};
 pub use error::DataError;
+pub use files::write_whole;
 pub use keep::Keep;
 pub use labels::events::write_events;
 pub use labels::masks::{Mask, Masks};
 pub use labels::{Extent, FrameLabels, FrameSpan, Labels, Marks, Span, read_frame_labels};
 pub use layout::Layout;
-pub use load::{LoadOptions, load_all, load_within, resample_hz};
+pub use load::{LoadOptions, load_all, load_within, usual_rate_hz};
 pub use manifest::{Manifest, split};
 pub use msn_video::{Color, Size};
 pub use natural::natural_order;

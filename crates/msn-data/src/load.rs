@@ -13,10 +13,6 @@ use crate::{
     video::frame_bytes,
 };
 
-/// Between two frames of a run pass at most so many steps of their pace, or so many seconds.
-const CUT_STEPS: f64 = 10.0;
-const CUT_SECONDS: f64 = 1.0;
-
 /// How frames are to be stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoadOptions {
@@ -94,13 +90,17 @@ pub fn load_within(
     loaded.into_iter().collect()
 }
 
-/// The rate at which a video has to be resampled, if it has to.
-///
-/// # Errors
-/// [`DataError::Video`] for a file that can't be opened.
-pub fn resample_hz(source: &Utf8Path, wanted_hz: Option<f64>) -> Result<Option<f64>, DataError> {
-    let pace = msn_video::pace(source)?;
-    Ok(pace.and_then(|pace| pace.resample_hz(wanted_hz)))
+/// The rate that most videos have: the middle one of those that tell theirs. Packets are read,
+/// nothing is decoded; a file that can't be opened has none.
+#[must_use]
+pub fn usual_rate_hz(videos: &[Video]) -> Option<f64> {
+    let pace = |video: &Video| msn_video::pace(&video.source).ok().flatten();
+    let mut rates: Vec<f64> = videos
+        .par_iter()
+        .filter_map(|video| Some(pace(video)?.rate_hz()))
+        .collect();
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied()
 }
 
 fn load(
@@ -112,10 +112,11 @@ fn load(
 ) -> Result<LoadedVideo, DataError> {
     // Says what is wrong with a file better than its packets could.
     let reader = msn_video::open(&video.source, &options.reading(threads))?;
-    let rate_hz = match reader.info().kind {
+    let pace = match reader.info().kind {
         SourceKind::Folder => None,
-        SourceKind::File => resample_hz(&video.source, options.rate_hz)?,
+        SourceKind::File => msn_video::pace(&video.source)?,
     };
+    let rate_hz = pace.and_then(|pace| pace.resample_hz(options.rate_hz));
     let bytes = frame_bytes(options.size, options.color);
     let file = match &keep.cache {
         Some(folder) => Some(file_of(folder, video, options, rate_hz)?),
@@ -132,7 +133,8 @@ fn load(
     let mut loading = Loading::new(bytes, room, file.as_deref());
     let reader = loading.drain(reader.paced(rate_hz)?)?;
     let info = reader.info();
-    let mut warnings = info.notes.clone();
+    let named = |note: &String| format!("{}: {note}", video.source);
+    let mut warnings: Vec<String> = info.notes.iter().map(named).collect();
     if let Some(hz) = rate_hz {
         warnings.push(format!(
             "{}: {} frames of an uneven pace or another rate are taken as {} at {hz:.3} Hz",
@@ -144,33 +146,37 @@ fn load(
     loading.check(video, info.kind, reader.losses(), &mut warnings)?;
     let mut head = Head {
         source_size: [info.size.width, info.size.height],
-        runs: runs(&loading.present, &loading.seconds),
+        // What was resampled has its cuts as losses.
+        runs: runs(
+            &loading.present,
+            &loading.seconds,
+            pace.filter(|_| rate_hz.is_none())
+                .map(|pace| pace.step_seconds),
+        ),
         lost: reader.losses().frames,
-        rate_hz: rate_hz.or(info.rate_hz),
+        rate_hz: rate_hz
+            .or(pace.map(|pace| pace.rate_near(info.rate_hz)))
+            .or(info.rate_hz),
         resampled: rate_hz.map(|_| Resampling {
             source_frames: reader.source_frames(),
             source_index: std::mem::take(&mut loading.source_index),
         }),
         seconds: std::mem::take(&mut loading.seconds),
         warnings,
-        hash: String::new(),
     };
     let failed = match loading.pixels {
         Sink::Memory(frames) => return Ok(loaded(video, options, head, Pixels::Memory(frames))),
-        Sink::File(writer) => {
-            head.hash = writer.hash();
-            match writer.finish(&head) {
-                Ok(cached) => {
-                    return Ok(loaded(
-                        video,
-                        options,
-                        head,
-                        Pixels::Cached(Arc::new(cached)),
-                    ));
-                }
-                Err(error) => Some(error),
+        Sink::File(writer) => match writer.finish(&head) {
+            Ok(cached) => {
+                return Ok(loaded(
+                    video,
+                    options,
+                    head,
+                    Pixels::Cached(Arc::new(cached)),
+                ));
             }
-        }
+            Err(error) => Some(error),
+        },
         Sink::Nowhere(error) => error,
     };
     head.warnings.push(match failed {
@@ -397,16 +403,9 @@ impl<'a> Loading<'a> {
 }
 
 /// Unbroken runs: of frames that are there, without a cut in time.
-fn runs(present: &[bool], seconds: &[Option<f64>]) -> Vec<Range<usize>> {
-    let times: Vec<f64> = seconds.iter().copied().flatten().collect();
-    let steps = times.windows(2).map(|pair| pair[1] - pair[0]);
-    let mut steps: Vec<f64> = steps.filter(|step| *step > 0.0).collect();
-    steps.sort_by(f64::total_cmp);
-    let step = steps.get(steps.len() / 2).copied();
-    let cut = |index: usize| match (seconds[index - 1], seconds[index], step) {
-        (Some(before), Some(now), Some(step)) => {
-            now < before || now - before > (CUT_STEPS * step).max(CUT_SECONDS)
-        }
+fn runs(present: &[bool], seconds: &[Option<f64>], step_seconds: Option<f64>) -> Vec<Range<usize>> {
+    let cut = |index: usize| match (seconds[index - 1], seconds[index], step_seconds) {
+        (Some(before), Some(now), Some(step)) => msn_video::is_cut(before, now, step),
         _ => false,
     };
     let mut runs: Vec<Range<usize>> = Vec::new();
@@ -438,11 +437,8 @@ mod tests {
                 seconds.push(timed.then_some(now));
             }
             let present: Vec<bool> = frames.iter().map(|(there, _)| *there).collect();
-            let found = runs(&present, &seconds);
+            let found = runs(&present, &seconds, timed.then_some(0.1));
             let cut = |i: usize| timed && matches!(frames[i].1, 0 | 1);
-            // Which step is the usual one can be told.
-            let steps = |long: bool| frames.iter().skip(1).filter(|f| if long { f.1 == 0 } else { f.1 > 1 }).count();
-            prop_assume!(!timed || steps(false) > steps(true));
             prop_assert_eq!(found.iter().map(Range::len).sum::<usize>(), present.iter().filter(|p| **p).count());
             for run in &found {
                 prop_assert!(run.clone().all(|i| present[i]));

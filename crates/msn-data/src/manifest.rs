@@ -1,12 +1,10 @@
 //! A split of the training videos on paper: which train and which are held out.
 
-use std::io::Write;
-
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use crate::clips::{draw, last_part, segments};
-use crate::{DataError, DataSet, HoldOut, LoadedVideo};
+use crate::{DataError, DataSet, HoldOut, LoadedVideo, write_whole};
 
 /// Format that this version reads and writes.
 const VERSION: u32 = 1;
@@ -107,14 +105,7 @@ impl Manifest {
     /// [`DataError::Io`] with the system's reason.
     pub fn write(&self, path: &Utf8Path) -> Result<(), DataError> {
         let text = self.to_toml()?;
-        let failed = |e: std::io::Error| DataError::io(path, "written", e);
-        let folder = path.parent().filter(|p| !p.as_str().is_empty());
-        let folder = folder.unwrap_or(Utf8Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(path).map_err(|e| failed(e.error))?;
-        Ok(())
+        write_whole(path, text.as_bytes()).map_err(|e| DataError::io(path, "written", e))
     }
 
     /// Splits decoded training videos by this manifest.

@@ -12,7 +12,8 @@ const DEEPEST: usize = 16;
 /// The videos that arguments name.
 ///
 /// Each argument is a video file, a folder of frames (one video), a folder with videos in it at
-/// any depth, or a glob (`cam*/2024-*.mp4`, `**` for any depth) of such. The order is that of
+/// any depth, or a glob (`cam*/2024-*.mp4`, `**` for any depth) of such, or of all pictures of a
+/// folder. The order is that of
 /// the arguments, natural within each; a source that is named twice counts once. A video's name
 /// is the name of its file or folder, with as many folders before it as it takes to tell it
 /// from the others.
@@ -33,6 +34,9 @@ pub fn sources(arguments: &[String]) -> Result<Vec<Video>, DataError> {
         };
         let before = found.len();
         for path in matched {
+            let path = path
+                .strip_prefix("./")
+                .map_or(path.clone(), Utf8PathBuf::from);
             for source in videos_of(&path)? {
                 if !found.contains(&source) {
                     found.push(source);
@@ -62,6 +66,9 @@ fn repeats(argument: &str, found: &[Utf8PathBuf]) -> Result<bool, DataError> {
         glob(argument)?
     };
     for path in matched {
+        let path = path
+            .strip_prefix("./")
+            .map_or(path.clone(), Utf8PathBuf::from);
         if videos_of(&path)?.iter().any(|video| found.contains(video)) {
             return Ok(true);
         }
@@ -155,10 +162,17 @@ fn search(
 ) -> Result<(), DataError> {
     let listing = list(path, "videos were looked for there")?;
     let fits = |path: &Utf8Path| matcher.is_match(path.strip_prefix("./").unwrap_or(path));
+    let pictures: Vec<&Utf8PathBuf> = listing.files.iter().filter(|f| is_picture(f)).collect();
+    let fitting = pictures.iter().filter(|file| fits(file)).count();
+    let pictures = pictures.len();
     for file in listing.files {
         if fits(&file) && msn_video::is_video_file(&file) {
             found.push(file);
         }
+    }
+    // A pattern that fits all pictures of a folder means the folder.
+    if pictures > 0 && pictures == fitting {
+        found.push(path.to_owned());
     }
     for folder in listing.folders {
         if fits(&folder) {

@@ -99,6 +99,18 @@ impl LoadedVideo {
         self.pixels.frame(index, frame_bytes(self.size, self.color))
     }
 
+    /// Bytes of pixels that lie in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        match &self.pixels {
+            Pixels::Memory(frames) => frames
+                .iter()
+                .map(|frame| u64::try_from(frame.len()).unwrap_or(u64::MAX))
+                .sum(),
+            _ => 0,
+        }
+    }
+
     /// Whether reading a frame means decoding it.
     #[must_use]
     pub fn is_decoded_on_the_fly(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Score tables and other files of a run, written whole or not at all.
 
-use std::{fmt::Write as _, io::Write as _};
+use std::fmt::Write as _;
 
 use camino::Utf8Path;
 
@@ -15,17 +15,10 @@ pub fn write_file(path: &Utf8Path, content: &[u8]) -> Result<(), EvalError> {
         path: path.to_owned(),
         source,
     };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_str().is_empty() => folder,
-        _ => Utf8Path::new("."),
-    };
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(content)
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    msn_data::write_whole(path, content).map_err(failed)
 }
 
 /// A video's scores as CSV: `video,frame,seconds,psnr,patch,distance.P...,legacy,fair`.

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, ops::Range};
 use msn_data::{LoadedVideo, Segment};
 use msn_events::ScoreSequence;
 use msn_model::{Calibration, Clips, FrameMaps, Map64, Predictor, push_planes};
-use msn_video::{Item, Lost, VideoError};
+use msn_video::{Item, Lost, VideoError, is_cut};
 
 use crate::{
     EvalError, Fair,
@@ -147,7 +147,8 @@ impl<'a> Scorer<'a> {
     }
 
     /// Scores the frames of a source as they come, `size` pixels (height, width); how many places it
-    /// had. What is lost is a gap in time.
+    /// had. No clip crosses what is lost, or a cut in time where a usual step of `step_seconds` is
+    /// given ([`msn_video::is_cut`]).
     ///
     /// # Errors
     /// [`EvalError::Video`] where the source fails, [`EvalError::NotFinite`], or what `visit`
@@ -157,15 +158,22 @@ impl<'a> Scorer<'a> {
         name: &'a str,
         items: impl Iterator<Item = Result<Item, VideoError>>,
         size: (usize, usize),
+        step_seconds: Option<f64>,
         visit: &mut dyn FnMut(Seen) -> Result<(), EvalError>,
     ) -> Result<usize, EvalError> {
         let mut stream = self.stream(name, size.0, size.1);
         let mut expected = 0;
+        let mut latest = None;
         for item in items {
             let (index, scored, lost) = match item? {
                 Item::Frame(frame) => {
                     let mut scored = Vec::new();
-                    if frame.index != expected {
+                    let cut = match (latest, frame.seconds, step_seconds) {
+                        (Some(before), Some(now), Some(step)) => is_cut(before, now, step),
+                        _ => false,
+                    };
+                    latest = frame.seconds;
+                    if frame.index != expected || cut {
                         scored = stream.gap()?;
                     }
                     scored.extend(stream.push(

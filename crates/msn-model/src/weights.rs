@@ -225,7 +225,14 @@ impl TensorFile {
             Some(folder) if !folder.as_str().is_empty() => folder,
             _ => Utf8Path::new("."),
         };
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        let mut builder = tempfile::Builder::new();
+        // Others may read it, as any new file.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.tempfile_in(folder).map_err(failed)?;
         file.write_all(&bytes)
             .and_then(|()| file.as_file().sync_all())
             .map_err(failed)?;

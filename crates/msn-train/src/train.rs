@@ -13,6 +13,9 @@ use crate::{
     random::{Purpose, generator},
 };
 
+/// Threads that cut clips: little work, and a video that is decoded on the fly has one place.
+const WORKERS: usize = 1;
+
 /// Frames over which batch-norm statistics are recomputed after training on crops.
 const STATISTICS_FRAMES: usize = 500;
 
@@ -135,12 +138,7 @@ pub fn train(
     // A last batch that is not full is left out: its batch statistics would be poor.
     let per_epoch = all.len() / batch;
     let steps = per_epoch * t.epochs;
-    // Cutting clips is little work, decoding them is much.
-    let workers = match videos.iter().any(LoadedVideo::is_decoded_on_the_fly) {
-        true => rayon::current_num_threads(),
-        false => 1,
-    };
-    // Each worker keeps the order of the epoch it is in.
+    // The worker keeps the order of the epoch it is in.
     let make = |order: &mut Option<(usize, Vec<Clip>)>, step: usize| {
         let (epoch, i) = (step / per_epoch, step % per_epoch);
         if order.as_ref().is_none_or(|(of, _)| *of != epoch) {
@@ -151,7 +149,7 @@ pub fn train(
         (feed.batch(&chosen, epoch), chosen)
     };
     let began = Instant::now();
-    prefetch(workers, done.steps..steps, &make, |batches| {
+    prefetch(WORKERS, done.steps..steps, &make, |batches| {
         for step in done.steps..steps {
             let Some((clips, chosen)) = batches.next() else {
                 break;

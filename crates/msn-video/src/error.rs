@@ -96,18 +96,6 @@ pub enum VideoError {
         /// The source.
         path: Utf8PathBuf,
     },
-    /// Timestamps jump so far that filling the gap would not end.
-    #[error(
-        "timestamps of {path} jump from {from:.3} s to {to:.3} s: cut the video there, or read it frame by frame"
-    )]
-    TimeJump {
-        /// The source.
-        path: Utf8PathBuf,
-        /// Time before the jump, seconds.
-        from: f64,
-        /// Time after it, seconds.
-        to: f64,
-    },
     /// A rate that is not a positive number of frames a second.
     #[error("a rate of {rate_hz} Hz is out of range: give one {range}")]
     BadRate {

@@ -104,7 +104,7 @@ pub use error::VideoError;
 pub use folder::frame_files;
 pub use frame::{Frame, Item, Lost};
 pub use info::{Info, Losses, SourceKind};
-pub use pace::{Pace, pace};
+pub use pace::{Pace, is_cut, pace};
 pub use paced::PacedReader;
 pub use picture::{Color, Picture, Size};
 pub use reader::{Options, Reader, open};

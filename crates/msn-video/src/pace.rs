@@ -10,41 +10,98 @@ const TOLERANCE: f64 = 0.5;
 const VARIABLE: f64 = 0.02;
 /// Rates that differ by less are one: 29.97 and 30 Hz are.
 const SAME_RATE: f64 = 0.02;
+/// Between two frames of one take pass at most so many steps, or so many seconds.
+const CUT_STEPS: f64 = 10.0;
+const CUT_SECONDS: f64 = 1.0;
+
+/// Whether time is cut between two frames that follow each other, a usual step being
+/// `step_seconds`: over ten steps and over a second pass, or time goes back.
+pub fn is_cut(before_seconds: f64, seconds: f64, step_seconds: f64) -> bool {
+    seconds < before_seconds || is_gap(seconds - before_seconds, step_seconds)
+}
+
+/// Whether so much time is too long for a step.
+pub(crate) fn is_gap(seconds: f64, step_seconds: f64) -> bool {
+    seconds > (CUT_STEPS * step_seconds).max(CUT_SECONDS)
+}
+
+/// Whether time goes back by more than packets are out of order.
+pub(crate) fn is_restart(before_seconds: f64, seconds: f64) -> bool {
+    seconds < before_seconds - CUT_SECONDS
+}
 
 /// Times between a file's frames, as its packets tell them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
-    /// Median time between two frames, seconds.
+    /// The usual time between two frames, seconds: that of the steps about the median, or of all
+    /// where over half of them are far shorter than their mean.
     pub step_seconds: f64,
-    /// Share of the steps that differ from the median by over half of it, 0..=1.
+    /// Share of the steps that differ from the usual one by over half of it, 0..=1.
     pub uneven: f64,
 }
 
 impl Pace {
-    /// The pace of frames at these times, in any order; `None` for fewer than three frames.
-    pub fn of(mut seconds: Vec<f64>) -> Option<Self> {
-        seconds.retain(|t| t.is_finite());
-        seconds.sort_by(f64::total_cmp);
-        let steps: Vec<f64> = seconds
-            .windows(2)
-            .map(|pair| pair[1] - pair[0])
-            .filter(|step| *step > 0.0)
-            .collect();
+    /// The pace of frames at these times, about in order, as packets are; `None` for fewer than
+    /// three frames. Where time goes back by over a second, another take begins.
+    pub fn of(seconds: &[f64]) -> Option<Self> {
+        let mut steps = Vec::new();
+        let mut take: Vec<f64> = Vec::new();
+        let mut end_take = |take: &mut Vec<f64>| {
+            take.sort_by(f64::total_cmp);
+            let pairs = take.windows(2).map(|pair| pair[1] - pair[0]);
+            steps.extend(pairs.filter(|step| *step > 0.0));
+            take.clear();
+        };
+        let mut latest = f64::NEG_INFINITY;
+        for &time in seconds.iter().filter(|t| t.is_finite()) {
+            if is_restart(latest, time) {
+                end_take(&mut take);
+                latest = time;
+            }
+            latest = latest.max(time);
+            take.push(time);
+        }
+        end_take(&mut take);
         if steps.len() < 2 {
             return None;
         }
-        let mut sorted = steps.clone();
-        sorted.sort_by(f64::total_cmp);
-        let median = sorted[sorted.len() / 2];
-        let odd = steps
+        steps.sort_by(f64::total_cmp);
+        let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+        let median = steps[steps.len() / 2];
+        // Gaps are no steps.
+        let whole = steps.partition_point(|&step| !is_gap(step, median));
+        let mean = steps[..whole].iter().sum::<f64>() / count(whole.max(1));
+        // Frames that come in bursts have a median that nothing moves at. Else the mean of what
+        // lies about the median, since timestamps may be rounded to milliseconds.
+        let usual = if mean > 2.0 * median {
+            mean
+        } else {
+            let first = steps.partition_point(|&step| step < (1.0 - TOLERANCE) * median);
+            let last = steps.partition_point(|&step| step <= (1.0 + TOLERANCE) * median);
+            steps[first..last].iter().sum::<f64>() / count((last - first).max(1))
+        };
+        let odd = steps[..whole]
             .iter()
-            .filter(|step| (*step - median).abs() > TOLERANCE * median)
+            .filter(|step| (*step - usual).abs() > TOLERANCE * usual)
             .count();
-        let share = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
         Some(Self {
-            step_seconds: median,
-            uneven: share(odd) / share(steps.len()),
+            step_seconds: usual,
+            uneven: count(odd) / count(whole.max(1)),
         })
+    }
+
+    /// Frames a second at the usual step.
+    pub fn rate_hz(&self) -> f64 {
+        1.0 / self.step_seconds
+    }
+
+    /// Frames a second at the usual step; as the container tells them, where that is the same to
+    /// 2 %.
+    pub fn rate_near(&self, told_hz: Option<f64>) -> f64 {
+        let own = self.rate_hz();
+        told_hz
+            .filter(|told| (told / own - 1.0).abs() <= SAME_RATE)
+            .unwrap_or(own)
     }
 
     /// Whether more than a few steps are uneven.
@@ -55,7 +112,7 @@ impl Pace {
     /// The rate at which the frames have to be resampled for a fixed step: `wanted_hz`, or that of
     /// the median step where none is wanted. `None` where they already have that step to 2 %.
     pub fn resample_hz(&self, wanted_hz: Option<f64>) -> Option<f64> {
-        let own = 1.0 / self.step_seconds;
+        let own = self.rate_hz();
         let wanted = wanted_hz.unwrap_or(own);
         (self.is_variable() || (wanted / own - 1.0).abs() > SAME_RATE).then_some(wanted)
     }
@@ -72,7 +129,7 @@ pub fn pace(path: &Utf8Path) -> Result<Option<Pace>, VideoError> {
     }
     #[cfg(feature = "ffmpeg")]
     {
-        Ok(Pace::of(crate::file::packet_seconds(path)?))
+        Ok(Pace::of(&crate::file::packet_seconds(path)?))
     }
     #[cfg(not(feature = "ffmpeg"))]
     {
@@ -90,29 +147,47 @@ mod tests {
     #[test]
     fn a_few_gaps_are_no_variable_rate() {
         let mut even: Vec<f64> = (0..200).map(|i| f64::from(i) * 0.04).collect();
-        assert_eq!(Pace::of(even.clone()).unwrap().resample_hz(None), None);
+        assert_eq!(Pace::of(&even).unwrap().resample_hz(None), None);
         even.drain(50..53);
-        let pace = Pace::of(even).unwrap();
+        let pace = Pace::of(&even).unwrap();
         assert!(!pace.is_variable() && pace.uneven > 0.0);
         assert_eq!(pace.resample_hz(Some(25.2)), None);
         assert_eq!(pace.resample_hz(Some(10.0)), Some(10.0));
         let variable: Vec<f64> = (0..90)
             .map(|i| f64::from(i) * 0.04 + if i % 3 == 0 { 0.03 } else { 0.0 })
             .collect();
-        assert!(Pace::of(variable).unwrap().is_variable());
-        assert_eq!(Pace::of(vec![0.0, 1.0]), None);
-        assert_eq!(Pace::of(vec![f64::NAN; 9]), None);
+        assert!(Pace::of(&variable).unwrap().is_variable());
+        assert_eq!(Pace::of(&[0.0, 1.0]), None);
+        assert_eq!(Pace::of(&[f64::NAN; 9]), None);
+        // Two takes one after the other, a gap of a minute, and both.
+        let take = |from: f64| (0..100).map(move |i| from + f64::from(i) * 0.04);
+        for two in [0.0, 64.0, -30.0, 3.98] {
+            let pace = Pace::of(&take(0.0).chain(take(two)).collect::<Vec<_>>()).unwrap();
+            assert!(!pace.is_variable(), "{two}");
+            assert!((pace.rate_hz() - 25.0).abs() < 0.1, "{two}: {pace:?}");
+        }
+        // Bursts of three frames.
+        let bursts: Vec<f64> = (0..90)
+            .map(|i| f64::from(i / 3) * 0.12 + f64::from(i % 3) * 0.0002)
+            .collect();
+        let pace = Pace::of(&bursts).unwrap();
+        assert!(
+            pace.is_variable() && (20.0..30.0).contains(&pace.rate_hz()),
+            "{pace:?}"
+        );
     }
 
     proptest! {
         #[test]
-        fn order_and_rounding_change_nothing(hz in 1.0..120.0f64, n in 10..80u32, seed in any::<u64>()) {
+        fn reordered_packets_and_rounding_change_nothing(hz in 1.0..120.0f64, n in 10..80u32) {
             let mut times: Vec<f64> = (0..n).map(|i| (f64::from(i) / hz * 1000.0).round() / 1000.0).collect();
-            let pace = Pace::of(times.clone()).unwrap();
+            let pace = Pace::of(&times).unwrap();
             prop_assert!(!pace.is_variable());
-            let at = usize::try_from(seed % u64::from(n)).unwrap();
-            times.rotate_left(at);
-            prop_assert_eq!(Pace::of(times), Some(pace));
+            // As B-frames do.
+            times.chunks_exact_mut(3).for_each(|three| three.rotate_left(1));
+            if hz > 3.0 {
+                prop_assert_eq!(Pace::of(&times), Some(pace));
+            }
         }
     }
 }

@@ -1,29 +1,38 @@
 //! A fixed rate from uneven timestamps.
 
+use crate::pace::{is_gap, is_restart};
 use crate::{Frame, Item, Lost, Reader, VideoError};
 
-/// Largest distance between two timestamps that is filled, in seconds.
-const LONGEST_GAP_SECONDS: f64 = 3600.0;
+/// Timestamps are rounded to their time base; half a microsecond is no difference.
+const ROUNDING: f64 = 5e-7;
 
 /// A reader's frames at a fixed rate, by sample and hold.
 ///
-/// Item `k` stands for the time `k / rate_hz` and is the frame on display then: the last one
-/// whose time is not later. Its `index` is `k`, its `seconds` is `k / rate_hz` and its
-/// `source_index` tells which frame of the source it is, so frames are repeated where the source is slower or stands still, and left out where it is faster.
-/// Before the first frame nothing is on display: times start at the first frame's.
+/// Each item stands for a time `k / rate_hz` and is the frame on display then: the last one whose
+/// time is not later. Its `seconds` is that time and its `source_index` tells which frame of the
+/// source it is, so frames are repeated where the source is slower or stands still for a moment,
+/// and left out where it is faster. Before the first frame nothing is on display: times start at
+/// the first frame's, and `index` is `k`.
+///
+/// A cut in time ([`is_cut`](crate::is_cut)) ends what can be filled: over ten steps and a second
+/// without a frame, or a clock that goes back by over a second, are one [`Item::Lost`], after
+/// which `index` goes on with the next number and `seconds` with the new time.
 /// A frame before a loss is held for one frame of the source's average rate, then the times up to
 /// the next frame are [`Item::Lost`]. The last frame is held for one frame of the average rate.
 ///
-/// Frames that go back in time are left out. A jump of more than an hour is
-/// [`VideoError::TimeJump`], a frame without a time [`VideoError::NoTimes`].
+/// Frames that go back in time by less are left out. A frame without a time comes one step after
+/// the one before it; a source whose first frame has none is [`VideoError::NoTimes`].
 #[derive(Debug)]
 pub struct Resampled {
     reader: Reader,
     rate_hz: f64,
     /// One frame of the source, seconds.
     hold: f64,
-    /// The next item's number.
-    step: u32,
+    /// The next item's number and its time in steps.
+    index: usize,
+    step: i32,
+    /// Why `next` is no continuation of `shown`.
+    cut: Option<&'static str>,
     shown: Option<(f64, Frame)>,
     next: Option<(f64, Frame)>,
     /// Why frames between `shown` and `next` were lost.
@@ -53,7 +62,9 @@ impl Resampled {
             reader,
             rate_hz,
             hold,
+            index: 0,
             step: 0,
+            cut: None,
             shown: None,
             next: None,
             loss: None,
@@ -69,7 +80,7 @@ impl Resampled {
 
     /// Passes over the times before item `index`.
     pub(crate) fn skip_to(&mut self, index: usize) -> Result<(), VideoError> {
-        while !self.done && usize::try_from(self.step).unwrap_or(usize::MAX) < index {
+        while !self.done && self.index < index {
             self.done = self.item()?.is_none();
         }
         Ok(())
@@ -82,19 +93,22 @@ impl Resampled {
                 None => self.ended = true,
                 Some(Item::Lost(lost)) => self.loss = Some(lost.reason),
                 Some(Item::Frame(frame)) => {
-                    let path = || self.reader.info().source.clone();
-                    let Some(to) = frame.seconds else {
-                        return Err(VideoError::NoTimes { path: path() });
+                    let shown = self.shown.as_ref().map(|(at, _)| *at);
+                    let to = match (frame.seconds, shown) {
+                        (Some(to), _) => to,
+                        (None, Some(from)) => from + self.hold,
+                        (None, None) => {
+                            return Err(VideoError::NoTimes {
+                                path: self.reader.info().source.clone(),
+                            });
+                        }
                     };
-                    let from = self.shown.as_ref().map_or(0.0, |(from, _)| *from);
-                    if to - from > LONGEST_GAP_SECONDS {
-                        return Err(VideoError::TimeJump {
-                            path: path(),
-                            from,
-                            to,
-                        });
-                    }
-                    if self.shown.is_none() || to > from {
+                    self.cut = match shown {
+                        Some(from) if is_restart(from, to) => Some("the clock goes back"),
+                        Some(from) if is_gap(to - from, self.hold) => Some("a gap in time"),
+                        _ => None,
+                    };
+                    if self.cut.is_some() || shown.is_none_or(|from| to > from) {
                         self.next = Some((to, frame));
                     }
                 }
@@ -103,34 +117,61 @@ impl Resampled {
         Ok(())
     }
 
+    fn time(&self) -> f64 {
+        f64::from(self.step) / self.rate_hz
+    }
+
+    /// Goes to the first step that is not before a frame's time.
+    fn move_to(&mut self, at: f64) {
+        // A step too far for its type is its last one.
+        #[allow(clippy::cast_possible_truncation)]
+        let step = ((at - ROUNDING) * self.rate_hz).ceil() as i32;
+        self.step = step;
+        if self.time() + ROUNDING < at {
+            self.step = step.saturating_add(1);
+        }
+    }
+
     fn item(&mut self) -> Result<Option<Item>, VideoError> {
         loop {
             self.fetch()?;
-            // Timestamps are rounded to their time base; half a microsecond is no difference.
-            let time = f64::from(self.step) / self.rate_hz;
-            let due = time + 5e-7;
-            if let Some((at, frame)) = self
-                .next
-                .take_if(|(at, _)| *at <= due || self.shown.is_none())
+            let due = self.time() + ROUNDING;
+            let held = self
+                .shown
+                .as_ref()
+                .is_some_and(|(at, _)| due < at + self.hold);
+            if let Some(reason) = self.cut.take_if(|_| !held)
+                && let Some((at, frame)) = self.next.take()
             {
-                if self.shown.is_none() {
+                self.move_to(at);
+                self.shown = Some((at, frame));
+                self.loss = None;
+                let index = self.index;
+                self.index += 1;
+                let reason = reason.to_owned();
+                return Ok(Some(Item::Lost(Lost { index, reason })));
+            }
+            let first = self.shown.is_none();
+            if self.cut.is_none()
+                && let Some((at, frame)) = self.next.take_if(|(at, _)| *at <= due || first)
+            {
+                if first {
                     // The first frame's time, rounded up to a step.
-                    while f64::from(self.step) / self.rate_hz + 5e-7 < at {
-                        self.step += 1;
-                    }
+                    self.move_to(at);
+                    self.index = usize::try_from(self.step).unwrap_or(0);
                 }
                 self.shown = Some((at, frame));
                 self.loss = None;
                 continue;
             }
-            let Some((at, frame)) = &self.shown else {
+            let Some((_, frame)) = &self.shown else {
                 return Ok(None);
             };
-            let held = due < at + self.hold;
             if self.next.is_none() && !held {
                 return Ok(None);
             }
-            let index = usize::try_from(self.step).unwrap_or(usize::MAX);
+            let (index, seconds) = (self.index, self.time());
+            self.index += 1;
             self.step = self.step.saturating_add(1);
             return Ok(Some(match &self.loss {
                 Some(reason) if !held => Item::Lost(Lost {
@@ -140,7 +181,7 @@ impl Resampled {
                 _ => Item::Frame(Frame {
                     index,
                     source_index: frame.source_index,
-                    seconds: Some(time),
+                    seconds: Some(seconds),
                     picture: frame.picture.clone(),
                 }),
             }));

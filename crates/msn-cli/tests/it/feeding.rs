@@ -54,6 +54,15 @@ fn wherever_frames_are_kept_the_weights_and_figures_are_the_same() {
         figures.as_object_mut().unwrap().remove("command");
         figures
     };
+    // Others may read what was written, as any new file.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &str| dir.join(path).metadata().unwrap().permissions().mode() & 0o777;
+        std::fs::write(dir.join("any"), "").unwrap();
+        assert_eq!(mode("memory/eval.json"), mode("any"));
+        assert_eq!(mode("memory/weights/last.safetensors"), mode("any"));
+    }
     for run in ["cache", "again"] {
         assert!(weights(&dir, run) == weights(&dir, "memory"), "{run}");
         assert_eq!(figures(run), figures("memory"), "{run}");
@@ -209,4 +218,38 @@ fn uneven_videos_are_scored_at_the_step_of_the_weights() {
     for (frame, seconds) in rows {
         assert!((seconds - f64::from(frame) / 10.0).abs() < 1e-9);
     }
+}
+
+/// A cut in time is one for `msn score` as for `msn eval`: a minute between two frames.
+#[test]
+fn no_clip_crosses_a_cut_in_time() {
+    let (_guard, dir) = temporary();
+    scene(&dir);
+    let gap = std::process::Command::new("ffmpeg")
+        .current_dir(&dir)
+        .args(["-v", "error", "-i", "scene/test/01.mp4"])
+        .args(["-vf", "setpts=N/10/TB+gte(N,50)*60/TB", "-c:v", "mpeg4"])
+        .args(["-fps_mode", "passthrough", "gap.mp4"])
+        .output();
+    if !gap.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no ffmpeg program that makes a gap");
+        return;
+    }
+    says(
+        &dir,
+        &[&["train", "scene", "--out", "run"][..], &QUICK].concat(),
+    );
+    let csv = stdout(msn(&dir).args(["score", "run", "gap.mp4"]));
+    let frames: Vec<usize> = csv
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(1).unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(frames, (4..50).chain(54..100).collect::<Vec<_>>());
+    // The same in a data set.
+    std::fs::rename(dir.join("gap.mp4"), dir.join("scene/test/01.mp4")).unwrap();
+    std::fs::remove_file(dir.join("scene/events.csv")).unwrap();
+    says(&dir, &["eval", "run", "scene", "--out", "eval"]);
+    let set = std::fs::read_to_string(dir.join("eval/scores/01.mp4.csv")).unwrap();
+    assert_eq!(set.lines().count(), 1 + 92);
 }

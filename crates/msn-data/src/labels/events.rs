@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 
-use super::{Extent, FrameSpan, Span};
-use crate::DataError;
+use super::{Extent, Span};
+use crate::{DataError, write_whole};
 
 /// Events by the name of their video.
 pub(crate) type Events = BTreeMap<String, VideoEvents>;
@@ -24,35 +24,51 @@ pub(crate) fn read_file(path: &Utf8Path) -> Result<Events, DataError> {
     read(&bytes).map_err(|reason| DataError::label(path, reason))
 }
 
-/// Writes a file of events in frames, by way of a temporary one.
+/// Writes a file of events: in seconds where all of them are, else in frames, by way of a
+/// temporary one.
 ///
 /// # Errors
-/// [`DataError::Io`] with the system's reason.
+/// [`DataError::Io`] with the system's reason; [`DataError::Label`] where some are in frames and
+/// some in seconds.
 pub fn write_events<'a>(
     path: &Utf8Path,
-    videos: impl IntoIterator<Item = (&'a str, &'a [FrameSpan])>,
+    videos: impl IntoIterator<Item = (&'a str, &'a [Span])>,
 ) -> Result<(), DataError> {
-    let failed = |e: std::io::Error| DataError::io(path, "written", e);
-    let folder = path.parent().filter(|p| !p.as_str().is_empty());
-    let folder = folder.unwrap_or(Utf8Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    let mut table = csv::Writer::from_writer(file);
-    let write = || -> csv::Result<()> {
-        table.write_record(["video", "start_frame", "end_frame", "kind"])?;
-        for (video, spans) in videos {
-            for span in spans {
-                let (start, end) = (span.start.to_string(), span.end.to_string());
-                let kind = span.kind.as_deref().unwrap_or_default();
-                table.write_record([video, &start, &end, kind])?;
-            }
+    let events: Vec<(&str, &Span)> = videos
+        .into_iter()
+        .flat_map(|(video, spans)| spans.iter().map(move |span| (video, span)))
+        .collect();
+    let timed = |(_, span): &(&str, &Span)| matches!(span.extent, Extent::Seconds(_));
+    let seconds = events.iter().filter(|event| timed(event)).count();
+    if seconds != 0 && seconds != events.len() {
+        return Err(DataError::label(
+            path,
+            "some spans are in frames and some in seconds",
+        ));
+    }
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let mut write = || -> csv::Result<()> {
+        table.write_record(match seconds {
+            0 => ["video", "start_frame", "end_frame", "kind"],
+            _ => ["video", "start", "end", "kind"],
+        })?;
+        for (video, span) in &events {
+            let (start, end) = match &span.extent {
+                Extent::Frames(frames) => (frames.start.to_string(), frames.end.to_string()),
+                Extent::Seconds(seconds) => (
+                    format!("{:.4}", seconds.start),
+                    format!("{:.4}", seconds.end),
+                ),
+            };
+            let kind = span.kind.as_deref().unwrap_or_default();
+            table.write_record([video, start.as_str(), &end, kind])?;
         }
         Ok(())
     };
+    let failed = |e: std::io::Error| DataError::io(path, "written", e);
     write().map_err(|e| failed(e.into()))?;
-    let file = table.into_inner().map_err(|e| failed(e.into_error()))?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
+    let text = table.into_inner().map_err(|e| failed(e.into_error()))?;
+    write_whole(path, &text).map_err(failed)
 }
 
 /// Columns of the file.

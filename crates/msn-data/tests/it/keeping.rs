@@ -153,11 +153,16 @@ fn a_cache_is_checked_and_follows_its_source() {
     // Whatever is wrong with it, it is written again.
     let mut flipped = good.clone();
     flipped[200] ^= 1;
+    // Digits that would still be JSON.
+    let runs = good.windows(5).position(|w| w == b"end\":").unwrap() + 5;
+    let mut longer = good.clone();
+    longer[runs] = if good[runs] == b'9' { b'8' } else { b'9' };
     for bad in [
         &good[..good.len() / 2],
         &good[..5],
         b"",
         &flipped,
+        &longer,
         &[&good[..], b"more"].concat(),
     ] {
         std::fs::write(file, bad).unwrap();

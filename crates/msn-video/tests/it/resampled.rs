@@ -123,3 +123,103 @@ fn streams_without_times_end_with_an_error() {
     ));
     assert!(resampled.next().is_none());
 }
+
+/// Runs of the `ffmpeg` program's own pictures; `None`, with a word, where it is not installed.
+fn made(path: &camino::Utf8Path, arguments: &str) -> Option<()> {
+    let source = "testsrc2=size=64x48:rate=25:duration=8";
+    let done = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", source])
+        .args(arguments.split(' '))
+        .arg(path)
+        .output();
+    match done {
+        Ok(output) if output.status.success() => Some(()),
+        _ => {
+            eprintln!("skipped: no ffmpeg program that makes {path}");
+            None
+        }
+    }
+}
+
+fn at_10_hz(path: &camino::Utf8Path) -> Vec<Item> {
+    let options = Options {
+        size: Some(SIZE),
+        ..Options::default()
+    };
+    let resampled = open(path, &options).unwrap().resampled(10.0).unwrap();
+    resampled.map(Result::unwrap).collect()
+}
+
+/// Runs of items between losses, as (first, last) seconds.
+fn takes(items: &[Item]) -> Vec<(f64, f64)> {
+    let mut takes: Vec<(f64, f64)> = Vec::new();
+    let mut broken = true;
+    for (index, item) in items.iter().enumerate() {
+        assert_eq!(item.index(), items[0].index() + index);
+        match item {
+            Item::Lost(_) => broken = true,
+            Item::Frame(frame) => {
+                let now = frame.seconds.unwrap();
+                match takes.last_mut() {
+                    Some((_, last)) if !broken => {
+                        assert!((now - *last - 0.1).abs() < 1e-9, "{last} to {now}");
+                        *last = now;
+                    }
+                    _ => takes.push((now, now)),
+                }
+                broken = false;
+            }
+        }
+    }
+    takes
+}
+
+#[test]
+fn frames_without_times_follow_those_before_them() {
+    let (_keep, folder) = scene::folder();
+    // B-frames in an avi have none.
+    let path = folder.join("b.avi");
+    if made(&path, "-c:v mpeg4 -bf 2").is_none() {
+        return;
+    }
+    let items = at_10_hz(&path);
+    assert!((79..=81).contains(&items.len()), "{}", items.len());
+    assert_eq!(takes(&items).len(), 1);
+}
+
+#[test]
+fn a_cut_in_time_is_a_loss_and_what_follows_is_there() {
+    let (_keep, folder) = scene::folder();
+    let gap = folder.join("gap.mp4");
+    // A minute passes after the hundredth frame.
+    let arguments = "-vf setpts=N/25/TB+gte(N,100)*60/TB -c:v mpeg4 -fps_mode passthrough";
+    if made(&gap, arguments).is_none() {
+        return;
+    }
+    let items = at_10_hz(&gap);
+    let found = takes(&items);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        (found[0].1 - 3.95).abs() < 0.3 && (found[1].0 - 64.0).abs() < 0.11,
+        "{found:?}"
+    );
+    assert!((80..=86).contains(&items.len()), "{}", items.len());
+    let pace = msn_video::pace(&gap).unwrap().unwrap();
+    assert!(
+        (pace.rate_hz() - 25.0).abs() < 0.01 && !pace.is_variable(),
+        "{pace:?}"
+    );
+
+    // Two recordings joined: the clock begins again.
+    let one = folder.join("one.ts");
+    made(&one, "-c:v mpeg2video -bf 0").unwrap();
+    let bytes = std::fs::read(&one).unwrap();
+    let two = folder.join("two.ts");
+    std::fs::write(&two, [&bytes[..], &bytes].concat()).unwrap();
+    let alone = at_10_hz(&one).len();
+    let items = at_10_hz(&two);
+    let found = takes(&items);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(items.len() >= 2 * alone - 4, "{} of {alone}", items.len());
+    assert!(!msn_video::pace(&two).unwrap().unwrap().is_variable());
+}
