@@ -10,7 +10,7 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
-use msn_video::{Item, Options, PacedReader};
+use msn_video::{Item, Options, Reader};
 
 use crate::{DataError, cache::CachedFrames};
 
@@ -76,20 +76,45 @@ impl Pixels {
     }
 }
 
+/// A frame as it was when its video was first read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot {
+    /// Place in the source.
+    pub index: usize,
+    /// Time in the source.
+    pub seconds: Option<f64>,
+    /// Of its pixels ([`pixel_hash`]).
+    pub hash: u64,
+}
+
+/// The first 64 bits of Blake3.
+pub(crate) fn pixel_hash(pixels: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&blake3::hash(pixels).as_bytes()[..8]);
+    u64::from_le_bytes(first)
+}
+
 /// A video that is decoded again for every frame that is wanted.
 pub(crate) struct SourceFrames {
-    path: Utf8PathBuf,
-    options: Options,
-    rate_hz: Option<f64>,
-    place: Mutex<Place>,
+    pub path: Utf8PathBuf,
+    pub options: Options,
+    /// For each frame where it comes from, unless it was lost.
+    pub spots: Vec<Option<Spot>>,
+    /// Whether each reading must give the same pixels: what a decoder makes up for damaged parts
+    /// may depend on where it started.
+    pub exact: bool,
+    pub place: Mutex<Place>,
 }
 
 /// Where its decoder stands.
 #[derive(Default)]
-struct Place {
-    reader: Option<PacedReader>,
+pub(crate) struct Place {
+    reader: Option<Reader>,
     /// The item that the reader gives next.
     next: usize,
+    /// Seeking once led elsewhere.
+    unseekable: bool,
+    /// Pixels by place in the source.
     recent: VecDeque<(usize, Vec<u8>)>,
 }
 
@@ -102,63 +127,98 @@ impl std::fmt::Debug for SourceFrames {
 }
 
 impl SourceFrames {
-    pub fn new(path: Utf8PathBuf, options: Options, rate_hz: Option<f64>) -> Self {
-        Self {
-            path,
-            options,
-            rate_hz,
-            place: Mutex::default(),
-        }
-    }
-
     fn frame(&self, index: usize, bytes: usize) -> Result<Vec<u8>, DataError> {
+        let Some(spot) = self.spots[index] else {
+            return Ok(vec![0; bytes]);
+        };
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, pixels)) = place.recent.iter().find(|(i, _)| *i == index) {
+        if let Some((_, pixels)) = place.recent.iter().find(|(i, _)| *i == spot.index) {
             return Ok(pixels.clone());
         }
-        let found = place.read(self, index, bytes);
-        if found.is_err() {
-            *place = Place::default();
+        let found = place.find(self, &spot);
+        match &found {
+            Ok(pixels) => place.remember(spot.index, pixels),
+            Err(_) => *place = Place::default(),
         }
         found
+    }
+
+    /// Whether these are the pixels that were there at first.
+    fn is_same(&self, spot: &Spot, pixels: &[u8]) -> bool {
+        !self.exact || pixel_hash(pixels) == spot.hash
     }
 }
 
 impl Place {
-    fn read(
-        &mut self,
-        video: &SourceFrames,
-        index: usize,
-        bytes: usize,
-    ) -> Result<Vec<u8>, DataError> {
-        if index < self.next {
-            self.reader = None;
+    /// Reads a frame: on from here where it is near, else by seeking, else from the start.
+    fn find(&mut self, video: &SourceFrames, spot: &Spot) -> Result<Vec<u8>, DataError> {
+        let near = self.next..self.next + REMEMBERED;
+        if self.reader.is_none() || !near.contains(&spot.index) {
+            if let Some(pixels) = self.seek(video, spot)? {
+                return Ok(pixels);
+            }
+            if spot.index < self.next {
+                self.reader = None;
+            }
         }
-        let reader = match &mut self.reader {
+        if let Some(pixels) = self.read_to(video, spot)? {
+            return Ok(pixels);
+        }
+        Err(DataError::Gone {
+            path: video.path.clone(),
+            reason: format!("frame {} was there before", spot.index),
+        })
+    }
+
+    /// Goes to a frame by the source's index; `None` where that does not lead to it.
+    fn seek(&mut self, video: &SourceFrames, spot: &Spot) -> Result<Option<Vec<u8>>, DataError> {
+        if self.unseekable || !video.exact {
+            return Ok(None);
+        }
+        if self.open(video)?.seek(spot.index, spot.seconds)? {
+            self.next = spot.index;
+            if let Some(pixels) = self.read_to(video, spot)? {
+                return Ok(Some(pixels));
+            }
+        }
+        self.unseekable = true;
+        self.reader = None;
+        Ok(None)
+    }
+
+    /// Reads on to a frame; `None` where something else is in its place.
+    fn read_to(&mut self, video: &SourceFrames, spot: &Spot) -> Result<Option<Vec<u8>>, DataError> {
+        let mut next = self.next;
+        let reader = self.open(video)?;
+        let found = loop {
+            let Some(item) = reader.next().transpose()? else {
+                break None;
+            };
+            next = item.index() + 1;
+            match item {
+                Item::Frame(frame) if frame.index == spot.index => break Some(frame.picture.pixels),
+                item if item.index() >= spot.index => break None,
+                _ => {}
+            }
+        };
+        self.next = next;
+        Ok(found.filter(|pixels| video.is_same(spot, pixels)))
+    }
+
+    fn open(&mut self, video: &SourceFrames) -> Result<&mut Reader, DataError> {
+        Ok(match &mut self.reader {
             Some(reader) => reader,
             empty => {
-                let reader = PacedReader::open(&video.path, &video.options, video.rate_hz)?;
-                empty.insert(reader)
+                self.next = 0;
+                empty.insert(msn_video::open(&video.path, &video.options)?)
             }
-        };
-        reader.skip_to(index)?;
-        let item = reader.next().transpose()?;
-        self.next = item.as_ref().map_or(index, Item::index) + 1;
-        let pixels = match item {
-            Some(Item::Frame(frame)) if frame.index == index => frame.picture.pixels,
-            // Lost, or passed over without a word.
-            Some(_) => vec![0; bytes],
-            None => {
-                return Err(DataError::Gone {
-                    path: video.path.clone(),
-                    reason: format!("frame {index} was there before"),
-                });
-            }
-        };
+        })
+    }
+
+    fn remember(&mut self, index: usize, pixels: &[u8]) {
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
-        self.recent.push_back((index, pixels.clone()));
-        Ok(pixels)
+        self.recent.push_back((index, pixels.to_owned()));
     }
 }

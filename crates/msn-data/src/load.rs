@@ -1,6 +1,9 @@
 //! Decoding of videos.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex},
+};
 
 use camino::Utf8Path;
 use msn_video::{Color, Item, Losses, Options, PacedReader, Size, SourceKind};
@@ -9,7 +12,7 @@ use rayon::prelude::*;
 use crate::{
     DataError, Keep, LoadedVideo, Resampling, Video,
     cache::{CacheWriter, CachedFrames, Head, file_of},
-    keep::{Pixels, Room, SourceFrames},
+    keep::{Pixels, Room, SourceFrames, Spot, pixel_hash},
     video::frame_bytes,
 };
 
@@ -159,11 +162,13 @@ fn load(
             .or(info.rate_hz),
         resampled: rate_hz.map(|_| Resampling {
             source_frames: reader.source_frames(),
-            source_index: std::mem::take(&mut loading.source_index),
+            source_index: loading.source_index.clone(),
         }),
         seconds: std::mem::take(&mut loading.seconds),
         warnings,
     };
+    let exact = info.kind == SourceKind::Folder || reader.losses().is_empty();
+    let spots = loading.spots();
     let failed = match loading.pixels {
         Sink::Memory(frames) => return Ok(loaded(video, options, head, Pixels::Memory(frames))),
         Sink::File(writer) => match writer.finish(&head) {
@@ -184,7 +189,13 @@ fn load(
         None => format!("{}: does not fit into memory and there is no cache, so frames are decoded again and again", video.source),
     });
     // One thread: what a decoder makes up for damaged parts is the same each time then.
-    let source = SourceFrames::new(video.source.clone(), options.reading(1), rate_hz);
+    let source = SourceFrames {
+        path: video.source.clone(),
+        options: options.reading(1),
+        spots,
+        exact,
+        place: Mutex::default(),
+    };
     Ok(loaded(
         video,
         options,
@@ -274,6 +285,9 @@ struct Loading<'a> {
     pixels: Sink,
     seconds: Vec<Option<f64>>,
     source_index: Vec<usize>,
+    source_seconds: Vec<Option<f64>>,
+    /// Of all frames, once they are not all in memory.
+    hashes: Vec<u64>,
     present: Vec<bool>,
     first_reason: Option<String>,
 }
@@ -287,6 +301,8 @@ impl<'a> Loading<'a> {
             pixels: Sink::Memory(Vec::new()),
             seconds: Vec::new(),
             source_index: Vec::new(),
+            source_seconds: Vec::new(),
+            hashes: Vec::new(),
             present: Vec::new(),
             first_reason: None,
         }
@@ -302,6 +318,7 @@ impl<'a> Loading<'a> {
                         self.push(&frame.picture.pixels);
                         self.seconds.push(frame.seconds);
                         self.source_index.push(frame.source_index);
+                        self.source_seconds.push(frame.source_seconds);
                         self.present.push(true);
                     }
                 }
@@ -322,9 +339,11 @@ impl<'a> Loading<'a> {
                 return;
             }
             let held = u64::try_from(frames.len()).unwrap_or(u64::MAX);
+            self.hashes = frames.iter().map(|frame| pixel_hash(frame)).collect();
             self.pixels = self.spill();
             self.room.give_back(held.saturating_mul(bytes));
         }
+        self.hashes.push(pixel_hash(pixels));
         if let Sink::File(writer) = &mut self.pixels
             && let Err(error) = writer.push(pixels)
         {
@@ -361,7 +380,22 @@ impl<'a> Loading<'a> {
             self.seconds.push(None);
             let latest = self.source_index.last().copied();
             self.source_index.push(latest.unwrap_or(0));
+            self.source_seconds.push(None);
         }
+    }
+
+    /// Where each frame comes from; none while all are in memory.
+    fn spots(&self) -> Vec<Option<Spot>> {
+        let places = self.source_index.iter().zip(&self.source_seconds);
+        let told = places.zip(&self.hashes).zip(&self.present);
+        told.map(|(((&index, &seconds), &hash), present)| {
+            present.then_some(Spot {
+                index,
+                seconds,
+                hash,
+            })
+        })
+        .collect()
     }
 
     fn check(

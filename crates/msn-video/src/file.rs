@@ -23,6 +23,10 @@ const MAX_PIXELS: &str = "67108864";
 /// Errors in a row, without progress through the file, after which it counts as ended.
 const MAX_ERRORS_IN_A_ROW: u32 = 4096;
 
+/// Seconds before a frame to seek to, tried in turn: a container without an index may lead to
+/// after the last key frame.
+const SEEK_SOONER: [f64; 3] = [0.0, 2.0, 10.0];
+
 /// Distance of two frames, in frames of the mean rate, that is worth a note.
 const LONG_STEP: f64 = 2.5;
 
@@ -51,6 +55,8 @@ pub(crate) struct FileSource {
     ledger: Ledger,
     ready: VecDeque<Item>,
     index: usize,
+    /// Frames before this timestamp are passed over, unconverted.
+    goal: Option<i64>,
     /// Timestamp that counts as zero.
     origin: Option<i64>,
     /// The latest time handed out.
@@ -132,6 +138,7 @@ impl FileSource {
             ledger: Ledger::default(),
             ready: VecDeque::new(),
             index: 0,
+            goal: None,
             origin: start_of(&stream),
             latest: None,
             went_back: false,
@@ -165,7 +172,9 @@ impl FileSource {
             match self.decoder.receive_frame(&mut self.frame) {
                 Ok(()) => {
                     self.decode_errors = 0;
-                    self.present(account)?;
+                    if !self.is_before_goal() {
+                        self.present(account)?;
+                    }
                 }
                 Err(Error::Eof) => self.end(account),
                 Err(Error::Other { errno: EAGAIN }) if self.draining => self.end(account),
@@ -178,6 +187,56 @@ impl FileSource {
                 }
             }
         }
+    }
+
+    /// Decodes from the last key frame before a frame that an earlier reading found at `index`
+    /// and `seconds`, up to that frame; `None` where that does not lead to it.
+    pub(crate) fn seek(
+        &mut self,
+        index: usize,
+        seconds: f64,
+        account: &mut Account,
+    ) -> Result<Option<Item>, VideoError> {
+        let Some(origin) = self.origin else {
+            return Ok(None);
+        };
+        // Casts saturate: such a time is not found.
+        let goal = origin.saturating_add((seconds / self.tick_seconds).round() as i64);
+        let near = self.tick_seconds / 2.0;
+        for sooner in SEEK_SOONER {
+            // FFmpeg seeks in microseconds; rounded down, a key frame's own time would be before it.
+            let micros = ((ticks(goal) * self.tick_seconds - sooner) * 1e6).ceil() as i64;
+            if self.input.seek(micros, ..micros).is_err() {
+                continue;
+            }
+            self.decoder.flush();
+            self.ledger = Ledger::default();
+            self.ready.clear();
+            self.index = index;
+            self.goal = Some(goal);
+            self.latest = None;
+            self.draining = false;
+            self.ended = false;
+            if let Some(Item::Frame(frame)) = self.next(account)?
+                && frame.index == index
+                && frame.seconds.is_some_and(|at| (at - seconds).abs() < near)
+            {
+                return Ok(Some(Item::Frame(frame)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the decoder's new frame comes before the one that is sought.
+    fn is_before_goal(&mut self) -> bool {
+        let timestamp = self.frame.timestamp();
+        let before = self.goal.zip(timestamp).is_some_and(|(goal, at)| at < goal);
+        if before {
+            let _ = self.ledger.presented(timestamp);
+        } else {
+            self.goal = None;
+        }
+        before
     }
 
     /// Gives the decoder its next packet, or tells it that there is none.
@@ -301,6 +360,7 @@ impl FileSource {
             index,
             source_index: index,
             seconds,
+            source_seconds: seconds,
             picture,
         }));
         Ok(())

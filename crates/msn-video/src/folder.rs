@@ -151,9 +151,9 @@ impl FolderSource {
         ))
     }
 
-    /// Passes over the files before place `index`.
-    pub(crate) fn skip_to(&mut self, index: usize) {
-        self.next = self.next.max(index);
+    /// Goes to the file at place `index`.
+    pub(crate) fn seek(&mut self, index: usize) {
+        self.next = index;
     }
 
     pub(crate) fn next(&mut self, account: &mut Account) -> Result<Option<Item>, VideoError> {
@@ -172,6 +172,7 @@ impl FolderSource {
                     index,
                     source_index: index,
                     seconds: None,
+                    source_seconds: None,
                     picture,
                 })))
             }

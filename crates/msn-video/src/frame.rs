@@ -13,6 +13,8 @@ pub struct Frame {
     /// Presentation time in seconds since the stream's start, from the container's timestamps;
     /// `None` for frame folders and for streams without timestamps.
     pub seconds: Option<f64>,
+    /// The same of the source's frame: `seconds`, but for frames at a fixed rate.
+    pub source_seconds: Option<f64>,
     /// The picture.
     pub picture: Picture,
 }

@@ -42,18 +42,6 @@ impl PacedReader {
         self.reader().places()
     }
 
-    /// Passes over what comes before place `index`, as [`Reader::skip_to`] does. At a fixed rate
-    /// the pictures in between are read.
-    ///
-    /// # Errors
-    /// Any of [`VideoError`] about reading.
-    pub fn skip_to(&mut self, index: usize) -> Result<(), VideoError> {
-        match &mut self.0 {
-            Kind::Recorded(reader) => reader.skip_to(index),
-            Kind::Fixed(resampled) => resampled.skip_to(index),
-        }
-    }
-
     fn reader(&self) -> &Reader {
         match &self.0 {
             Kind::Recorded(reader) => reader,

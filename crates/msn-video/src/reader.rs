@@ -138,25 +138,38 @@ impl Reader {
         Resampled::new(self, rate_hz)
     }
 
-    /// Passes over what comes before place `index`: the next item is the first that is not before
-    /// it. Pictures of a folder are not even opened; what of a video file is passed over is
-    /// decoded all the same.
+    /// Goes to a frame that an earlier reading found at place `index` and `seconds`, forwards or
+    /// back: it is the next item, and places go on from there.
+    ///
+    /// In a video file, frames from the last key frame before it are decoded. That needs times
+    /// that grow and an index that is true of the file: `false` says that it did not lead there,
+    /// and nothing more can be read. In a damaged file, or one whose key frames are none, the
+    /// picture may be another than the earlier reading's. What is passed over, and anything lost
+    /// from here on, is not part of [`Reader::losses`] in any useful way.
     ///
     /// # Errors
     /// Any of [`VideoError`] about reading.
-    pub fn skip_to(&mut self, index: usize) -> Result<(), VideoError> {
-        self.ahead.retain(|item| item.index() >= index);
-        if let Source::Folder(folder) = &mut self.source {
-            folder.skip_to(index);
-        }
-        while self.ahead.is_empty() && !self.done {
-            match self.advance()? {
-                Some(item) if item.index() >= index => self.ahead.push_back(item),
-                Some(_) => {}
-                None => self.done = true,
+    pub fn seek(&mut self, index: usize, seconds: Option<f64>) -> Result<bool, VideoError> {
+        // Pictures have places alone.
+        #[cfg(not(feature = "ffmpeg"))]
+        let _ = seconds;
+        self.ahead.clear();
+        self.done = match &mut self.source {
+            Source::Folder(folder) => {
+                folder.seek(index);
+                false
             }
-        }
-        Ok(())
+            #[cfg(feature = "ffmpeg")]
+            Source::File(file) => {
+                let found = match seconds {
+                    Some(seconds) => file.seek(index, seconds, &mut self.account)?,
+                    None => None,
+                };
+                self.ahead.extend(found);
+                self.ahead.is_empty()
+            }
+        };
+        Ok(!self.done)
     }
 
     fn read_ahead(&mut self) -> Result<(), VideoError> {

@@ -78,14 +78,6 @@ impl Resampled {
         &self.reader
     }
 
-    /// Passes over the times before item `index`.
-    pub(crate) fn skip_to(&mut self, index: usize) -> Result<(), VideoError> {
-        while !self.done && self.index < index {
-            self.done = self.item()?.is_none();
-        }
-        Ok(())
-    }
-
     /// Fills `next` with the next frame later than `shown`.
     fn fetch(&mut self) -> Result<(), VideoError> {
         while self.next.is_none() && !self.ended {
@@ -182,6 +174,7 @@ impl Resampled {
                     index,
                     source_index: frame.source_index,
                     seconds: Some(seconds),
+                    source_seconds: frame.source_seconds,
                     picture: frame.picture.clone(),
                 }),
             }));

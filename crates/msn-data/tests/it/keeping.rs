@@ -38,7 +38,8 @@ fn videos(tiny: &Tiny) -> Vec<Video> {
     ];
     if cfg!(feature = "ffmpeg") {
         let file = tiny.root.join("c.mp4");
-        film(&file, 25);
+        // Longer than the frames that are remembered, and than the way between two key frames.
+        film(&file, 150);
         all.push(Video::new("c.mp4", file));
     }
     all

@@ -261,6 +261,44 @@ fn files_that_give_nothing_are_errors_that_name_them() {
     }
 }
 
+/// Files whose frames can't be found through their container.
+const UNSEEKABLE: [&str; 1] = ["derived/vtest_raw_annexb.h264"];
+
+#[test]
+fn seeking_gives_the_frames_of_a_whole_reading() {
+    let Some(videos) = scene::shared_videos() else {
+        return;
+    };
+    let options = Options {
+        threads: 1,
+        ..options(Some(Size::new(16, 16)), Color::Grey)
+    };
+    // What is made up for damaged parts depends on where decoding starts.
+    let is_whole = |known: &&Known| LOSSES.iter().all(|row| row.0 != known.file);
+    for known in KNOWN.iter().filter(is_whole) {
+        let path = videos.join(known.file);
+        let frames = read(&path).0;
+        let mut reader = open(&path, &options).unwrap();
+        let last = frames.len() - 1;
+        let found = [last / 2, 0, last, last / 3, last - last / 4, last / 2].map(|wanted| {
+            let frame = &frames[wanted];
+            let found = reader.seek(frame.index, frame.seconds).unwrap();
+            if found {
+                let item = reader.next().unwrap().unwrap();
+                assert_eq!(item, Item::Frame(frame.clone()), "{}", known.file);
+                let next = reader.next().map(|item| item.unwrap().index());
+                let after = frames.get(wanted + 1).map(|frame| frame.index);
+                assert_eq!(next, after, "{}", known.file);
+            } else {
+                assert!(reader.next().is_none(), "{}", known.file);
+            }
+            found
+        });
+        let all = found.iter().all(|found| *found);
+        assert_eq!(all, !UNSEEKABLE.contains(&known.file), "{}: {found:?}", known.file);
+    }
+}
+
 /// Each frame's time against what `ffprobe` prints on this machine.
 #[test]
 fn all_times_are_those_of_ffprobe() {
