@@ -51,32 +51,38 @@ pub(crate) struct TrainArgs {
     /// Settings as key=value, such as epochs=8 pools=1,3 or pools=none; `msn train --help-settings` lists them
     #[arg(value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
-    /// tiny (demo), cpu (two cores, under an hour) or paper (a GPU)
-    #[arg(long, default_value = "tiny")]
+    /// tiny (demo), cpu (two cores, minutes) or paper (a GPU)
+    #[arg(long, default_value = "tiny", help_heading = "Training")]
     pub preset: String,
-    #[command(flatten)]
+    /// Hours that training may take; the schedule is shortened to end in time. The same as hours=H
+    #[arg(long, value_name = "H", help_heading = "Training")]
+    pub hours: Option<f64>,
+    /// List the settings with this preset's values, and stop
+    #[arg(long, help_heading = "Training")]
+    pub help_settings: bool,
+    /// Say what a training would be: settings, size, expected time and memory, and stop
+    #[arg(long, help_heading = "Training")]
+    pub dry_run: bool,
+    #[command(flatten, next_help_heading = "Device")]
     pub place: PlaceArgs,
     /// Run folder [default: runs/DATA/PRESET/vN]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Run folder")]
     pub out: Option<Utf8PathBuf>,
     /// Go on with an interrupted run: the newest of this data set and preset, or that of --out
-    #[arg(long)]
+    #[arg(long, help_heading = "Run folder")]
     pub resume: bool,
     /// Minutes between two checkpoints
-    #[arg(long, value_name = "M", default_value_t = 5.0, value_parser = minutes)]
+    #[arg(long, value_name = "M", default_value_t = 5.0, value_parser = minutes, help_heading = "Run folder")]
     pub checkpoint_minutes: f64,
     /// Also save a checkpoint every N steps
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Run folder")]
     pub checkpoint_steps: Option<NonZeroUsize>,
     /// Which training videos are held out, as `msn data split` wrote it [default: drawn by the seed]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Data")]
     pub split: Option<Utf8PathBuf>,
-    /// List the settings with this preset's values, and stop
-    #[arg(long)]
-    pub help_settings: bool,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Data")]
     pub source: SourceArgs,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Data")]
     pub keep: KeepArgs,
 }
 

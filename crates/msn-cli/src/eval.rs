@@ -4,8 +4,8 @@ use anyhow::{Result, anyhow};
 use camino::Utf8Path;
 use msn_data::{DataSet, Keep, LoadedVideo, data_hash, load_within};
 use msn_eval::{
-    DataCard, EvalError, EvalOptions, Evaluation, LabelCard, RegionJudge, VideoScores, scores_csv,
-    write_file,
+    DataCard, EvalError, EvalOptions, Evaluation, LabelCard, RegionJudge, Strip, VideoScores,
+    scores_csv, write_file,
 };
 use msn_metrics::Bootstrap;
 
@@ -207,9 +207,13 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     let evaluation = msn_eval::evaluate(&scored, regions, card(set, &videos, &scored)?, &options)?;
     if let Some(out) = request.out {
         write_file(&out.join("eval.json"), run::json(&evaluation)?.as_bytes())?;
+        let strip = found.run.as_deref().and_then(crate::strip::newest);
+        let strip = strip
+            .as_ref()
+            .map(|(epoch, png)| Strip { epoch: *epoch, png });
         write_file(
             &out.join("report.html"),
-            msn_eval::report(&evaluation, &scored, meta)?.as_bytes(),
+            msn_eval::report(&evaluation, &scored, meta, strip)?.as_bytes(),
         )?;
     }
     Ok(Some(evaluation))

@@ -1,37 +1,36 @@
-//! What a training leaves and says while it runs: `metrics.csv`, progress lines, warnings.
+//! What a training leaves and says while it runs: tables, TensorBoard events, a live view or
+//! progress lines, warnings.
 
 use std::{
     fs::{File, OpenOptions},
-    io::{BufWriter, Write as _},
+    io::{BufWriter, IsTerminal as _, Write as _},
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_train::{Event, StepReport};
+use indicatif::{ProgressBar, ProgressStyle};
+use msn_train::{EpochReport, Event, StepReport};
 
-use crate::figures;
+use crate::{figures, tensorboard::Events};
 
 /// Time between two progress lines.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
-/// Progress lines and `metrics.csv`.
-pub(crate) struct Log {
+/// A CSV file that grows by lines of ascending steps.
+struct Table {
     path: Utf8PathBuf,
     file: BufWriter<File>,
+    header: String,
+    /// Column of the step, by which lines are told apart.
+    step: usize,
     /// The last step that the file has.
     written: usize,
-    spoke: Option<Instant>,
-    warned: Vec<usize>,
-    /// Share of the training time that went into waiting for clips.
-    waiting: Option<f64>,
 }
 
-impl Log {
-    /// Goes on with the file of a run folder, or begins it. Steps that it has are not written again:
-    /// a resumed training repeats those after its checkpoint.
-    pub fn open(folder: &Utf8Path, pools: &[usize]) -> Result<Self> {
-        let path = folder.join("metrics.csv");
+impl Table {
+    /// Goes on with a file, or begins it; its whole lines without the header.
+    fn open(path: Utf8PathBuf, header: String) -> Result<(Self, Vec<String>)> {
         let failed = |e: std::io::Error| anyhow!("can't write {path}: {e}");
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -40,54 +39,218 @@ impl Log {
         };
         // A killed process may have left half a line.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let last = text[..whole].lines().last().unwrap_or_default();
-        let written = last.split(',').next().and_then(|step| step.parse().ok());
+        let lines = text[..whole].lines().skip(1).map(str::to_owned);
+        let lines: Vec<String> = lines.collect();
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .open(&path)
             .map_err(failed)?;
         file.set_len(u64::try_from(whole)?).map_err(failed)?;
-        let mut log = Self {
+        let step = header.split(',').position(|name| name == "step");
+        let mut table = Self {
             path: path.clone(),
             file: BufWriter::new(file),
-            written: written.unwrap_or(0),
-            spoke: None,
-            warned: Vec::new(),
-            waiting: None,
+            header,
+            step: step.unwrap_or(0),
+            written: 0,
         };
+        table.written = lines.last().map_or(0, |line| table.step_of(line));
         if whole == 0 {
-            log.line(&StepReport::csv_header(pools))?;
+            let header = table.header.clone();
+            table.write(&header)?;
         }
-        Ok(log)
+        Ok((table, lines))
     }
 
-    fn line(&mut self, line: &str) -> Result<()> {
+    fn step_of(&self, line: &str) -> usize {
+        let value = line.split(',').nth(self.step);
+        value.and_then(|step| step.parse().ok()).unwrap_or(0)
+    }
+
+    fn write(&mut self, line: &str) -> Result<()> {
         writeln!(self.file, "{line}").map_err(|e| anyhow!("can't write {}: {e}", self.path))
+    }
+
+    /// The line as scalars.
+    fn tell(&self, events: &mut Events, line: &str) -> Result<()> {
+        let cells = || self.header.split(',').zip(line.split(','));
+        let seconds = cells().find(|(name, _)| *name == "seconds");
+        let seconds = seconds.and_then(|(_, s)| s.parse().ok()).unwrap_or(0.0);
+        let scalars = cells().filter_map(|(name, value)| {
+            let tag = tag(name)?;
+            Some((tag, value.parse().ok()?))
+        });
+        events.scalars(self.step_of(line), seconds, scalars)
+    }
+
+    /// Adds a line, unless the file has it: a resumed training repeats the steps after its
+    /// checkpoint.
+    fn add(&mut self, events: &mut Events, line: &str) -> Result<()> {
+        let step = self.step_of(line);
+        if step <= self.written {
+            return Ok(());
+        }
+        self.written = step;
+        self.write(line)?;
+        self.tell(events, line)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let flushed = self.file.flush();
+        flushed.map_err(|e| anyhow!("can't write {}: {e}", self.path))
+    }
+}
+
+/// TensorBoard's name of a column; `None` for what is no scalar of its own.
+fn tag(column: &str) -> Option<String> {
+    Some(match column {
+        "step" | "epoch" | "seconds" | "best" => return None,
+        "held_out" => "held-out/prediction".into(),
+        "held_out_psnr" => "held-out/psnr".into(),
+        name => match name.split_once('.') {
+            Some((value, pool)) => format!("pool {pool}/{value}"),
+            None => format!("train/{name}"),
+        },
+    })
+}
+
+/// `metrics.csv`, `epochs.csv`, `tensorboard/`, and what a terminal shows.
+pub(crate) struct Log {
+    steps: Table,
+    epochs: Table,
+    events: Events,
+    /// The live view, where stderr is a terminal.
+    live: Option<ProgressBar>,
+    spoke: Option<Instant>,
+    warned: Vec<usize>,
+    /// The newest and the best held-out report.
+    held_out: Option<[EpochReport; 2]>,
+    /// Share of the training time that went into waiting for clips.
+    waiting: Option<f64>,
+}
+
+impl Log {
+    /// Goes on with the files of a run folder, or begins them.
+    pub fn open(folder: &Utf8Path, pools: &[usize]) -> Result<Self> {
+        let (steps, old_steps) =
+            Table::open(folder.join("metrics.csv"), StepReport::csv_header(pools))?;
+        let (epochs, old_epochs) =
+            Table::open(folder.join("epochs.csv"), EpochReport::CSV_HEADER.into())?;
+        let seconds = old_steps.last().and_then(|line| line.split(',').nth(2));
+        let seconds = seconds.and_then(|s| s.parse().ok()).unwrap_or(0.0);
+        let mut events = Events::create(&folder.join("tensorboard"), seconds)?;
+        for (table, lines) in [(&steps, &old_steps), (&epochs, &old_epochs)] {
+            for line in lines {
+                table.tell(&mut events, line)?;
+            }
+        }
+        Ok(Self {
+            steps,
+            epochs,
+            events,
+            live: std::io::stderr().is_terminal().then(live_view),
+            spoke: None,
+            warned: Vec::new(),
+            held_out: None,
+            waiting: None,
+        })
     }
 
     pub fn take(&mut self, event: Event<'_>) -> Result<()> {
         match event {
-            Event::Step(report, _) => {
-                if report.step > self.written {
-                    self.line(&report.csv_line())?;
-                }
+            Event::Step(report, ..) => {
+                self.steps.add(&mut self.events, &report.csv_line())?;
                 self.warn(report);
                 self.waiting = Some(report.waiting());
-                let last = report.step == report.steps;
-                if last || self.spoke.is_none_or(|t| t.elapsed() >= PROGRESS_EVERY) {
-                    self.spoke = Some(Instant::now());
-                    eprintln!("{}", progress(report));
+                self.show(report);
+            }
+            Event::Epoch(report, _) => {
+                self.epochs.add(&mut self.events, &report.csv_line())?;
+                let best = match self.held_out.take() {
+                    Some([_, best]) if !report.is_best => best,
+                    _ => report.clone(),
+                };
+                self.held_out = Some([report.clone(), best]);
+                if self.live.is_none()
+                    && let Some(line) = self.held_out_line()
+                {
+                    self.say(&line);
                 }
             }
             Event::Statistics(done, all) => {
-                if done == all || self.spoke.is_none_or(|t| t.elapsed() >= PROGRESS_EVERY) {
-                    self.spoke = Some(Instant::now());
-                    eprintln!("batch-norm statistics on whole frames: {done} of {all}");
+                if done == all || self.is_due() {
+                    self.say(&format!(
+                        "batch-norm statistics on whole frames: {done} of {all}"
+                    ));
                 }
             }
+            Event::Diverged(..) => {}
         }
         Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        self.spoke.is_none_or(|t| t.elapsed() >= PROGRESS_EVERY)
+    }
+
+    /// A line of its own, above the live view.
+    fn say(&mut self, line: &str) {
+        self.spoke = Some(Instant::now());
+        match &self.live {
+            Some(live) => live.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn show(&mut self, report: &StepReport) {
+        let Some(live) = &self.live else {
+            if report.is_last || self.is_due() {
+                self.say(&progress(report));
+            }
+            return;
+        };
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        live.set_length(count(report.steps));
+        live.set_position(count(report.step));
+        let n = &report.numbers;
+        let mut lines = vec![
+            format!(
+                "epoch {}/{}  {:.0} frames/s  {} left",
+                report.epoch,
+                report.epochs,
+                report.frames_per_second(),
+                figures::time(report.left())
+            ),
+            format!(
+                "loss {:.5}: prediction {:.5}, compactness {:.4}, separateness {:.4}, information {:.4}",
+                n.loss, n.prediction, n.compactness, n.separateness, n.information
+            ),
+        ];
+        lines.extend(n.health.iter().map(|(pool, h)| {
+            format!(
+                "pool {pool}: usage entropy {:.2}, {} dead items, largest cosine {:.3}",
+                h.usage_entropy, h.dead_items, h.largest_cosine
+            )
+        }));
+        lines.extend(self.held_out_line());
+        live.set_message(lines.join("\n"));
+        if report.is_last {
+            live.abandon();
+            self.live = None;
+        }
+    }
+
+    fn held_out_line(&self) -> Option<String> {
+        let [newest, best] = self.held_out.as_ref()?;
+        Some(format!(
+            "held-out clips after epoch {}: prediction {:.5}, PSNR {:.2} dB (best {:.2} dB, epoch {})",
+            newest.epoch,
+            newest.held_out?,
+            newest.psnr()?,
+            best.psnr()?,
+            best.epoch
+        ))
     }
 
     /// Says once per pool that it has collapsed.
@@ -97,7 +260,10 @@ impl Log {
                 && !self.warned.contains(pool)
             {
                 self.warned.push(*pool);
-                eprintln!("warning: pool {pool} {warning} (step {})", report.step);
+                self.say(&format!(
+                    "warning: pool {pool} {warning} (step {})",
+                    report.step
+                ));
             }
         }
     }
@@ -106,17 +272,29 @@ impl Log {
     pub fn finish(&mut self) -> Result<()> {
         if let Some(waiting) = self.waiting {
             let percent = waiting * 100.0;
-            eprintln!("{percent:.1} % of the training time went into waiting for clips");
+            self.say(&format!(
+                "{percent:.1} % of the training time went into waiting for clips"
+            ));
         }
         self.flush()
     }
 
     /// What was logged so far outlives this process.
     pub fn flush(&mut self) -> Result<()> {
-        self.file
-            .flush()
-            .map_err(|e| anyhow!("can't write {}: {e}", self.path))
+        self.steps.flush()?;
+        self.epochs.flush()?;
+        self.events.flush()
     }
+}
+
+/// A bar over the lines that each step renews.
+fn live_view() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    // The template is a constant that parses.
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} step {pos}/{len}  {elapsed}\n{msg}") {
+        bar.set_style(style);
+    }
+    bar
 }
 
 fn progress(r: &StepReport) -> String {

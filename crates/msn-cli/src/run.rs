@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{Color, DataSet, Keep, LoadOptions, OpenOptions, Size};
 use msn_eval::{Fair, Scorer};
 use msn_model::{CpuNet, Meta, OnDevice, Predictor, Weights};
-use msn_train::Settings;
+use msn_train::{Choose, Settings};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -67,17 +67,26 @@ pub(crate) struct Found {
     pub run: Option<Utf8PathBuf>,
 }
 
+/// The weights file that a run is evaluated with.
+fn chosen(run: &Utf8Path) -> &'static str {
+    let config = std::fs::read_to_string(run.join("config.toml"));
+    let settings = config.ok().and_then(|text| Settings::from_toml(&text).ok());
+    match settings.map_or(Choose::Last, |settings| settings.train.choose) {
+        Choose::Last => "last.safetensors",
+        Choose::Best => "best.safetensors",
+    }
+}
+
 /// Reads the weights of a run folder, or a weights file.
 pub(crate) fn find(path: &Utf8Path) -> Result<Found> {
     let run = path.is_dir().then(|| path.to_owned());
-    let file = run.as_ref().map_or_else(
-        || path.to_owned(),
-        |run| run.join("weights/last.safetensors"),
-    );
+    let file = match &run {
+        Some(run) => run.join("weights").join(chosen(run)),
+        None => path.to_owned(),
+    };
     if run.is_some() && !file.exists() {
-        return Err(anyhow!(
-            "{path} is no finished run: it has no weights/last.safetensors"
-        ));
+        let name = file.strip_prefix(path).unwrap_or(&file);
+        return Err(anyhow!("{path} is no finished run: it has no {name}"));
     }
     let weights = Weights::read(&file)?;
     Ok(Found {

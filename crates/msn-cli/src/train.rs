@@ -1,10 +1,6 @@
 //! `msn train`.
 
-use std::{
-    collections::BTreeMap,
-    num::NonZeroUsize,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::{Result, anyhow};
 use burn::tensor::backend::AutodiffBackend;
@@ -15,21 +11,21 @@ use msn_data::{
 };
 use msn_eval::write_file;
 use msn_model::{Input, Meta, WEIGHTS_FORMAT, Weights};
-use msn_train::{
-    BurnEngine, Checkpoint, CpuEngine, Engine, Event, Preset, Progress, Settings, StepReport,
-    TrainError,
-};
+use msn_train::{BurnEngine, CpuEngine, Engine, Event, Preset, Progress, Settings, TrainError};
 
 use crate::{
     Usage,
     args::TrainArgs,
     data,
     device::{Job, on},
+    dry_run,
     eval::{Request, evaluate},
     figures,
     log::Log,
     run::{self, Found, Lock, RunCard, RunData},
+    saving::{Keeper, restore},
     signal::{Interrupted, Signals},
+    strip::Strip,
 };
 
 pub(crate) fn train(args: &TrainArgs) -> Result<()> {
@@ -91,6 +87,9 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             "no video that is held out for calibration has the {needed} unbroken frames of a clip: hold out longer ones (--split)"
         ));
     }
+    if args.dry_run {
+        return dry_run::print(&settings, &videos, &held, engine.as_mut());
+    }
     // Labels that do not fit are better known now than after an hour.
     let unkept = Keep {
         memory: 0,
@@ -136,27 +135,33 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         card.data.held_out.join(", ")
     );
 
-    let mut keeper = Keeper {
-        folder: folder.join("checkpoints"),
-        settings: &settings,
-        data_hash: &hash,
-        every_steps: args.checkpoint_steps,
-        every: Duration::from_secs_f64(args.checkpoint_minutes * 60.0),
-        latest: Instant::now(),
-    };
+    let mut keeper = Keeper::new(&folder, &settings, &hash, args);
     let mut log = Log::open(&folder, &settings.net.pools)?;
+    let strip = Strip::new(&folder, &settings, &videos, &held)?;
     let signals = Signals::catch()?;
     let mut interrupted = None;
+    let mut saved = None;
     let mut watch = |event: Event<'_>| {
         let mut take = || -> Result<()> {
             log.take(event)?;
-            let Event::Step(report, engine) = event else {
-                return Ok(());
-            };
-            interrupted = signals.caught();
-            if interrupted.is_some() || keeper.due(report) {
-                log.flush()?;
-                keeper.save(report, engine)?;
+            match event {
+                Event::Epoch(report, engine) => {
+                    if let Some(strip) = &strip {
+                        strip.draw(report.epoch, engine)?;
+                    }
+                }
+                Event::Step(report, engine, progress) => {
+                    interrupted = signals.caught();
+                    if interrupted.is_some() || keeper.is_due(report) {
+                        log.flush()?;
+                        keeper.save(engine, progress)?;
+                    }
+                }
+                Event::Diverged(_, engine, progress) => {
+                    log.flush()?;
+                    saved = Some(keeper.save_diverged(engine, progress)?);
+                }
+                Event::Statistics(..) => {}
             }
             Ok(())
         };
@@ -166,39 +171,52 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             None => Ok(()),
         }
     };
-    let trained = msn_train::train(
-        &settings,
-        &videos,
-        &held.train,
-        engine.as_mut(),
-        done,
-        &mut watch,
-    );
+    let trained = msn_train::train(&settings, &videos, &held, engine.as_mut(), done, &mut watch);
     if let Some(signal) = interrupted {
         return Err(Interrupted { signal, folder }.into());
     }
-    trained?;
+    let progress = match (trained, saved) {
+        (Err(e @ TrainError::Diverged { .. }), Some(path)) => {
+            return Err(anyhow!(
+                "{e}; network and optimiser as they then were: {path}"
+            ));
+        }
+        (trained, _) => trained?,
+    };
     drop(signals);
     log.finish()?;
-    let path = folder.join("weights/last.safetensors");
-    let weights = Weights {
-        meta: meta(&settings, &card, rate_hz.unwrap_or(0.0)),
-        tensors: engine.tensors(),
+    let mut finish = |engine: &mut dyn Engine, name: &str, epoch: Option<usize>| {
+        let watch = &mut |event: Event<'_>| log.take(event).map_err(|e| e.to_string());
+        msn_train::finish(&settings, &videos, &held, engine, watch)?;
+        eprintln!("calibrating {name} weights on held-out videos");
+        let mut meta = meta(&settings, &card, rate_hz.unwrap_or(0.0));
+        if let Some(epoch) = epoch {
+            let text = format!("epoch {epoch}, best by held-out loss");
+            meta.origin.insert("weights".into(), text);
+        }
+        let path = folder.join(format!("weights/{name}.safetensors"));
+        let tensors = engine.tensors();
+        let mut found = Found {
+            path: path.clone(),
+            weights: Weights { meta, tensors },
+            run: None,
+        };
+        let predictor = run::predictor(&found, &args.place)?;
+        let scorer = run::scorer(predictor.as_ref(), &found.weights.meta);
+        found.weights.meta.calibration = Some(scorer.calibrate(&videos, &held.held)?);
+        std::fs::create_dir_all(folder.join("weights"))
+            .map_err(|e| anyhow!("can't write {folder}/weights: {e}"))?;
+        found.weights.write(&path)?;
+        Ok::<(), anyhow::Error>(())
     };
-    drop(engine);
-    let mut found = Found {
-        path: path.clone(),
-        weights,
-        run: Some(folder.clone()),
-    };
-    eprintln!("calibrating on held-out videos");
-    let predictor = run::predictor(&found, &args.place)?;
-    let scorer = run::scorer(predictor.as_ref(), &found.weights.meta);
-    found.weights.meta.calibration = Some(scorer.calibrate(&videos, &held.held)?);
-    std::fs::create_dir_all(folder.join("weights"))
-        .map_err(|e| anyhow!("can't write {folder}/weights: {e}"))?;
-    found.weights.write(&path)?;
-    drop((predictor, videos));
+    finish(engine.as_mut(), "last", None)?;
+    if let Some(best) = progress.best {
+        let mut state = engine.state();
+        state.tensors = best.tensors;
+        engine.restore(state)?;
+        finish(engine.as_mut(), "best", Some(best.epoch))?;
+    }
+    drop((engine, videos));
 
     if set.test.is_empty() {
         eprintln!("{data} has no test videos: nothing to evaluate");
@@ -225,72 +243,6 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// Takes up the newest checkpoint of a run folder; how far it is.
-fn restore(
-    engine: &mut dyn Engine,
-    folder: &Utf8Path,
-    settings: &Settings,
-    data_hash: &str,
-) -> Result<Progress> {
-    let Some(newest) = Checkpoint::newest(&folder.join("checkpoints"))? else {
-        eprintln!("{folder} has no checkpoint yet: beginning at the first step");
-        return Ok(Progress::default());
-    };
-    for damaged in &newest.damaged {
-        eprintln!("warning: {damaged}; taking an earlier one");
-    }
-    let (path, checkpoint) = (newest.path, newest.checkpoint);
-    if checkpoint.settings != *settings {
-        return Err(anyhow!(
-            "{path} is of other settings: give those of {folder}/config.toml"
-        ));
-    }
-    if checkpoint.data_hash != data_hash {
-        return Err(anyhow!(
-            "{path} is of other training frames: the data set has changed since"
-        ));
-    }
-    let done = Progress {
-        steps: checkpoint.state.steps,
-        elapsed: Duration::from_secs_f64(checkpoint.seconds.max(0.0)),
-    };
-    engine.restore(checkpoint.state)?;
-    eprintln!("going on after step {}", done.steps);
-    Ok(done)
-}
-
-/// Writes checkpoints in time.
-struct Keeper<'a> {
-    folder: Utf8PathBuf,
-    settings: &'a Settings,
-    data_hash: &'a str,
-    every_steps: Option<NonZeroUsize>,
-    every: Duration,
-    latest: Instant,
-}
-
-impl Keeper<'_> {
-    fn due(&self, report: &StepReport) -> bool {
-        report.step == report.steps
-            || self.latest.elapsed() >= self.every
-            || self
-                .every_steps
-                .is_some_and(|n| report.step.is_multiple_of(n.get()))
-    }
-
-    fn save(&mut self, report: &StepReport, engine: &dyn Engine) -> Result<()> {
-        let checkpoint = Checkpoint {
-            settings: self.settings.clone(),
-            data_hash: self.data_hash.to_owned(),
-            seconds: report.elapsed.as_secs_f64(),
-            state: engine.state(),
-        };
-        checkpoint.write(&self.folder)?;
-        self.latest = Instant::now();
-        Ok(())
-    }
-}
-
 /// The data folder and the settings that the command line asks for.
 fn resolve(args: &TrainArgs) -> Result<(Option<Utf8PathBuf>, Settings)> {
     let usage = |e: msn_train::SettingsError| Usage(e.to_string());
@@ -308,6 +260,9 @@ fn resolve(args: &TrainArgs) -> Result<(Option<Utf8PathBuf>, Settings)> {
     }
     for text in texts {
         settings.set(text).map_err(usage)?;
+    }
+    if let Some(hours) = args.hours {
+        settings.train.hours = hours;
     }
     settings.check().map_err(usage)?;
     Ok((data, settings))

@@ -196,7 +196,9 @@ impl Place {
             };
             next = item.index() + 1;
             match item {
-                Item::Frame(frame) if frame.index == spot.index => break Some(frame.picture.pixels),
+                Item::Frame(frame) if frame.index == spot.index => {
+                    break Some(frame.picture.pixels);
+                }
                 item if item.index() >= spot.index => break None,
                 _ => {}
             }

@@ -8,6 +8,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use msn_metrics::{ScoredVideo, smooth_gaussian, video_auc};
 use msn_model::Meta;
@@ -26,12 +27,21 @@ pub use self::curve::curve_svg;
 /// on one axis.
 const ONE_AXIS: f64 = 4.0;
 
+/// A picture of what a training made of held-out clips.
+#[derive(Clone, Copy, Debug)]
+pub struct Strip<'a> {
+    /// The epoch it was drawn after, from 1.
+    pub epoch: usize,
+    /// PNG: a row a clip, in columns of oldest and newest past frame, truth, prediction, error.
+    pub png: &'a [u8],
+}
+
 /// The report as one HTML page: no scripts, no other files, for wide and narrow screens, light and
 /// dark, and for print.
 ///
 /// It shows the figures of both protocols apart, each with its interval, its priors and where it
 /// comes from, ROC and precision-recall curves, kinds of anomaly, every video's scores over time,
-/// the data, the weights and the command. `videos` are those that `evaluation` was made of; the
+/// the data, the weights, a picture strip where the training left one, and the command. `videos` are those that `evaluation` was made of; the
 /// curves look at their labels and scores, the figures are `evaluation`'s own.
 ///
 /// # Errors
@@ -40,6 +50,7 @@ pub fn report(
     evaluation: &Evaluation,
     videos: &[VideoScores],
     meta: &Meta,
+    strip: Option<Strip<'_>>,
 ) -> Result<String, EvalError> {
     let legacy = videos
         .iter()
@@ -78,6 +89,7 @@ pub fn report(
                     div { h2 { "Data" } (data(evaluation)) }
                     div { h2 { "Weights" } (weights(meta)) }
                 }
+                @if let Some(strip) = strip { (pictures(strip)) }
                 h2 { "Command" }
                 pre { code { (evaluation.command) } }
                 p class="note" { "The figures are in eval.json and each frame's scores in scores/, beside this page." }
@@ -85,6 +97,21 @@ pub fn report(
         }
     };
     Ok(page.into_string())
+}
+
+fn pictures(strip: Strip<'_>) -> Markup {
+    let data = BASE64_STANDARD.encode(strip.png);
+    html! {
+        h2 { "What the network predicts" }
+        figure {
+            img class="strip" src={ "data:image/png;base64," (data) } alt="Rows of pictures of held-out clips";
+            figcaption class="note" {
+                "Normal clips that were held out from training, after epoch " (strip.epoch)
+                ", a row each: oldest and newest past frame, the true next frame, its prediction, and "
+                "the error (white: a quarter of the brightness range or more)."
+            }
+        }
+    }
 }
 
 /// The legacy scores that figures are made of.

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, missing_docs)]
 
 use burn::backend::{Autodiff, Flex};
-use msn_data::{Color, LoadedVideo, Size, segments};
+use msn_data::{Color, LoadedVideo, Size, hold_out};
 use msn_train::{BurnEngine, Event, Preset, Progress, Settings, train};
 
 /// A bar that sweeps over a 32 x 32 frame.
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let videos = [video("slow", 1), video("fast", 2)];
     let mut losses = Vec::new();
     let mut watch = |event: Event<'_>| {
-        if let Event::Step(report, _) = event {
+        if let Event::Step(report, ..) = event {
             losses.push(report.numbers.prediction);
         }
         Ok(())
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     train(
         &settings,
         &videos,
-        &segments(&videos),
+        &hold_out(&videos, settings.net.frames, 1, 0),
         &mut engine,
         Progress::default(),
         &mut watch,

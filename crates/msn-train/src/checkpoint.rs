@@ -1,14 +1,16 @@
 //! Checkpoints: a training between two steps, on disk.
 
+use std::time::Duration;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_memory::Monitor;
 use msn_model::{TensorFile, Tensors, WeightsError};
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineState, Settings};
+use crate::{Best, EngineState, Progress, Settings};
 
 /// Version of the files.
-const FORMAT: &str = "msn-checkpoint-1";
+const FORMAT: &str = "msn-checkpoint-2";
 /// Files that are kept.
 const KEPT: usize = 3;
 
@@ -19,8 +21,8 @@ pub struct Checkpoint {
     pub settings: Settings,
     /// Hash of the decoded training frames.
     pub data_hash: String,
-    /// Seconds that the steps have taken.
-    pub seconds: f64,
+    /// How far it is; its steps are those of `state`.
+    pub progress: Progress,
     /// The engine.
     pub state: EngineState,
 }
@@ -68,9 +70,18 @@ struct Meta {
     data_hash: String,
     seconds: f64,
     steps: usize,
+    planned: Option<usize>,
+    best: Option<MetaBest>,
     monitors: Vec<Monitor>,
     /// Of the tensors' names and bits.
     hash: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetaBest {
+    epoch: usize,
+    held_out: f64,
 }
 
 impl Checkpoint {
@@ -86,10 +97,13 @@ impl Checkpoint {
         };
         std::fs::create_dir_all(folder).map_err(failed)?;
         let mut tensors = Tensors::new();
+        let best = self.progress.best.as_ref();
+        let none = Tensors::new();
         for (part, of) in PARTS.iter().zip([
             &self.state.tensors,
             &self.state.mean,
             &self.state.mean_square,
+            best.map_or(&none, |best| &best.tensors),
         ]) {
             tensors.extend(
                 of.iter()
@@ -100,8 +114,13 @@ impl Checkpoint {
             format: FORMAT.into(),
             settings: self.settings.clone(),
             data_hash: self.data_hash.clone(),
-            seconds: self.seconds,
+            seconds: self.progress.elapsed.as_secs_f64(),
             steps: self.state.steps,
+            planned: self.progress.planned,
+            best: best.map(|best| MetaBest {
+                epoch: best.epoch,
+                held_out: best.held_out,
+            }),
             monitors: self.state.monitors.clone(),
             hash: hash(&tensors),
         };
@@ -139,7 +158,7 @@ impl Checkpoint {
         if hash(&file.tensors) != meta.hash {
             return Err(wrong("its tensors are not those that were written".into()));
         }
-        let mut parts = [Tensors::new(), Tensors::new(), Tensors::new()];
+        let mut parts = PARTS.map(|_| Tensors::new());
         for (name, tensor) in file.tensors {
             for (prefix, part) in PARTS.iter().zip(&mut parts) {
                 if let Some(name) = name.strip_prefix(prefix) {
@@ -147,11 +166,20 @@ impl Checkpoint {
                 }
             }
         }
-        let [tensors, mean, mean_square] = parts;
+        let [tensors, mean, mean_square, best] = parts;
         Ok(Self {
             settings: meta.settings,
             data_hash: meta.data_hash,
-            seconds: meta.seconds,
+            progress: Progress {
+                steps: meta.steps,
+                elapsed: Duration::try_from_secs_f64(meta.seconds).unwrap_or_default(),
+                planned: meta.planned,
+                best: meta.best.map(|of| Best {
+                    epoch: of.epoch,
+                    held_out: of.held_out,
+                    tensors: best,
+                }),
+            },
             state: EngineState {
                 tensors,
                 mean,
@@ -184,8 +212,8 @@ impl Checkpoint {
     }
 }
 
-/// What tensors' names begin with: the network's, then Adam's two means.
-const PARTS: [&str; 3] = ["net.", "adam.mean.", "adam.mean_square."];
+/// What tensors' names begin with: the network's, Adam's two means, the best network's.
+const PARTS: [&str; 4] = ["net.", "adam.mean.", "adam.mean_square.", "best."];
 
 /// The checkpoints of a folder, oldest first.
 fn steps(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, CheckpointError> {

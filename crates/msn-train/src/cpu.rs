@@ -7,7 +7,7 @@ use msn_kernels::{
     TrainingConfig, WriteRule,
 };
 use msn_memory::{Health, Monitor, Write, WriteMax};
-use msn_model::{Clips, HostTensor, Tensors, channels_last};
+use msn_model::{Clips, CpuNet, HostTensor, Predictor, Tensors, channels_last};
 
 use crate::{Adam, Engine, EngineState, Settings, StepNumbers, TrainError};
 
@@ -102,6 +102,9 @@ impl Engine for CpuEngine {
             .training
             .step(&input, &target, clips.count, clips.height, clips.width);
         let losses = losses.map_err(|e| TrainError::Engine(e.to_string()))?;
+        if self.settings.train.clip_norm > 0.0 {
+            self.training.clip_gradients(self.settings.train.clip_norm);
+        }
         let Adam { betas, eps } = Adam::default();
         self.training.update(
             &KernelAdam {
@@ -138,6 +141,12 @@ impl Engine for CpuEngine {
 
     fn tensors(&self) -> Tensors {
         self.shaped(self.training.tensors())
+    }
+
+    fn predictor(&self) -> Result<Box<dyn Predictor>, TrainError> {
+        let net = CpuNet::new(&self.settings.net, &self.tensors(), self.algorithm);
+        let net = net.map_err(|e| TrainError::Engine(e.to_string()))?;
+        Ok(Box::new(net))
     }
 
     fn state(&self) -> EngineState {

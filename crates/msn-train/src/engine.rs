@@ -7,13 +7,14 @@ use burn::{
 };
 use msn_memory::{Health, Monitor};
 use msn_model::{
-    Asked, BatchStatistics, Clips, ConfigError, Losses, Mode, MsnNet, TensorError, Tensors,
+    Asked, BatchStatistics, Clips, ConfigError, Losses, Mode, MsnNet, OnDevice, Predictor,
+    TensorError, Tensors,
 };
 
 use crate::{
     Adam, Settings, TrainError,
     random::{Purpose, generator},
-    step::Step,
+    step::{Step, clip},
 };
 
 /// The numbers of one step.
@@ -49,6 +50,12 @@ pub trait Engine {
 
     /// The network as it stands, by PyTorch's names.
     fn tensors(&self) -> Tensors;
+
+    /// The network as it stands, ready to predict.
+    ///
+    /// # Errors
+    /// [`TrainError::Engine`].
+    fn predictor(&self) -> Result<Box<dyn Predictor>, TrainError>;
 
     /// Everything that the next step depends on, beside its clips.
     fn state(&self) -> EngineState;
@@ -152,7 +159,11 @@ impl<B: AutodiffBackend> Engine for BurnEngine<B> {
             &losses.information,
         ];
         let parts = Tensor::cat(parts.map(|p| p.clone().detach()).to_vec(), 0);
-        let grads = GradientsParams::from_grads(total.backward(), &self.net);
+        let mut grads = GradientsParams::from_grads(total.backward(), &self.net);
+        let largest = self.settings.train.clip_norm;
+        if largest > 0.0 {
+            grads = clip(&self.net, grads, largest);
+        }
         self.net = self.step.finish(self.net.clone(), grads, &output, lr);
         let health = self.observe(&output.asked);
         let parts: Vec<f64> = parts.into_data().iter::<f64>().collect();
@@ -176,6 +187,13 @@ impl<B: AutodiffBackend> Engine for BurnEngine<B> {
 
     fn tensors(&self) -> Tensors {
         self.net.tensors()
+    }
+
+    fn predictor(&self) -> Result<Box<dyn Predictor>, TrainError> {
+        Ok(Box::new(OnDevice {
+            net: self.net.valid(),
+            device: self.device.clone(),
+        }))
     }
 
     fn state(&self) -> EngineState {

@@ -42,6 +42,17 @@ impl FromStr for Preset {
     }
 }
 
+/// Which network of a training is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choose {
+    /// That of the last step.
+    #[default]
+    Last,
+    /// That of the epoch with the smallest loss on held-out normal clips.
+    Best,
+}
+
 /// How a network is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +72,18 @@ pub struct TrainSettings {
     /// to 1 + this.
     #[serde(default)]
     pub brightness: f64,
+    /// Hours that the steps may take; the schedule is shortened to end in time. 0 for no limit.
+    #[serde(default)]
+    pub hours: f64,
+    /// Epochs without a better loss on held-out clips after which the training ends; 0 for never.
+    #[serde(default)]
+    pub patience: usize,
+    /// Which network is evaluated.
+    #[serde(default)]
+    pub choose: Choose,
+    /// Largest joint norm of a step's gradients, which are scaled down to it; 0 for no limit.
+    #[serde(default)]
+    pub clip_norm: f64,
     /// Start the items from real queries of the first batch (beyond METHOD.md).
     pub start_items: bool,
     /// Replace dead items by real queries (beyond METHOD.md).
@@ -166,6 +189,10 @@ impl Settings {
                 crop,
                 flip: false,
                 brightness: 0.0,
+                hours: 0.0,
+                patience: 0,
+                choose: Choose::Last,
+                clip_norm: 0.0,
                 start_items: false,
                 revive: false,
                 seed: 0,
@@ -290,6 +317,14 @@ impl Settings {
         }
         if t.batch < 1 {
             return wrong("batch", t.batch.to_string(), "at least 1");
+        }
+        for (setting, value, most) in [
+            ("hours", t.hours, 10_000.0),
+            ("clip_norm", t.clip_norm, f64::MAX),
+        ] {
+            if !(0.0..=most).contains(&value) {
+                return wrong(setting, value.to_string(), "0 (no limit) or more");
+            }
         }
         if !(t.lr > 0.0 && t.lr.is_finite()) {
             return wrong("lr", t.lr.to_string(), "above 0");

@@ -6,7 +6,7 @@ use burn::{
         AdamConfig, AdamState, AdaptiveMomentumState, GradientsParams, Optimizer,
         adaptor::OptimizerAdaptor, record::AdaptorRecord,
     },
-    tensor::{Tensor, TensorData, backend::AutodiffBackend},
+    tensor::{ElementConversion as _, Tensor, TensorData, backend::AutodiffBackend},
 };
 use msn_model::{HostTensor, MsnNet, Output, TensorError, Tensors, Visit};
 
@@ -104,6 +104,55 @@ impl<B: AutodiffBackend> Step<B> {
         self.optimiser = self.optimiser.clone().load_record(load.moments);
         self.done = done;
         Ok(())
+    }
+}
+
+/// Scales gradients so that their joint Euclidean norm is at most `largest`.
+pub(crate) fn clip<B: AutodiffBackend>(
+    net: &MsnNet<B>,
+    grads: GradientsParams,
+    largest: f64,
+) -> GradientsParams {
+    let mut measure = Measure {
+        grads,
+        squares: 0.0,
+    };
+    net.visit_tensors(&mut measure);
+    let by = largest / measure.squares.sqrt();
+    let mut scale = Scale {
+        grads: measure.grads,
+        by,
+    };
+    if by < 1.0 {
+        net.visit_tensors(&mut scale);
+    }
+    scale.grads
+}
+
+struct Measure {
+    grads: GradientsParams,
+    squares: f64,
+}
+
+impl<B: AutodiffBackend> Visit<B> for Measure {
+    fn tensor<const D: usize>(&mut self, _: &str, param: &Param<Tensor<B, D>>) {
+        if let Some(gradient) = self.grads.get::<B::InnerBackend, D>(param.id) {
+            let squares = gradient.square().sum().into_scalar().elem::<f64>();
+            self.squares += squares;
+        }
+    }
+}
+
+struct Scale {
+    grads: GradientsParams,
+    by: f64,
+}
+
+impl<B: AutodiffBackend> Visit<B> for Scale {
+    fn tensor<const D: usize>(&mut self, _: &str, param: &Param<Tensor<B, D>>) {
+        if let Some(gradient) = self.grads.remove::<B::InnerBackend, D>(param.id) {
+            self.grads.register(param.id, gradient.mul_scalar(self.by));
+        }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use msn_data::{Clip, DataError, LoadedVideo, Segment, clips};
+use msn_data::{Clip, DataError, HoldOut, LoadedVideo, clips};
 use msn_model::ConfigError;
 use rand::seq::SliceRandom;
 
 use crate::{
-    Engine, Settings, StepNumbers,
+    Best, Engine, EpochReport, Settings, StepNumbers, TrainSettings,
     feed::Feed,
+    held_out::HeldOut,
     prefetch::prefetch,
     random::{Purpose, generator},
 };
@@ -18,6 +19,12 @@ const WORKERS: usize = 1;
 
 /// Frames over which batch-norm statistics are recomputed after training on crops.
 const STATISTICS_FRAMES: usize = 500;
+
+/// Steps, after the first, by whose pace a limit in hours is planned.
+const PACE_STEPS: u32 = 20;
+
+/// A loss that no network comes back from: predictions and items are bounded.
+const EXPLODED: f64 = 1e4;
 
 /// One training step.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,22 +50,33 @@ pub struct StepReport {
     pub since_start: (usize, Duration),
     /// How much of that time this process waited for clips.
     pub waited: Duration,
+    /// Whether no step follows.
+    pub is_last: bool,
 }
 
-/// How far a training is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// How far a training is: what a checkpoint keeps beside the engine.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Steps done.
     pub steps: usize,
     /// Time that they took.
     pub elapsed: Duration,
+    /// Steps in all, where a limit in hours made them fewer than the epochs want.
+    pub planned: Option<usize>,
+    /// The best epoch so far.
+    pub best: Option<Best>,
 }
 
 /// What a training tells while it runs.
 #[derive(Clone, Copy)]
 pub enum Event<'a> {
-    /// A step is done; the engine as it stands then.
-    Step(&'a StepReport, &'a dyn Engine),
+    /// An epoch is done, and its last step with it, which is told of next.
+    Epoch(&'a EpochReport, &'a dyn Engine),
+    /// A step is done; the engine and the progress as they stand then.
+    Step(&'a StepReport, &'a dyn Engine, &'a Progress),
+    /// A step that gave a loss which is no number or absurdly large; the training ends with
+    /// [`TrainError::Diverged`].
+    Diverged(&'a StepReport, &'a dyn Engine, &'a Progress),
     /// Batch-norm statistics are being recomputed: frames done, frames in all.
     Statistics(usize, usize),
 }
@@ -78,7 +96,7 @@ pub enum TrainError {
         needed: usize,
     },
     /// The loss is no longer a number.
-    #[error("the loss is {loss} at step {step} (clips {clips}): a smaller lr helps")]
+    #[error("the loss is {loss} at step {step} (clips {clips}): a smaller lr or clip_norm=1 helps")]
     Diverged {
         /// The step, from 1.
         step: usize,
@@ -102,39 +120,37 @@ pub enum TrainError {
 }
 
 /// Trains a network on segments of videos. `watch` is told of every step; an error from it stops
-/// the training. The engine holds the result.
+/// the training. The engine holds the result; where the training was on crops, [`finish`] it.
 ///
 /// Nothing but the settings' seed and a step's number decides on its clips, crops and learning
 /// rate. So a training that goes on from `done`, with the engine restored to what it was then,
-/// ends like one that was never interrupted.
+/// ends like one that was never interrupted. With a limit in hours the pace of the first steps
+/// decides how many there are; `done` keeps that too.
+///
+/// After each epoch the loss on held-out clips is measured. The best network is kept in the
+/// progress that is returned; with `patience` the training ends where it did not improve for so
+/// many epochs.
 ///
 /// # Errors
 /// [`TrainError`].
 pub fn train(
     settings: &Settings,
     videos: &[LoadedVideo],
-    segments: &[Segment],
+    segments: &HoldOut,
     engine: &mut dyn Engine,
     done: Progress,
     watch: &mut dyn FnMut(Event<'_>) -> Result<(), String>,
-) -> Result<(), TrainError> {
-    let (net, t) = (&settings.net, &settings.train);
-    let all = clips(segments, net.frames, settings.input.stride);
+) -> Result<Progress, TrainError> {
+    let t = &settings.train;
+    let feed = feed(settings, videos);
+    let all = clips(&segments.train, feed.net.frames, feed.stride);
     if all.is_empty() {
         return Err(TrainError::NoClips {
-            needed: net.frames * settings.input.stride + 1,
+            needed: feed.net.frames * feed.stride + 1,
         });
     }
-    let feed = Feed {
-        videos,
-        net,
-        stride: settings.input.stride,
-        crop: t.crop,
-        flip: t.flip,
-        brightness: t.brightness,
-        seed: t.seed,
-    };
     let batch = t.batch.min(all.len());
+    let held_out = HeldOut::new(&feed, &segments.held, batch);
     // A last batch that is not full is left out: its batch statistics would be poor.
     let per_epoch = all.len() / batch;
     let steps = per_epoch * t.epochs;
@@ -148,43 +164,166 @@ pub fn train(
         let chosen = chosen.unwrap_or_default().to_vec();
         (feed.batch(&chosen, epoch), chosen)
     };
+    let (first, before) = (done.steps, done.elapsed);
+    let mut progress = done;
     let began = Instant::now();
-    prefetch(WORKERS, done.steps..steps, &make, |batches| {
-        for step in done.steps..steps {
+    let mut budget = Budget::new(t.hours);
+    prefetch(WORKERS, first..steps, &make, |batches| {
+        while !is_over(&progress, t, per_epoch, steps) {
+            let step = progress.steps;
             let Some((clips, chosen)) = batches.next() else {
                 break;
             };
-            let lr = cosine(t.lr, step, steps);
+            let lr = cosine(t.lr, step, progress.planned.unwrap_or(steps));
             let numbers = engine.step(clips?, lr)?;
-            let report = StepReport {
+            progress.steps = step + 1;
+            progress.elapsed = before + began.elapsed();
+            budget.plan(&mut progress, steps, (step + 1).is_multiple_of(per_epoch));
+            let planned = progress.planned.unwrap_or(steps);
+            let mut report = StepReport {
                 step: step + 1,
-                steps,
+                steps: planned,
                 epoch: step / per_epoch + 1,
                 epochs: t.epochs,
                 numbers,
                 lr,
                 clips: chosen.len(),
-                elapsed: done.elapsed + began.elapsed(),
-                since_start: (step + 1 - done.steps, began.elapsed()),
+                elapsed: progress.elapsed,
+                since_start: (step + 1 - first, began.elapsed()),
                 waited: batches.waited,
+                is_last: false,
             };
-            if !report.numbers.loss.is_finite() {
+            let loss = report.numbers.loss;
+            if !loss.is_finite() || loss > EXPLODED {
+                watch(Event::Diverged(&report, engine, &progress)).map_err(TrainError::Stopped)?;
                 return Err(diverged(&report, &chosen, videos));
             }
-            watch(Event::Step(&report, engine)).map_err(TrainError::Stopped)?;
+            if report.step.is_multiple_of(per_epoch) || report.step == planned {
+                let held_out = held_out.error(engine)?;
+                let least = progress.best.as_ref().map_or(f64::INFINITY, |b| b.held_out);
+                let epoch = EpochReport {
+                    epoch: report.epoch,
+                    step: report.step,
+                    seconds: report.elapsed.as_secs_f64(),
+                    held_out,
+                    is_best: held_out.is_some_and(|error| error < least),
+                };
+                if let Some(held_out) = held_out.filter(|_| epoch.is_best) {
+                    progress.best = Some(Best {
+                        epoch: epoch.epoch,
+                        held_out,
+                        tensors: engine.tensors(),
+                    });
+                }
+                watch(Event::Epoch(&epoch, engine)).map_err(TrainError::Stopped)?;
+            }
+            report.is_last = is_over(&progress, t, per_epoch, steps);
+            watch(Event::Step(&report, engine, &progress)).map_err(TrainError::Stopped)?;
         }
         Ok(())
     })?;
-    if t.crop > 0 {
-        let plain = Feed {
-            crop: 0,
-            flip: false,
-            brightness: 0.0,
-            ..feed
-        };
-        recompute_statistics(&plain, &all, batch, engine, watch)?;
+    Ok(progress)
+}
+
+/// Whether no step is left: all are done, or held-out clips have not been predicted better for as
+/// many epochs as patience has.
+fn is_over(progress: &Progress, t: &TrainSettings, per_epoch: usize, steps: usize) -> bool {
+    let waited = |best: &Best| (progress.steps / per_epoch).saturating_sub(best.epoch);
+    let at_end = progress.steps.is_multiple_of(per_epoch);
+    let stale = progress
+        .best
+        .as_ref()
+        .is_some_and(|b| waited(b) >= t.patience);
+    progress.steps >= progress.planned.unwrap_or(steps) || (t.patience > 0 && at_end && stale)
+}
+
+/// Brings batch-norm statistics from crops to whole frames (METHOD.md, Training), all weights
+/// frozen; nothing where the training was on whole frames.
+///
+/// # Errors
+/// [`TrainError`].
+pub fn finish(
+    settings: &Settings,
+    videos: &[LoadedVideo],
+    segments: &HoldOut,
+    engine: &mut dyn Engine,
+    watch: &mut dyn FnMut(Event<'_>) -> Result<(), String>,
+) -> Result<(), TrainError> {
+    if settings.train.crop == 0 {
+        return Ok(());
     }
-    Ok(())
+    let plain = Feed {
+        crop: 0,
+        flip: false,
+        brightness: 0.0,
+        ..feed(settings, videos)
+    };
+    let all = clips(&segments.train, plain.net.frames, plain.stride);
+    let batch = settings.train.batch.min(all.len());
+    recompute_statistics(&plain, &all, batch, engine, watch)
+}
+
+fn feed<'a>(settings: &'a Settings, videos: &'a [LoadedVideo]) -> Feed<'a> {
+    let t = &settings.train;
+    Feed {
+        videos,
+        net: &settings.net,
+        stride: settings.input.stride,
+        crop: t.crop,
+        flip: t.flip,
+        brightness: t.brightness,
+        seed: t.seed,
+    }
+}
+
+/// Fits a training into a number of hours.
+struct Budget {
+    /// Time for all steps; `None` without a limit.
+    limit: Option<Duration>,
+    began: Instant,
+    steps: u32,
+}
+
+impl Budget {
+    /// `hours` of 0 are no limit.
+    fn new(hours: f64) -> Self {
+        Self {
+            limit: (hours > 0.0).then(|| Duration::from_secs_f64(hours * 3600.0)),
+            began: Instant::now(),
+            steps: 0,
+        }
+    }
+
+    /// Plans the number of steps by the pace, once it is known, and again where the plan would end
+    /// too late. The learning rate follows the plan.
+    fn plan(&mut self, progress: &mut Progress, steps: usize, epoch_done: bool) {
+        let Some(limit) = self.limit else {
+            return;
+        };
+        if self.steps == 0 {
+            // The first step makes room in memory.
+            self.began = Instant::now();
+        }
+        self.steps += 1;
+        let left = limit.saturating_sub(progress.elapsed);
+        if self.steps <= PACE_STEPS {
+            if left.is_zero() {
+                progress.planned = Some(progress.steps);
+            }
+            return;
+        }
+        let pace = self.began.elapsed() / (self.steps - 1);
+        let fits = left.as_secs_f64() / pace.as_secs_f64().max(1e-9);
+        let now = progress.planned.unwrap_or(steps);
+        let late = count(now.saturating_sub(progress.steps)) > fits;
+        let review = progress.planned.is_none() || epoch_done || left.is_zero();
+        if review && late {
+            // A little less than fits: the machine may slow down.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let fits = (fits * 0.98) as usize;
+            progress.planned = Some(progress.steps + fits);
+        }
+    }
 }
 
 /// Plain averages of what each batch norm sees on whole frames, all weights frozen.
@@ -225,7 +364,7 @@ fn diverged(report: &StepReport, clips: &[Clip], videos: &[LoadedVideo]) -> Trai
     }
 }
 
-fn count(n: usize) -> f64 {
+pub(crate) fn count(n: usize) -> f64 {
     f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }
 

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod browser;
+mod choosing;
 mod feeding;
 mod journey;
 mod kernels;

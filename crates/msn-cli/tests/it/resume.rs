@@ -57,18 +57,25 @@ fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
     }
 }
 
+/// The last and the best weights.
 fn weights(dir: &Utf8Path, run: &str) -> Vec<u8> {
-    std::fs::read(dir.join(run).join("weights/last.safetensors")).unwrap()
+    let files = ["weights/last.safetensors", "weights/best.safetensors"];
+    let read = |file| std::fs::read(dir.join(run).join(file)).unwrap();
+    files.map(read).concat()
 }
 
-/// `metrics.csv` without the column of seconds.
-fn metrics(dir: &Utf8Path, run: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(dir.join(run).join("metrics.csv")).unwrap();
+/// A table of a run without the column of seconds.
+fn table(dir: &Utf8Path, run: &str, file: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(dir.join(run).join(file)).unwrap();
     let without = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();
         [&fields[..2], &fields[3..]].concat().join(",")
     };
     text.lines().map(without).collect()
+}
+
+fn metrics(dir: &Utf8Path, run: &str) -> Vec<String> {
+    table(dir, run, "metrics.csv")
 }
 
 #[test]
@@ -97,7 +104,12 @@ fn twenty_kills_change_no_bit() {
             weights(&dir, &out) == weights(&dir, "whole"),
             "other weights"
         );
-        assert_eq!(metrics(&dir, &out), metrics(&dir, "whole"));
+        for file in ["metrics.csv", "epochs.csv"] {
+            assert!(
+                table(&dir, &out, file) == table(&dir, "whole", file),
+                "other {file}"
+            );
+        }
         let left = checkpoints(&dir.join(&out)).len();
         assert!((1..=3).contains(&left), "{left} checkpoints are kept");
         let said = stdout(msn(&dir).args(TRAIN).args(again));
@@ -242,9 +254,17 @@ fn a_full_disk_is_one_sentence_and_costs_no_checkpoint() {
     assert!(last.starts_with("error: can't write"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
     // Nothing half-written, and the run goes on where there is room.
+    let mut left = walk(&dir.join("run"));
+    left.retain(|name| !name.contains("tfevents"));
     assert_eq!(
-        walk(&dir.join("run")),
-        ["config.toml", "metrics.csv", "run.json", "run.lock"]
+        left,
+        [
+            "config.toml",
+            "epochs.csv",
+            "metrics.csv",
+            "run.json",
+            "run.lock"
+        ]
     );
     stdout(
         crate::msn(&dir)

@@ -231,6 +231,19 @@ impl Training {
         self.pools.get(pool)?.as_ref().map(|p| p.items.rows())
     }
 
+    /// Scales the gradients of the last [`Training::step`] so that their joint Euclidean norm is at
+    /// most `largest`; what it was.
+    pub fn clip_gradients(&mut self, largest: f64) -> f64 {
+        let gradient = &mut self.parameters.gradient;
+        let squares: f64 = gradient.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
+        let norm = squares.sqrt();
+        if norm > largest {
+            let by = (largest / norm) as f32;
+            gradient.iter_mut().for_each(|g| *g *= by);
+        }
+        norm
+    }
+
     /// One step of Adam with the gradients of the last [`Training::step`].
     pub fn update(&mut self, adam: &Adam, learning_rate: f64) {
         self.parameters.step(self.isa, adam, learning_rate);

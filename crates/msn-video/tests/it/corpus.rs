@@ -295,7 +295,12 @@ fn seeking_gives_the_frames_of_a_whole_reading() {
             found
         });
         let all = found.iter().all(|found| *found);
-        assert_eq!(all, !UNSEEKABLE.contains(&known.file), "{}: {found:?}", known.file);
+        assert_eq!(
+            all,
+            !UNSEEKABLE.contains(&known.file),
+            "{}: {found:?}",
+            known.file
+        );
     }
 }
 

@@ -1,0 +1,100 @@
+//! The loss on held-out normal clips: what `best` and early stopping go by.
+
+use msn_data::{Clip, Segment, clips};
+use msn_model::Tensors;
+
+use crate::{Engine, TrainError, feed::Feed, train::count};
+
+/// Clips on which it is measured, at most.
+const CLIPS: usize = 128;
+
+/// How well a training predicts held-out clips at the end of an epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochReport {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Steps done.
+    pub step: usize,
+    /// Seconds that the steps so far have taken.
+    pub seconds: f64,
+    /// Mean squared error over [-1, 1] values, as in training; `None` where nothing is held out.
+    pub held_out: Option<f64>,
+    /// Whether that is the smallest so far.
+    pub is_best: bool,
+}
+
+impl EpochReport {
+    /// Peak signal-to-noise ratio that the held-out error stands for, dB.
+    pub fn psnr(&self) -> Option<f64> {
+        // Values from -1 to 1 have a peak of 2.
+        self.held_out.map(|error| 10.0 * (4.0 / error).log10())
+    }
+
+    /// Header of `epochs.csv`.
+    pub const CSV_HEADER: &str = "epoch,step,seconds,held_out,held_out_psnr,best";
+
+    /// One line of `epochs.csv`.
+    pub fn csv_line(&self) -> String {
+        let number = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
+        format!(
+            "{},{},{:.3},{},{},{}",
+            self.epoch,
+            self.step,
+            self.seconds,
+            number(self.held_out),
+            number(self.psnr()),
+            u8::from(self.is_best)
+        )
+    }
+}
+
+/// The network that predicted held-out clips best.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Best {
+    /// The epoch that it is of, from 1.
+    pub epoch: usize,
+    /// Its mean squared error over [-1, 1] values.
+    pub held_out: f64,
+    /// The network, by PyTorch's names.
+    pub tensors: Tensors,
+}
+
+/// Clips of held-out segments, evenly spread, cut as in training but always at the same place:
+/// running statistics are those of such crops.
+pub(crate) struct HeldOut<'a> {
+    feed: Feed<'a>,
+    clips: Vec<Clip>,
+    batch: usize,
+}
+
+impl<'a> HeldOut<'a> {
+    pub fn new(feed: &Feed<'a>, segments: &[Segment], batch: usize) -> Self {
+        let all = clips(segments, feed.net.frames, feed.stride);
+        let taken = all.len().min(CLIPS);
+        Self {
+            feed: Feed {
+                flip: false,
+                brightness: 0.0,
+                ..*feed
+            },
+            clips: (0..taken).map(|i| all[i * all.len() / taken]).collect(),
+            batch,
+        }
+    }
+
+    /// Mean squared error over [-1, 1] values; `None` without clips.
+    pub fn error(&self, engine: &dyn Engine) -> Result<Option<f64>, TrainError> {
+        if self.clips.is_empty() {
+            return Ok(None);
+        }
+        let predictor = engine.predictor()?;
+        let mut sum = 0.0;
+        for clips in self.clips.chunks(self.batch) {
+            let maps = predictor.maps(self.feed.batch(clips, 0)?);
+            let maps = maps.map_err(|e| TrainError::Engine(e.to_string()))?;
+            // Maps are of values from 0 to 1.
+            sum += maps.iter().map(|m| 4.0 * m.error.mean()).sum::<f64>();
+        }
+        Ok(Some(sum / count(self.clips.len())))
+    }
+}
