@@ -32,7 +32,8 @@ pub(crate) fn print(
     let flops = flops_per_frame(&tensors, input.height, input.width);
     let all = clips(&held.train, net.frames, input.stride);
     let batch = t.batch.min(all.len());
-    let steps = all.len() / batch * t.epochs;
+    let parts = t.accumulate.min(all.len() / batch);
+    let steps = all.len() / (batch * parts) * t.epochs;
     let feed = Feed {
         videos,
         net,
@@ -47,6 +48,9 @@ pub(crate) fn print(
     for step in 0..=STEPS {
         if step == 1 {
             began = Instant::now();
+        }
+        for _ in 1..parts {
+            engine.accumulate(feed.batch(chosen, 0)?)?;
         }
         engine.step(feed.batch(chosen, 0)?, t.lr)?;
     }
@@ -74,7 +78,8 @@ pub(crate) fn print(
         clips(&held.held, net.frames, input.stride).len()
     );
     println!(
-        "steps            {steps} of {batch} clips ({} epochs of {})",
+        "steps            {steps} of {} clips ({} epochs of {})",
+        batch * parts,
         t.epochs,
         steps / t.epochs
     );

@@ -5,8 +5,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
 use msn_data::{HoldOut, LoadedVideo, clips};
 use msn_eval::write_file;
-use msn_model::{Clips, FrameMaps};
-use msn_train::{Engine, Feed, Settings};
+use msn_model::{Clips, FrameMaps, Predictor};
+use msn_train::{Feed, Settings};
 
 /// Clips of a strip.
 const CLIPS: usize = 3;
@@ -56,8 +56,8 @@ impl Strip {
     }
 
     /// Writes `strips/epoch-NNNN.png`.
-    pub fn draw(&self, epoch: usize, engine: &dyn Engine) -> Result<()> {
-        let maps = engine.predictor()?.maps(self.clips.clone())?;
+    pub fn draw(&self, epoch: usize, predictor: &dyn Predictor) -> Result<()> {
+        let maps = predictor.maps(self.clips.clone())?;
         let path = self.folder.join(format!("epoch-{epoch:04}.png"));
         let (width, height, pixels) = self.pixels(&maps);
         let mut png = Vec::new();

@@ -145,9 +145,9 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         let mut take = || -> Result<()> {
             log.take(event)?;
             match event {
-                Event::Epoch(report, engine) => {
+                Event::Epoch(report, predictor) => {
                     if let Some(strip) = &strip {
-                        strip.draw(report.epoch, engine)?;
+                        strip.draw(report.epoch, predictor)?;
                     }
                 }
                 Event::Step(report, engine, progress) => {

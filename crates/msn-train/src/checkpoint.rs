@@ -104,6 +104,7 @@ impl Checkpoint {
             &self.state.mean,
             &self.state.mean_square,
             best.map_or(&none, |best| &best.tensors),
+            self.progress.average.as_ref().unwrap_or(&none),
         ]) {
             tensors.extend(
                 of.iter()
@@ -166,7 +167,7 @@ impl Checkpoint {
                 }
             }
         }
-        let [tensors, mean, mean_square, best] = parts;
+        let [tensors, mean, mean_square, best, average] = parts;
         Ok(Self {
             settings: meta.settings,
             data_hash: meta.data_hash,
@@ -179,6 +180,7 @@ impl Checkpoint {
                     held_out: of.held_out,
                     tensors: best,
                 }),
+                average: Some(average).filter(|average| !average.is_empty()),
             },
             state: EngineState {
                 tensors,
@@ -212,8 +214,15 @@ impl Checkpoint {
     }
 }
 
-/// What tensors' names begin with: the network's, Adam's two means, the best network's.
-const PARTS: [&str; 4] = ["net.", "adam.mean.", "adam.mean_square.", "best."];
+/// What tensors' names begin with: the network's, Adam's two means, the best network's, the
+/// running average's.
+const PARTS: [&str; 5] = [
+    "net.",
+    "adam.mean.",
+    "adam.mean_square.",
+    "best.",
+    "average.",
+];
 
 /// The checkpoints of a folder, oldest first.
 fn steps(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, CheckpointError> {

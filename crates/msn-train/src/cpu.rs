@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use msn_kernels::{
-    Adam as KernelAdam, Algorithm, KernelError, LossWeights, OptimiserState, Training,
+    Adam as KernelAdam, Algorithm, KernelError, LossWeights, Losses, OptimiserState, Training,
     TrainingConfig, WriteRule,
 };
 use msn_memory::{Health, Monitor, Write, WriteMax};
@@ -77,6 +77,40 @@ impl CpuEngine {
 }
 
 impl CpuEngine {
+    /// Forward and backward; running statistics move.
+    fn pass(&mut self, clips: &Clips) -> Result<Losses, TrainError> {
+        let input = self.input(clips);
+        let target = channels_last(
+            &clips.target,
+            clips.count,
+            self.settings.net.channels,
+            clips.height * clips.width,
+        );
+        let losses = self
+            .training
+            .step(&input, &target, clips.count, clips.height, clips.width);
+        losses.map_err(|e| TrainError::Engine(e.to_string()))
+    }
+
+    /// Writes the last pass' queries into the pools; its numbers.
+    fn write(&mut self, losses: &Losses) -> StepNumbers {
+        let net = &self.settings.net;
+        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
+        let momentum = (net.write == Write::Mean).then_some(net.momentum as f32);
+        self.training.write(WriteRule {
+            momentum,
+            own_maximum: net.write_max == WriteMax::Own,
+        });
+        StepNumbers {
+            loss: losses.total,
+            prediction: losses.prediction,
+            compactness: losses.compactness,
+            separateness: losses.separateness,
+            information: losses.information,
+            health: self.health(),
+        }
+    }
+
     /// With the shapes of the network's tensors.
     fn shaped(&self, values: Vec<(String, Vec<f32>)>) -> Tensors {
         let mut values: BTreeMap<_, _> = values.into_iter().collect();
@@ -90,18 +124,8 @@ impl CpuEngine {
 
 impl Engine for CpuEngine {
     fn step(&mut self, clips: Clips, lr: f64) -> Result<StepNumbers, TrainError> {
-        let net = &self.settings.net;
-        let input = self.input(&clips);
-        let target = channels_last(
-            &clips.target,
-            clips.count,
-            net.channels,
-            clips.height * clips.width,
-        );
-        let losses = self
-            .training
-            .step(&input, &target, clips.count, clips.height, clips.width);
-        let losses = losses.map_err(|e| TrainError::Engine(e.to_string()))?;
+        let losses = self.pass(&clips)?;
+        self.training.join_gradients();
         if self.settings.train.clip_norm > 0.0 {
             self.training.clip_gradients(self.settings.train.clip_norm);
         }
@@ -114,20 +138,13 @@ impl Engine for CpuEngine {
             },
             lr,
         );
-        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
-        let momentum = (net.write == Write::Mean).then_some(net.momentum as f32);
-        self.training.write(WriteRule {
-            momentum,
-            own_maximum: net.write_max == WriteMax::Own,
-        });
-        Ok(StepNumbers {
-            loss: losses.total,
-            prediction: losses.prediction,
-            compactness: losses.compactness,
-            separateness: losses.separateness,
-            information: losses.information,
-            health: self.health(),
-        })
+        Ok(self.write(&losses))
+    }
+
+    fn accumulate(&mut self, clips: Clips) -> Result<StepNumbers, TrainError> {
+        let losses = self.pass(&clips)?;
+        self.training.keep_gradients();
+        Ok(self.write(&losses))
     }
 
     fn statistics(&mut self, clips: Clips, share: f64) -> Result<(), TrainError> {
@@ -143,8 +160,8 @@ impl Engine for CpuEngine {
         self.shaped(self.training.tensors())
     }
 
-    fn predictor(&self) -> Result<Box<dyn Predictor>, TrainError> {
-        let net = CpuNet::new(&self.settings.net, &self.tensors(), self.algorithm);
+    fn predictor(&self, tensors: &Tensors) -> Result<Box<dyn Predictor>, TrainError> {
+        let net = CpuNet::new(&self.settings.net, tensors, self.algorithm);
         let net = net.map_err(|e| TrainError::Engine(e.to_string()))?;
         Ok(Box::new(net))
     }

@@ -2,19 +2,19 @@
 
 use burn::{
     module::AutodiffModule,
-    optim::GradientsParams,
+    optim::{GradientsAccumulator, GradientsParams},
     tensor::{Tensor, backend::AutodiffBackend},
 };
 use msn_memory::{Health, Monitor};
 use msn_model::{
-    Asked, BatchStatistics, Clips, ConfigError, Losses, Mode, MsnNet, OnDevice, Predictor,
+    Asked, BatchStatistics, Clips, ConfigError, Losses, Mode, MsnNet, OnDevice, Output, Predictor,
     TensorError, Tensors,
 };
 
 use crate::{
     Adam, Settings, TrainError,
     random::{Purpose, generator},
-    step::{Step, clip},
+    step::{Step, after, clip, scale},
 };
 
 /// The numbers of one step.
@@ -34,6 +34,30 @@ pub struct StepNumbers {
     pub health: Vec<(usize, Health)>,
 }
 
+impl StepNumbers {
+    /// Mean losses of several passes, with the last one's health; `None` of none.
+    pub(crate) fn mean(all: Vec<Self>) -> Option<Self> {
+        let share = 1.0 / crate::train::count(all.len());
+        all.into_iter()
+            .reduce(|sum, next| Self {
+                loss: sum.loss + next.loss,
+                prediction: sum.prediction + next.prediction,
+                compactness: sum.compactness + next.compactness,
+                separateness: sum.separateness + next.separateness,
+                information: sum.information + next.information,
+                health: next.health,
+            })
+            .map(|sum| Self {
+                loss: sum.loss * share,
+                prediction: sum.prediction * share,
+                compactness: sum.compactness * share,
+                separateness: sum.separateness * share,
+                information: sum.information * share,
+                health: sum.health,
+            })
+    }
+}
+
 /// A network in training.
 pub trait Engine {
     /// Forward, backward, optimiser, statistics, write: in this order.
@@ -41,6 +65,13 @@ pub trait Engine {
     /// # Errors
     /// [`TrainError`] where items can't be started or the engine can't take the clips.
     fn step(&mut self, clips: Clips, lr: f64) -> Result<StepNumbers, TrainError>;
+
+    /// All of a step but the optimiser, whose next step takes the mean gradient of these clips, of
+    /// others since, and of its own.
+    ///
+    /// # Errors
+    /// As for [`Engine::step`].
+    fn accumulate(&mut self, clips: Clips) -> Result<StepNumbers, TrainError>;
 
     /// Moves running statistics by `share` towards those of a batch; nothing else changes.
     ///
@@ -51,11 +82,11 @@ pub trait Engine {
     /// The network as it stands, by PyTorch's names.
     fn tensors(&self) -> Tensors;
 
-    /// The network as it stands, ready to predict.
+    /// A network with these tensors, ready to predict where this one computes.
     ///
     /// # Errors
-    /// [`TrainError::Engine`].
-    fn predictor(&self) -> Result<Box<dyn Predictor>, TrainError>;
+    /// [`TrainError::Engine`] names a tensor that does not fit.
+    fn predictor(&self, tensors: &Tensors) -> Result<Box<dyn Predictor>, TrainError>;
 
     /// Everything that the next step depends on, beside its clips.
     fn state(&self) -> EngineState;
@@ -92,7 +123,13 @@ pub struct BurnEngine<B: AutodiffBackend> {
     step: Step<B>,
     monitors: Vec<Monitor>,
     started: bool,
+    /// Sum of gradients that wait for the next step, and how many they are.
+    kept: GradientsAccumulator<MsnNet<B>>,
+    kept_count: u32,
 }
+
+/// A forward and backward pass.
+type Passed<B> = (Output<B>, Tensor<B, 1>, GradientsParams);
 
 impl<B: AutodiffBackend> std::fmt::Debug for BurnEngine<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -116,7 +153,45 @@ impl<B: AutodiffBackend> BurnEngine<B> {
             step: Step::new(&Adam::default()),
             monitors: settings.net.pools.iter().map(monitor).collect(),
             started: !settings.train.start_items,
+            kept: GradientsAccumulator::new(),
+            kept_count: 0,
         })
+    }
+
+    /// Forward and backward: output, the losses' values, gradients.
+    fn pass(&mut self, clips: Clips) -> Result<Passed<B>, TrainError> {
+        let [frames, target] = clips.tensors::<B>(&self.settings.net, &self.device);
+        if !self.started {
+            self.start_items(frames.clone())?;
+        }
+        let output = self.net.forward(frames, Mode::Train);
+        let losses = Losses::new(&output, target);
+        let total = losses.total(&self.settings.loss);
+        let parts = [
+            &total,
+            &losses.prediction,
+            &losses.compactness,
+            &losses.separateness,
+            &losses.information,
+        ];
+        let parts = Tensor::cat(parts.map(|p| p.clone().detach()).to_vec(), 0);
+        let grads = GradientsParams::from_grads(total.backward(), &self.net);
+        Ok((output, parts, grads))
+    }
+
+    /// Moves running statistics and writes a pass' queries into the pools; its numbers.
+    fn write(&mut self, output: &Output<B>, parts: &Tensor<B, 1>) -> StepNumbers {
+        after(&mut self.net, output);
+        let health = self.observe(&output.asked);
+        let parts: Vec<f64> = parts.to_data().iter::<f64>().collect();
+        StepNumbers {
+            loss: parts[0],
+            prediction: parts[1],
+            compactness: parts[2],
+            separateness: parts[3],
+            information: parts[4],
+            health,
+        }
     }
 
     fn observe(&mut self, asked: &[Asked<B>]) -> Vec<(usize, Health)> {
@@ -144,37 +219,25 @@ impl<B: AutodiffBackend> BurnEngine<B> {
 
 impl<B: AutodiffBackend> Engine for BurnEngine<B> {
     fn step(&mut self, clips: Clips, lr: f64) -> Result<StepNumbers, TrainError> {
-        let [frames, target] = clips.tensors::<B>(&self.settings.net, &self.device);
-        if !self.started {
-            self.start_items(frames.clone())?;
+        let (output, parts, mut grads) = self.pass(clips)?;
+        let kept = std::mem::take(&mut self.kept_count);
+        if kept > 0 {
+            self.kept.accumulate(&self.net, grads);
+            grads = scale(&self.net, self.kept.grads(), 1.0 / f64::from(kept + 1));
         }
-        let output = self.net.forward(frames, Mode::Train);
-        let losses = Losses::new(&output, target);
-        let total = losses.total(&self.settings.loss);
-        let parts = [
-            &total,
-            &losses.prediction,
-            &losses.compactness,
-            &losses.separateness,
-            &losses.information,
-        ];
-        let parts = Tensor::cat(parts.map(|p| p.clone().detach()).to_vec(), 0);
-        let mut grads = GradientsParams::from_grads(total.backward(), &self.net);
         let largest = self.settings.train.clip_norm;
         if largest > 0.0 {
             grads = clip(&self.net, grads, largest);
         }
-        self.net = self.step.finish(self.net.clone(), grads, &output, lr);
-        let health = self.observe(&output.asked);
-        let parts: Vec<f64> = parts.into_data().iter::<f64>().collect();
-        Ok(StepNumbers {
-            loss: parts[0],
-            prediction: parts[1],
-            compactness: parts[2],
-            separateness: parts[3],
-            information: parts[4],
-            health,
-        })
+        self.net = self.step.optimise(self.net.clone(), grads, lr);
+        Ok(self.write(&output, &parts))
+    }
+
+    fn accumulate(&mut self, clips: Clips) -> Result<StepNumbers, TrainError> {
+        let (output, parts, grads) = self.pass(clips)?;
+        self.kept.accumulate(&self.net, grads);
+        self.kept_count += 1;
+        Ok(self.write(&output, &parts))
     }
 
     fn statistics(&mut self, clips: Clips, share: f64) -> Result<(), TrainError> {
@@ -189,9 +252,11 @@ impl<B: AutodiffBackend> Engine for BurnEngine<B> {
         self.net.tensors()
     }
 
-    fn predictor(&self) -> Result<Box<dyn Predictor>, TrainError> {
+    fn predictor(&self, tensors: &Tensors) -> Result<Box<dyn Predictor>, TrainError> {
+        let net = self.net.clone().with_tensors(tensors);
+        let net = net.map_err(|e| TrainError::Engine(e.to_string()))?;
         Ok(Box::new(OnDevice {
-            net: self.net.valid(),
+            net: net.valid(),
             device: self.device.clone(),
         }))
     }

@@ -1,9 +1,9 @@
 //! The loss on held-out normal clips: what `best` and early stopping go by.
 
 use msn_data::{Clip, Segment, clips};
-use msn_model::Tensors;
+use msn_model::{Predictor, Tensors};
 
-use crate::{Engine, TrainError, feed::Feed, train::count};
+use crate::{TrainError, feed::Feed, train::count};
 
 /// Clips on which it is measured, at most.
 const CLIPS: usize = 128;
@@ -83,11 +83,10 @@ impl<'a> HeldOut<'a> {
     }
 
     /// Mean squared error over [-1, 1] values; `None` without clips.
-    pub fn error(&self, engine: &dyn Engine) -> Result<Option<f64>, TrainError> {
+    pub fn error(&self, predictor: &dyn Predictor) -> Result<Option<f64>, TrainError> {
         if self.clips.is_empty() {
             return Ok(None);
         }
-        let predictor = engine.predictor()?;
         let mut sum = 0.0;
         for clips in self.clips.chunks(self.batch) {
             let maps = predictor.maps(self.feed.batch(clips, 0)?);

@@ -84,12 +84,23 @@ pub struct TrainSettings {
     /// Largest joint norm of a step's gradients, which are scaled down to it; 0 for no limit.
     #[serde(default)]
     pub clip_norm: f64,
+    /// Batches whose mean gradient makes a step, 1 to 250; running statistics and pools follow each.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Share of the old value in a running average of the network that is used in its place, 0
+    /// (none) to below 1; at step n at most (1 + n) / (10 + n).
+    #[serde(default)]
+    pub ema: f64,
     /// Start the items from real queries of the first batch (beyond METHOD.md).
     pub start_items: bool,
     /// Replace dead items by real queries (beyond METHOD.md).
     pub revive: bool,
     /// What weights, items, order, crops and the hold-out are drawn from.
     pub seed: u64,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// All settings of a run, as in its `config.toml`.
@@ -193,6 +204,8 @@ impl Settings {
                 patience: 0,
                 choose: Choose::Last,
                 clip_norm: 0.0,
+                accumulate: 1,
+                ema: 0.0,
                 start_items: false,
                 revive: false,
                 seed: 0,
@@ -328,6 +341,12 @@ impl Settings {
         }
         if !(t.lr > 0.0 && t.lr.is_finite()) {
             return wrong("lr", t.lr.to_string(), "above 0");
+        }
+        if !(1..=250).contains(&t.accumulate) {
+            return wrong("accumulate", t.accumulate.to_string(), "1 to 250");
+        }
+        if !(0.0..1.0).contains(&t.ema) {
+            return wrong("ema", t.ema.to_string(), "0 (none) to below 1");
         }
         let side = usize::try_from(i.height.min(i.width)).unwrap_or(usize::MAX);
         if t.crop != 0 && (!t.crop.is_multiple_of(8) || t.crop > side) {

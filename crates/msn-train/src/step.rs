@@ -55,20 +55,12 @@ impl<B: AutodiffBackend> Step<B> {
         }
     }
 
-    /// Optimiser, running statistics, and then the write, with the items' own step of `output`.
-    pub fn finish(
-        &mut self,
-        net: MsnNet<B>,
-        grads: GradientsParams,
-        output: &Output<B>,
-        lr: f64,
-    ) -> MsnNet<B> {
-        let mut net = self.optimiser.step(lr, net, grads);
+    /// The network after one step with these gradients.
+    pub fn optimise(&mut self, net: MsnNet<B>, grads: GradientsParams, lr: f64) -> MsnNet<B> {
         self.done += 1;
-        net.update_statistics(&output.statistics, STATISTICS_SHARE);
-        net.write(&output.asked);
-        net
+        self.optimiser.step(lr, net, grads)
     }
+
     /// Steps so far.
     pub fn done(&self) -> usize {
         self.done
@@ -107,6 +99,13 @@ impl<B: AutodiffBackend> Step<B> {
     }
 }
 
+/// What follows the optimiser: running statistics move, and the queries of `output` are written,
+/// with the items' own step.
+pub(crate) fn after<B: AutodiffBackend>(net: &mut MsnNet<B>, output: &Output<B>) {
+    net.update_statistics(&output.statistics, STATISTICS_SHARE);
+    net.write(&output.asked);
+}
+
 /// Scales gradients so that their joint Euclidean norm is at most `largest`.
 pub(crate) fn clip<B: AutodiffBackend>(
     net: &MsnNet<B>,
@@ -119,13 +118,20 @@ pub(crate) fn clip<B: AutodiffBackend>(
     };
     net.visit_tensors(&mut measure);
     let by = largest / measure.squares.sqrt();
-    let mut scale = Scale {
-        grads: measure.grads,
-        by,
-    };
     if by < 1.0 {
-        net.visit_tensors(&mut scale);
+        scale(net, measure.grads, by)
+    } else {
+        measure.grads
     }
+}
+
+pub(crate) fn scale<B: AutodiffBackend>(
+    net: &MsnNet<B>,
+    grads: GradientsParams,
+    by: f64,
+) -> GradientsParams {
+    let mut scale = Scale { grads, by };
+    net.visit_tensors(&mut scale);
     scale.grads
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use msn_data::{Clip, DataError, HoldOut, LoadedVideo, clips};
-use msn_model::ConfigError;
+use msn_model::{ConfigError, Predictor, Tensors};
 use rand::seq::SliceRandom;
 
 use crate::{
@@ -65,13 +65,16 @@ pub struct Progress {
     pub planned: Option<usize>,
     /// The best epoch so far.
     pub best: Option<Best>,
+    /// The running average of the network, where one is kept.
+    pub average: Option<Tensors>,
 }
 
 /// What a training tells while it runs.
 #[derive(Clone, Copy)]
 pub enum Event<'a> {
-    /// An epoch is done, and its last step with it, which is told of next.
-    Epoch(&'a EpochReport, &'a dyn Engine),
+    /// An epoch is done, and its last step with it, which is told of next; the network as it would
+    /// be used.
+    Epoch(&'a EpochReport, &'a dyn Predictor),
     /// A step is done; the engine and the progress as they stand then.
     Step(&'a StepReport, &'a dyn Engine, &'a Progress),
     /// A step that gave a loss which is no number or absurdly large; the training ends with
@@ -120,7 +123,7 @@ pub enum TrainError {
 }
 
 /// Trains a network on segments of videos. `watch` is told of every step; an error from it stops
-/// the training. The engine holds the result; where the training was on crops, [`finish`] it.
+/// the training. The engine holds the result, with `ema` the averaged network; where the training was on crops, [`finish`] it.
 ///
 /// Nothing but the settings' seed and a step's number decides on its clips, crops and learning
 /// rate. So a training that goes on from `done`, with the engine restored to what it was then,
@@ -150,13 +153,14 @@ pub fn train(
         });
     }
     let batch = t.batch.min(all.len());
+    let parts = t.accumulate.min(all.len() / batch);
     let held_out = HeldOut::new(&feed, &segments.held, batch);
     // A last batch that is not full is left out: its batch statistics would be poor.
-    let per_epoch = all.len() / batch;
+    let per_epoch = all.len() / (batch * parts);
     let steps = per_epoch * t.epochs;
     // The worker keeps the order of the epoch it is in.
-    let make = |order: &mut Option<(usize, Vec<Clip>)>, step: usize| {
-        let (epoch, i) = (step / per_epoch, step % per_epoch);
+    let make = |order: &mut Option<(usize, Vec<Clip>)>, part: usize| {
+        let (epoch, i) = (part / (per_epoch * parts), part % (per_epoch * parts));
         if order.as_ref().is_none_or(|(of, _)| *of != epoch) {
             *order = Some((epoch, feed.order(&all, epoch)));
         }
@@ -168,15 +172,29 @@ pub fn train(
     let mut progress = done;
     let began = Instant::now();
     let mut budget = Budget::new(t.hours);
-    prefetch(WORKERS, first..steps, &make, |batches| {
+    prefetch(WORKERS, first * parts..steps * parts, &make, |batches| {
         while !is_over(&progress, t, per_epoch, steps) {
             let step = progress.steps;
-            let Some((clips, chosen)) = batches.next() else {
-                break;
-            };
             let lr = cosine(t.lr, step, progress.planned.unwrap_or(steps));
-            let numbers = engine.step(clips?, lr)?;
+            let (mut all_numbers, mut all_chosen) = (Vec::new(), Vec::new());
+            for part in 1..=parts {
+                let Some((clips, chosen)) = batches.next() else {
+                    return Ok(());
+                };
+                all_chosen.extend(chosen);
+                all_numbers.push(if part < parts {
+                    engine.accumulate(clips?)?
+                } else {
+                    engine.step(clips?, lr)?
+                });
+            }
+            let Some(numbers) = StepNumbers::mean(all_numbers) else {
+                return Ok(());
+            };
             progress.steps = step + 1;
+            if t.ema > 0.0 {
+                average(&mut progress, t.ema, engine.tensors());
+            }
             progress.elapsed = before + began.elapsed();
             budget.plan(&mut progress, steps, (step + 1).is_multiple_of(per_epoch));
             let planned = progress.planned.unwrap_or(steps);
@@ -187,7 +205,7 @@ pub fn train(
                 epochs: t.epochs,
                 numbers,
                 lr,
-                clips: chosen.len(),
+                clips: all_chosen.len(),
                 elapsed: progress.elapsed,
                 since_start: (step + 1 - first, began.elapsed()),
                 waited: batches.waited,
@@ -196,10 +214,12 @@ pub fn train(
             let loss = report.numbers.loss;
             if !loss.is_finite() || loss > EXPLODED {
                 watch(Event::Diverged(&report, engine, &progress)).map_err(TrainError::Stopped)?;
-                return Err(diverged(&report, &chosen, videos));
+                return Err(diverged(&report, &all_chosen, videos));
             }
             if report.step.is_multiple_of(per_epoch) || report.step == planned {
-                let held_out = held_out.error(engine)?;
+                let tensors = progress.average.clone().unwrap_or_else(|| engine.tensors());
+                let predictor = engine.predictor(&tensors)?;
+                let held_out = held_out.error(predictor.as_ref())?;
                 let least = progress.best.as_ref().map_or(f64::INFINITY, |b| b.held_out);
                 let epoch = EpochReport {
                     epoch: report.epoch,
@@ -212,17 +232,45 @@ pub fn train(
                     progress.best = Some(Best {
                         epoch: epoch.epoch,
                         held_out,
-                        tensors: engine.tensors(),
+                        tensors,
                     });
                 }
-                watch(Event::Epoch(&epoch, engine)).map_err(TrainError::Stopped)?;
+                watch(Event::Epoch(&epoch, predictor.as_ref())).map_err(TrainError::Stopped)?;
             }
             report.is_last = is_over(&progress, t, per_epoch, steps);
             watch(Event::Step(&report, engine, &progress)).map_err(TrainError::Stopped)?;
         }
         Ok(())
     })?;
+    if let Some(average) = &progress.average {
+        let mut state = engine.state();
+        state.tensors = average.clone();
+        engine.restore(state)?;
+    }
     Ok(progress)
+}
+
+/// Moves the running average of the network; items keep their unit length.
+fn average(progress: &mut Progress, ema: f64, tensors: Tensors) {
+    let Some(average) = &mut progress.average else {
+        progress.average = Some(tensors);
+        return;
+    };
+    // Sooner after the start more of the network is new.
+    let n = count(progress.steps);
+    #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
+    let keep = ema.min((1.0 + n) / (10.0 + n)) as f32;
+    for ((name, old), new) in average.iter_mut().zip(tensors.values()) {
+        for (old, new) in old.values.iter_mut().zip(&new.values) {
+            *old = keep * *old + (1.0 - keep) * new;
+        }
+        if let ([_, features], true) = (&old.shape[..], name.ends_with(".items")) {
+            for item in old.values.chunks_exact_mut(*features) {
+                let length = item.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
+                item.iter_mut().for_each(|v| *v /= length);
+            }
+        }
+    }
 }
 
 /// Whether no step is left: all are done, or held-out clips have not been predicted better for as

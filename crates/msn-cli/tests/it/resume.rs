@@ -127,6 +127,8 @@ fn burns_own_operations_resume_bit_for_bit_too() {
         "epochs=1",
         "start_items=true",
         "revive=true",
+        "accumulate=2",
+        "ema=0.9",
     ];
     stdout(msn(&dir).args(TRAIN).args(plain).args(["--out", "whole"]));
     let more = [&plain[..], &["--out", "cut", "--checkpoint-steps", "3"]].concat();

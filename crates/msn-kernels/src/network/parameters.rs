@@ -62,6 +62,8 @@ pub(crate) struct Parameters {
     entries: Vec<Entry>,
     pub(crate) values: Vec<f32>,
     pub(crate) gradient: Vec<f32>,
+    /// Sum of kept gradients, and how many they are.
+    kept: (Vec<f32>, u8),
     mean: Vec<f32>,
     mean_square: Vec<f32>,
     steps: u32,
@@ -125,6 +127,27 @@ impl Parameters {
             }
         }
         Ok(())
+    }
+
+    /// Keeps the gradient for [`Parameters::join`].
+    pub(crate) fn keep(&mut self) {
+        let (sum, count) = &mut self.kept;
+        sum.resize(self.gradient.len(), 0.0);
+        for (sum, gradient) in sum.iter_mut().zip(&self.gradient) {
+            *sum += gradient;
+        }
+        *count += 1;
+    }
+
+    /// The gradient becomes the mean of itself and all that were kept.
+    pub(crate) fn join(&mut self) {
+        let (sum, count) = std::mem::take(&mut self.kept);
+        if count > 0 {
+            let share = 1.0 / f32::from(count + 1);
+            for (gradient, sum) in self.gradient.iter_mut().zip(sum) {
+                *gradient = (*gradient + sum) * share;
+            }
+        }
     }
 
     pub(crate) fn step(&mut self, isa: Isa, adam: &Adam, learning_rate: f64) {

@@ -231,6 +231,17 @@ impl Training {
         self.pools.get(pool)?.as_ref().map(|p| p.items.rows())
     }
 
+    /// Keeps the gradients of the last [`Training::step`] for [`Training::join_gradients`]; at most
+    /// 254 times.
+    pub fn keep_gradients(&mut self) {
+        self.parameters.keep();
+    }
+
+    /// Makes the gradients the mean of those of the last [`Training::step`] and all that were kept.
+    pub fn join_gradients(&mut self) {
+        self.parameters.join();
+    }
+
     /// Scales the gradients of the last [`Training::step`] so that their joint Euclidean norm is at
     /// most `largest`; what it was.
     pub fn clip_gradients(&mut self, largest: f64) -> f64 {

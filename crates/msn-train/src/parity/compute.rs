@@ -15,7 +15,7 @@ use msn_model::{
 };
 
 use super::ParityError;
-use crate::step::{Adam, Step};
+use crate::step::{Adam, Step, after};
 
 /// A golden case and its settings.
 pub(super) struct Golden<'a> {
@@ -80,7 +80,8 @@ impl Golden<'_> {
             betas: case.betas,
             eps: case.eps,
         });
-        let net = step.finish(net, gradients.grads, &output, case.lr);
+        let mut net = step.optimise(net, gradients.grads, case.lr);
+        after(&mut net, &output);
         for (name, tensor) in net.tensors() {
             out.insert(format!("train.after.{name}"), tensor);
         }

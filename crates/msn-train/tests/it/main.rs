@@ -1,4 +1,5 @@
 //! Golden cases and training, on flex and ndarray.
 #![allow(missing_docs, clippy::print_stderr)]
 
+mod engines;
 mod parity;

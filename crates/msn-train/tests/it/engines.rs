@@ -1,0 +1,164 @@
+//! Both engines, and what the loop adds to them.
+
+use burn::backend::{Autodiff, Flex};
+use msn_data::{Color, LoadedVideo, Size, clips, hold_out, segments};
+use msn_model::{Algorithm, Clips, Tensors};
+use msn_train::{BurnEngine, CpuEngine, Engine, Event, Feed, Preset, Progress, Settings, train};
+
+fn settings(more: &[&str]) -> Settings {
+    let mut settings = Settings::preset(Preset::Tiny);
+    for text in ["size=16", "width=4", "items=6", "batch=4"]
+        .iter()
+        .chain(more)
+    {
+        settings.set(text).unwrap();
+    }
+    settings.check().unwrap();
+    settings
+}
+
+/// Videos of a textured bar that moves.
+fn videos() -> Vec<LoadedVideo> {
+    let video = |speed: usize| {
+        let pixel = |i: usize| {
+            let (t, y, x) = (i / 256, i / 16 % 16, i % 16);
+            let bar = (x + 64 - t * speed % 16) % 16 < 5;
+            u8::try_from(if bar { 150 + y * 6 } else { 30 + (x * y) % 17 }).unwrap()
+        };
+        let pixels: Vec<u8> = (0..24 * 256).map(pixel).collect();
+        LoadedVideo::from_pixels(format!("v{speed}"), Size::new(16, 16), Color::Grey, &pixels)
+    };
+    [1, 2, 3, 5].map(|speed| video(speed).unwrap()).into()
+}
+
+fn batches(settings: &Settings, videos: &[LoadedVideo]) -> Vec<Clips> {
+    let feed = Feed {
+        videos,
+        net: &settings.net,
+        stride: 1,
+        crop: 0,
+        flip: false,
+        brightness: 0.0,
+        seed: 3,
+    };
+    let all = feed.order(&clips(&segments(videos), settings.net.frames, 1), 0);
+    all.chunks_exact(4)
+        .map(|clips| feed.batch(clips, 0).unwrap())
+        .collect()
+}
+
+fn engines(settings: &Settings) -> [Box<dyn Engine>; 2] {
+    let burn = BurnEngine::<Autodiff<Flex>>::new(settings, &Default::default()).unwrap();
+    let cpu = CpuEngine::new(settings, &burn.tensors(), Algorithm::Direct).unwrap();
+    [Box::new(burn), Box::new(cpu)]
+}
+
+/// Largest difference of tensors that `chosen` names, as a share of each tensor's largest value.
+fn distance(a: &Tensors, b: &Tensors, chosen: impl Fn(&str) -> bool) -> f64 {
+    let of = |(name, a): (&String, &msn_model::HostTensor)| {
+        let size = a.values.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+        let pairs = a.values.iter().zip(&b[name].values);
+        f64::from(pairs.fold(0f32, |m, (a, b)| m.max((a - b).abs())) / size)
+    };
+    a.iter()
+        .filter(|(name, _)| chosen(name))
+        .map(of)
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn accumulated_gradients_are_a_mean() {
+    // Without pools a pass leaves nothing behind that the next would see.
+    let settings = settings(&["pools=none", "lr=1e-3"]);
+    let videos = videos();
+    let batches = batches(&settings, &videos);
+    for (mut once, mut thrice) in engines(&settings).into_iter().zip(engines(&settings)) {
+        once.step(batches[0].clone(), 1e-3).unwrap();
+        for _ in 0..2 {
+            thrice.accumulate(batches[0].clone()).unwrap();
+        }
+        thrice.step(batches[0].clone(), 1e-3).unwrap();
+        // Adam's mean is the gradient's share; its step is the same whichever size that has, so
+        // weights would show rounding where a gradient is all but zero.
+        let far =
+            |a: &dyn Engine, b: &dyn Engine| distance(&a.state().mean, &b.state().mean, |_| true);
+        let first = far(once.as_ref(), thrice.as_ref());
+        assert!(first < 1e-5, "{first}");
+        // Nothing is kept beyond a step.
+        for engine in [&mut once, &mut thrice] {
+            engine.step(batches[1].clone(), 1e-3).unwrap();
+        }
+        let second = far(once.as_ref(), thrice.as_ref());
+        assert!(second < 1e-2, "{second}");
+    }
+}
+
+#[test]
+fn both_engines_accumulate_and_clip_alike() {
+    let settings = settings(&["clip_norm=0.5"]);
+    let videos = videos();
+    let batches = batches(&settings, &videos);
+    let [mut burn, mut cpu] = engines(&settings);
+    for engine in [&mut burn, &mut cpu] {
+        for clips in &batches[..2] {
+            engine.accumulate(clips.clone()).unwrap();
+        }
+        engine.step(batches[2].clone(), 1e-3).unwrap();
+    }
+    // A first step of Adam moves each weight by the rate, whichever way its gradient points; where
+    // that is all but zero, rounding decides.
+    let (a, b) = (burn.state(), cpu.state());
+    assert!(distance(&a.mean, &b.mean, |_| true) < 1e-3);
+    let items = |name: &str| name.ends_with("items");
+    assert!(distance(&a.tensors, &b.tensors, items) < 1e-4);
+}
+
+#[test]
+fn the_average_follows_the_network() {
+    let settings = settings(&["ema=0.8", "epochs=2", "accumulate=2"]);
+    let videos = videos();
+    let hold = hold_out(&videos, settings.net.frames, 1, 0);
+    for mut engine in engines(&settings) {
+        let mut average: Option<Tensors> = None;
+        let mut steps = 0;
+        let mut watch = |event: Event<'_>| {
+            let Event::Step(report, engine, progress) = event else {
+                return Ok(());
+            };
+            steps = report.step;
+            let n = f64::from(u32::try_from(steps).unwrap());
+            let keep = 0.8f64.min((1.0 + n) / (10.0 + n));
+            let new = engine.tensors();
+            let average = average.get_or_insert_with(|| new.clone());
+            for (name, old) in average.iter_mut() {
+                for (old, new) in old.values.iter_mut().zip(&new[name].values) {
+                    *old = (keep * f64::from(*old) + (1.0 - keep) * f64::from(*new)) as f32;
+                }
+            }
+            let kept = progress.average.as_ref().unwrap();
+            let plain = |name: &str| !name.ends_with("items");
+            assert!(distance(kept, average, plain) < 1e-4);
+            // Items are normalised; so are ours to compare.
+            for (name, tensor) in kept.iter().filter(|(name, _)| name.ends_with("items")) {
+                let features = tensor.shape[1];
+                for item in tensor.values.chunks_exact(features) {
+                    let length: f32 = item.iter().map(|v| v * v).sum();
+                    assert!((length - 1.0).abs() < 1e-5, "{name}");
+                }
+            }
+            *average = kept.clone();
+            Ok(())
+        };
+        let progress = train(
+            &settings,
+            &videos,
+            &hold,
+            engine.as_mut(),
+            Progress::default(),
+            &mut watch,
+        )
+        .unwrap();
+        assert!(steps > 4 && progress.steps == steps);
+        assert_eq!(engine.tensors(), progress.average.unwrap());
+    }
+}
