@@ -1,7 +1,7 @@
 //! `cargo xtask train` and `cargo xtask eval`: build `msn`, then become it.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
@@ -11,13 +11,30 @@ use crate::{cargo, setup, step};
 const PACKAGE: &str = "msn-cli";
 const BINARY: &str = "msn";
 
+/// The weights that the project carries.
+const MODEL: &str = "models/ped2-cpu.safetensors";
+
 /// Builds `msn` for the devices that `args` name and runs `msn <subcommand> <args>`.
 pub fn command(subcommand: &str, no_default_features: bool, args: &[OsString]) -> Result<ExitCode> {
     let msn = build(&devices(args), no_default_features)?;
     step(&format!("msn {subcommand}"));
     let mut command = Command::new(msn);
-    command.arg(subcommand).args(args);
+    command.arg(subcommand);
+    if subcommand == "eval" && is_data_alone(args) {
+        command.arg(cargo::root().join(MODEL));
+    }
+    command.args(args);
     hand_over(&mut command)
+}
+
+/// Whether `msn eval` is given a folder that is no run, and nothing to evaluate it with.
+fn is_data_alone(args: &[OsString]) -> bool {
+    let is_place = |arg: &OsString| !arg.as_encoded_bytes().starts_with(b"-");
+    let mut places = args.iter().take_while(|arg| is_place(arg));
+    match (places.next().map(Path::new), places.next()) {
+        (Some(data), None) => data.is_dir() && !data.join("run.json").exists(),
+        _ => false,
+    }
 }
 
 /// Builds the release binary for `devices` and returns where it lies.
@@ -134,6 +151,18 @@ mod tests {
             arguments("data --device cuda:0,cuda:1", false),
             "--release -p msn-cli --features cuda"
         );
+    }
+
+    #[test]
+    fn a_data_folder_alone_is_evaluated_with_the_weights_at_hand() {
+        let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let folder = env!("CARGO_MANIFEST_DIR");
+        assert!(is_data_alone(&args(&[folder])));
+        assert!(is_data_alone(&args(&[folder, "--json"])));
+        assert!(!is_data_alone(&args(&[folder, folder])));
+        assert!(!is_data_alone(&args(&["no-such-folder"])));
+        assert!(!is_data_alone(&args(&["--help"])));
+        assert!(!is_data_alone(&[]));
     }
 
     #[test]

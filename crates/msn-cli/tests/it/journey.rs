@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 use serde_json::Value;
 
-use crate::{msn, stdout, temporary};
+use crate::{msn, shared, stdout, temporary};
 
 fn scene(dir: &Utf8Path, clips: &str, seconds: &str) {
     stdout(msn(dir).args([
@@ -168,4 +168,31 @@ fn a_pytorch_state_dict_is_imported() {
     }
     let shown = stdout(msn(&dir).args(["weights", "show", "w.safetensors"]));
     assert!(shown.contains("pools.1.items [2, 2]") && shown.contains("imported_from: width-1.pt"));
+}
+
+#[test]
+fn the_carried_weights_give_their_figures_again() {
+    let Some(ped2) = shared("data/ped2") else {
+        return;
+    };
+    let (_guard, dir) = temporary();
+    let models = Utf8Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models"));
+    let weights = models.join("ped2-cpu.safetensors");
+    let args = ["eval", weights.as_str(), ped2.as_str(), "--json"];
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let found = read(&stdout(msn(&dir).args(args)));
+    let kept = read(&std::fs::read_to_string(models.join("ped2-cpu.json")).unwrap());
+    assert_eq!(found["data"]["labels"], kept["data"]["labels"]);
+    let mut compared = 0;
+    for protocol in ["legacy", "fair"] {
+        let (found, kept) = (&found[protocol], &kept[protocol]);
+        for (name, value) in kept.as_object().unwrap() {
+            let number = |v: &Value| v.as_f64().or_else(|| v["value"].as_f64());
+            if let (Some(a), Some(b)) = (number(&found[name]), number(value)) {
+                assert!((a - b).abs() <= 1e-3, "{protocol} {name}: {a}, not {b}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 6, "{compared} figures");
 }
