@@ -12,8 +12,8 @@ use toml::{Table, Value};
 pub enum Preset {
     /// Width 8, 64 px, whole frames, 24 epochs: demo and tests, about a minute on two cores.
     Tiny,
-    /// Width 16, 128 px, trained on 64 px crops, 12 epochs: three minutes for 2,500 frames on two
-    /// cores, 404 MB (docs/results.md).
+    /// Width 16, 128 px, trained on 64 px crops, 12 epochs: about two minutes for 2,500 frames on
+    /// two cores, 502 MB (docs/results.md).
     Cpu,
     /// Width 64, 256 px, 60 epochs: a GPU; not measured.
     Paper,
