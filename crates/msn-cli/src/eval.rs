@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use camino::Utf8Path;
 use msn_data::{DataSet, Keep, LoadedVideo, data_hash, load_within};
 use msn_eval::{
-    DataCard, EvalError, EvalOptions, Evaluation, LabelCard, RegionJudge, Strip, VideoScores,
+    DataCard, EvalError, EvalOptions, Evaluation, LabelCard, Picture, RegionJudge, VideoScores,
     scores_csv, write_file,
 };
 use msn_metrics::Bootstrap;
@@ -13,7 +13,9 @@ use crate::{
     Usage,
     args::{EvalArgs, PlaceArgs},
     data, figures,
+    highlights::Highlights,
     run::{self, Found, RunCard},
+    strip,
 };
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
@@ -114,6 +116,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     data::warn(&videos);
     let has_regions = set.regions.iter().any(Option::is_some);
     let (mut scored, mut regions) = (Vec::new(), Vec::new());
+    let mut highlights = Highlights::default();
     for (i, (video, loaded)) in set.test.iter().zip(&videos).enumerate() {
         let labels = video
             .labels
@@ -141,6 +144,9 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         scorer.runs(loaded, &loaded.runs, &mut |frame| {
             if let Some(judge) = &mut judge {
                 judge.push(&frame)?;
+            }
+            if let Some(labels) = &labels {
+                highlights.see(loaded, labels, &frame)?;
             }
             scores.push(frame.score);
             Ok(())
@@ -207,13 +213,21 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     let evaluation = msn_eval::evaluate(&scored, regions, card(set, &videos, &scored)?, &options)?;
     if let Some(out) = request.out {
         write_file(&out.join("eval.json"), run::json(&evaluation)?.as_bytes())?;
-        let strip = found.run.as_deref().and_then(crate::strip::newest);
-        let strip = strip
-            .as_ref()
-            .map(|(epoch, png)| Strip { epoch: *epoch, png });
+        let mut pictures = Vec::new();
+        let mut add = |title: &str, picture: Option<(Vec<u8>, String)>| {
+            pictures.extend(picture.map(|(png, caption)| Picture {
+                title: title.to_owned(),
+                caption,
+                png,
+            }));
+        };
+        let calibration = meta.calibration.as_ref();
+        add("Frames worth a look", highlights.draw(calibration)?);
+        let strip = found.run.as_deref().and_then(strip::newest);
+        add("What the network predicts", strip);
         write_file(
             &out.join("report.html"),
-            msn_eval::report(&evaluation, &scored, meta, strip)?.as_bytes(),
+            msn_eval::report(&evaluation, &scored, meta, &pictures)?.as_bytes(),
         )?;
     }
     Ok(Some(evaluation))

@@ -27,5 +27,5 @@ pub use protocol::{
     VideoScores, evaluate,
 };
 pub use regions::{JudgedRegions, RegionCard, RegionJudge};
-pub use report::{Strip, curve_svg, report};
+pub use report::{Picture, curve_svg, report};
 pub use scoring::{FrameScore, ScoredFrame, Scorer, Seen, Stream};

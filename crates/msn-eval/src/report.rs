@@ -27,13 +27,15 @@ pub use self::curve::curve_svg;
 /// on one axis.
 const ONE_AXIS: f64 = 4.0;
 
-/// A picture of what a training made of held-out clips.
-#[derive(Clone, Copy, Debug)]
-pub struct Strip<'a> {
-    /// The epoch it was drawn after, from 1.
-    pub epoch: usize,
-    /// PNG: a row a clip, in columns of oldest and newest past frame, truth, prediction, error.
-    pub png: &'a [u8],
+/// A picture in the report.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Its heading.
+    pub title: String,
+    /// What it shows.
+    pub caption: String,
+    /// PNG.
+    pub png: Vec<u8>,
 }
 
 /// The report as one HTML page: no scripts, no other files, for wide and narrow screens, light and
@@ -41,7 +43,7 @@ pub struct Strip<'a> {
 ///
 /// It shows the figures of both protocols apart, each with its interval, its priors and where it
 /// comes from, ROC and precision-recall curves, kinds of anomaly, every video's scores over time,
-/// the data, the weights, a picture strip where the training left one, and the command. `videos` are those that `evaluation` was made of; the
+/// the data, the weights, pictures, and the command. `videos` are those that `evaluation` was made of; the
 /// curves look at their labels and scores, the figures are `evaluation`'s own.
 ///
 /// # Errors
@@ -50,7 +52,7 @@ pub fn report(
     evaluation: &Evaluation,
     videos: &[VideoScores],
     meta: &Meta,
-    strip: Option<Strip<'_>>,
+    pictures: &[Picture],
 ) -> Result<String, EvalError> {
     let legacy = videos
         .iter()
@@ -89,7 +91,7 @@ pub fn report(
                     div { h2 { "Data" } (data(evaluation)) }
                     div { h2 { "Weights" } (weights(meta)) }
                 }
-                @if let Some(strip) = strip { (pictures(strip)) }
+                @for picture in pictures { (shown(picture)) }
                 h2 { "Command" }
                 pre { code { (evaluation.command) } }
                 p class="note" { "The figures are in eval.json and each frame's scores in scores/, beside this page." }
@@ -99,17 +101,13 @@ pub fn report(
     Ok(page.into_string())
 }
 
-fn pictures(strip: Strip<'_>) -> Markup {
-    let data = BASE64_STANDARD.encode(strip.png);
+fn shown(picture: &Picture) -> Markup {
+    let data = BASE64_STANDARD.encode(&picture.png);
     html! {
-        h2 { "What the network predicts" }
+        h2 { (picture.title) }
         figure {
-            img class="strip" src={ "data:image/png;base64," (data) } alt="Rows of pictures of held-out clips";
-            figcaption class="note" {
-                "Normal clips that were held out from training, after epoch " (strip.epoch)
-                ", a row each: oldest and newest past frame, the true next frame, its prediction, and "
-                "the error (white: a quarter of the brightness range or more)."
-            }
+            img class="strip" src={ "data:image/png;base64," (data) } alt=(picture.title);
+            figcaption class="note" { (picture.caption) }
         }
     }
 }

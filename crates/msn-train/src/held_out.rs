@@ -3,7 +3,7 @@
 use msn_data::{Clip, Segment, clips};
 use msn_model::{Predictor, Tensors};
 
-use crate::{TrainError, feed::Feed, train::count};
+use crate::{Engine, Progress, TrainError, feed::Feed, train::count};
 
 /// Clips on which it is measured, at most.
 const CLIPS: usize = 128;
@@ -82,8 +82,39 @@ impl<'a> HeldOut<'a> {
         }
     }
 
+    /// Measures the network as it would be used, and keeps it where it is the best so far.
+    pub fn judge(
+        &self,
+        engine: &dyn Engine,
+        progress: &mut Progress,
+        epoch: usize,
+    ) -> Result<(EpochReport, Box<dyn Predictor>), TrainError> {
+        let average = progress.average.clone();
+        let tensors = average.unwrap_or_else(|| engine.tensors());
+        let predictor = engine.predictor(&tensors)?;
+        let held_out = self.error(predictor.as_ref())?;
+        let least = progress.best.as_ref().map(|best| best.held_out);
+        let is_better = |error: &f64| error.is_finite() && least.is_none_or(|least| *error < least);
+        let better = held_out.filter(is_better);
+        if let Some(held_out) = better {
+            progress.best = Some(Best {
+                epoch,
+                held_out,
+                tensors,
+            });
+        }
+        let report = EpochReport {
+            epoch,
+            step: progress.steps,
+            seconds: progress.elapsed.as_secs_f64(),
+            held_out,
+            is_best: better.is_some(),
+        };
+        Ok((report, predictor))
+    }
+
     /// Mean squared error over [-1, 1] values; `None` without clips.
-    pub fn error(&self, predictor: &dyn Predictor) -> Result<Option<f64>, TrainError> {
+    fn error(&self, predictor: &dyn Predictor) -> Result<Option<f64>, TrainError> {
         if self.clips.is_empty() {
             return Ok(None);
         }

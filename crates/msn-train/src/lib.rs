@@ -5,6 +5,7 @@
 //! also where a [`Checkpoint`] lies between two halves of a training.
 //! [`verify`] compares a network's evaluation and one training step with a golden case.
 
+mod budget;
 mod checkpoint;
 mod cpu;
 mod engine;

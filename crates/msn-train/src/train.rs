@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use msn_data::{Clip, DataError, HoldOut, LoadedVideo, clips};
-use msn_model::{ConfigError, Predictor, Tensors};
+use msn_model::{Clips, ConfigError, Predictor, Tensors};
 use rand::seq::SliceRandom;
 
 use crate::{
     Best, Engine, EpochReport, Settings, StepNumbers, TrainSettings,
+    budget::Budget,
     feed::Feed,
     held_out::HeldOut,
-    prefetch::prefetch,
+    prefetch::{Prefetched, prefetch},
     random::{Purpose, generator},
 };
 
@@ -20,11 +21,11 @@ const WORKERS: usize = 1;
 /// Frames over which batch-norm statistics are recomputed after training on crops.
 const STATISTICS_FRAMES: usize = 500;
 
-/// Steps, after the first, by whose pace a limit in hours is planned.
-const PACE_STEPS: u32 = 20;
-
 /// A loss that no network comes back from: predictions and items are bounded.
 const EXPLODED: f64 = 1e4;
+
+/// A batch and the clips that it is made of.
+type Batch = (Result<Clips, DataError>, Vec<Clip>);
 
 /// One training step.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +68,31 @@ pub struct Progress {
     pub best: Option<Best>,
     /// The running average of the network, where one is kept.
     pub average: Option<Tensors>,
+}
+
+impl Progress {
+    /// Moves the running average of the network; items keep their unit length.
+    fn average(&mut self, ema: f64, tensors: Tensors) {
+        let Some(average) = &mut self.average else {
+            self.average = Some(tensors);
+            return;
+        };
+        // Sooner after the start more of the network is new.
+        let n = count(self.steps);
+        #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
+        let keep = ema.min((1.0 + n) / (10.0 + n)) as f32;
+        for ((name, old), new) in average.iter_mut().zip(tensors.values()) {
+            for (old, new) in old.values.iter_mut().zip(&new.values) {
+                *old = keep * *old + (1.0 - keep) * new;
+            }
+            if let ([_, features], true) = (&old.shape[..], name.ends_with(".items")) {
+                for item in old.values.chunks_exact_mut(*features) {
+                    let length = item.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
+                    item.iter_mut().for_each(|v| *v /= length);
+                }
+            }
+        }
+    }
 }
 
 /// What a training tells while it runs.
@@ -123,7 +149,8 @@ pub enum TrainError {
 }
 
 /// Trains a network on segments of videos. `watch` is told of every step; an error from it stops
-/// the training. The engine holds the result, with `ema` the averaged network; where the training was on crops, [`finish`] it.
+/// the training. The engine holds the result, with `ema` the averaged network; where the training
+/// was on crops, [`finish`] it.
 ///
 /// Nothing but the settings' seed and a step's number decides on its clips, crops and learning
 /// rate. So a training that goes on from `done`, with the engine restored to what it was then,
@@ -176,24 +203,12 @@ pub fn train(
         while !is_over(&progress, t, per_epoch, steps) {
             let step = progress.steps;
             let lr = cosine(t.lr, step, progress.planned.unwrap_or(steps));
-            let (mut all_numbers, mut all_chosen) = (Vec::new(), Vec::new());
-            for part in 1..=parts {
-                let Some((clips, chosen)) = batches.next() else {
-                    return Ok(());
-                };
-                all_chosen.extend(chosen);
-                all_numbers.push(if part < parts {
-                    engine.accumulate(clips?)?
-                } else {
-                    engine.step(clips?, lr)?
-                });
-            }
-            let Some(numbers) = StepNumbers::mean(all_numbers) else {
-                return Ok(());
+            let Some((numbers, chosen)) = joint_step(engine, batches, parts, lr)? else {
+                break;
             };
             progress.steps = step + 1;
             if t.ema > 0.0 {
-                average(&mut progress, t.ema, engine.tensors());
+                progress.average(t.ema, engine.tensors());
             }
             progress.elapsed = before + began.elapsed();
             budget.plan(&mut progress, steps, (step + 1).is_multiple_of(per_epoch));
@@ -205,7 +220,7 @@ pub fn train(
                 epochs: t.epochs,
                 numbers,
                 lr,
-                clips: all_chosen.len(),
+                clips: chosen.len(),
                 elapsed: progress.elapsed,
                 since_start: (step + 1 - first, began.elapsed()),
                 waited: batches.waited,
@@ -214,27 +229,10 @@ pub fn train(
             let loss = report.numbers.loss;
             if !loss.is_finite() || loss > EXPLODED {
                 watch(Event::Diverged(&report, engine, &progress)).map_err(TrainError::Stopped)?;
-                return Err(diverged(&report, &all_chosen, videos));
+                return Err(diverged(&report, &chosen, videos));
             }
             if report.step.is_multiple_of(per_epoch) || report.step == planned {
-                let tensors = progress.average.clone().unwrap_or_else(|| engine.tensors());
-                let predictor = engine.predictor(&tensors)?;
-                let held_out = held_out.error(predictor.as_ref())?;
-                let least = progress.best.as_ref().map_or(f64::INFINITY, |b| b.held_out);
-                let epoch = EpochReport {
-                    epoch: report.epoch,
-                    step: report.step,
-                    seconds: report.elapsed.as_secs_f64(),
-                    held_out,
-                    is_best: held_out.is_some_and(|error| error < least),
-                };
-                if let Some(held_out) = held_out.filter(|_| epoch.is_best) {
-                    progress.best = Some(Best {
-                        epoch: epoch.epoch,
-                        held_out,
-                        tensors,
-                    });
-                }
+                let (epoch, predictor) = held_out.judge(engine, &mut progress, report.epoch)?;
                 watch(Event::Epoch(&epoch, predictor.as_ref())).map_err(TrainError::Stopped)?;
             }
             report.is_last = is_over(&progress, t, per_epoch, steps);
@@ -250,27 +248,27 @@ pub fn train(
     Ok(progress)
 }
 
-/// Moves the running average of the network; items keep their unit length.
-fn average(progress: &mut Progress, ema: f64, tensors: Tensors) {
-    let Some(average) = &mut progress.average else {
-        progress.average = Some(tensors);
-        return;
-    };
-    // Sooner after the start more of the network is new.
-    let n = count(progress.steps);
-    #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
-    let keep = ema.min((1.0 + n) / (10.0 + n)) as f32;
-    for ((name, old), new) in average.iter_mut().zip(tensors.values()) {
-        for (old, new) in old.values.iter_mut().zip(&new.values) {
-            *old = keep * *old + (1.0 - keep) * new;
-        }
-        if let ([_, features], true) = (&old.shape[..], name.ends_with(".items")) {
-            for item in old.values.chunks_exact_mut(*features) {
-                let length = item.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
-                item.iter_mut().for_each(|v| *v /= length);
-            }
-        }
+/// One step on the joint gradient of some batches: its numbers and clips; `None` where there are no
+/// more.
+fn joint_step(
+    engine: &mut dyn Engine,
+    batches: &mut Prefetched<Batch>,
+    parts: usize,
+    lr: f64,
+) -> Result<Option<(StepNumbers, Vec<Clip>)>, TrainError> {
+    let (mut numbers, mut all) = (Vec::new(), Vec::new());
+    for part in 1..=parts {
+        let Some((clips, chosen)) = batches.next() else {
+            return Ok(None);
+        };
+        all.extend(chosen);
+        numbers.push(if part < parts {
+            engine.accumulate(clips?)?
+        } else {
+            engine.step(clips?, lr)?
+        });
     }
+    Ok(StepNumbers::mean(numbers).map(|numbers| (numbers, all)))
 }
 
 /// Whether no step is left: all are done, or held-out clips have not been predicted better for as
@@ -321,56 +319,6 @@ fn feed<'a>(settings: &'a Settings, videos: &'a [LoadedVideo]) -> Feed<'a> {
         flip: t.flip,
         brightness: t.brightness,
         seed: t.seed,
-    }
-}
-
-/// Fits a training into a number of hours.
-struct Budget {
-    /// Time for all steps; `None` without a limit.
-    limit: Option<Duration>,
-    began: Instant,
-    steps: u32,
-}
-
-impl Budget {
-    /// `hours` of 0 are no limit.
-    fn new(hours: f64) -> Self {
-        Self {
-            limit: (hours > 0.0).then(|| Duration::from_secs_f64(hours * 3600.0)),
-            began: Instant::now(),
-            steps: 0,
-        }
-    }
-
-    /// Plans the number of steps by the pace, once it is known, and again where the plan would end
-    /// too late. The learning rate follows the plan.
-    fn plan(&mut self, progress: &mut Progress, steps: usize, epoch_done: bool) {
-        let Some(limit) = self.limit else {
-            return;
-        };
-        if self.steps == 0 {
-            // The first step makes room in memory.
-            self.began = Instant::now();
-        }
-        self.steps += 1;
-        let left = limit.saturating_sub(progress.elapsed);
-        if self.steps <= PACE_STEPS {
-            if left.is_zero() {
-                progress.planned = Some(progress.steps);
-            }
-            return;
-        }
-        let pace = self.began.elapsed() / (self.steps - 1);
-        let fits = left.as_secs_f64() / pace.as_secs_f64().max(1e-9);
-        let now = progress.planned.unwrap_or(steps);
-        let late = count(now.saturating_sub(progress.steps)) > fits;
-        let review = progress.planned.is_none() || epoch_done || left.is_zero();
-        if review && late {
-            // A little less than fits: the machine may slow down.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let fits = (fits * 0.98) as usize;
-            progress.planned = Some(progress.steps + fits);
-        }
     }
 }
 

@@ -146,7 +146,7 @@ fn strings_are_escaped() {
         &evaluation(&videos, None),
         &videos,
         &meta(Some(calibration())),
-        None,
+        &[],
     )
     .unwrap();
     assert!(!page.contains("<script") && page.contains("01 &lt;script&gt;"));
@@ -166,7 +166,7 @@ fn strings_are_escaped() {
 fn the_page_holds_every_video_and_figure() {
     let videos = some(true);
     let evaluation = evaluation(&videos, Some(3.0));
-    let page = report(&evaluation, &videos, &meta(Some(calibration())), None).unwrap();
+    let page = report(&evaluation, &videos, &meta(Some(calibration())), &[]).unwrap();
     for video in ["01 &lt;script", "<b>02</b>", "<b>03</b>"] {
         assert!(page.contains(video), "{video}");
     }
@@ -210,7 +210,7 @@ fn the_page_holds_every_video_and_figure() {
 #[test]
 fn without_a_calibration_fair_is_told_in_words() {
     let videos = some(false);
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), None).unwrap();
+    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[]).unwrap();
     assert!(page.contains("no fair figures") && page.contains("msn weights calibrate"));
     assert!(page.contains("not calibrated"));
     assert!(!page.contains("fair: robust") && !page.contains(r#"class="fair""#));
@@ -222,7 +222,7 @@ fn what_priors_explain_is_marked() {
     let videos = some(true);
     let mut evaluation = evaluation(&videos, None);
     let marks = |e: &Evaluation| {
-        report(e, &videos, &meta(None), None)
+        report(e, &videos, &meta(None), &[])
             .unwrap()
             .matches("does not clear its priors")
             .count()
@@ -245,7 +245,7 @@ fn undefined_figures_are_told_in_words() {
         video("a", 60, &[], true, true),
         video("b", 3, &[], true, true),
     ];
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), None).unwrap();
+    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[]).unwrap();
     assert!(page.contains("<small>undefined</small>") && page.contains("No curves"));
     assert!(page.contains("Too short to be scored."));
     let unlabelled = vec![VideoScores {
@@ -256,11 +256,11 @@ fn undefined_figures_are_told_in_words() {
         &evaluation(&unlabelled, None),
         &unlabelled,
         &meta(None),
-        None,
+        &[],
     )
     .unwrap();
     assert!(page.contains("no labels"));
-    assert!(report(&evaluation(&[], None), &[], &meta(None), None).is_ok());
+    assert!(report(&evaluation(&[], None), &[], &meta(None), &[]).is_ok());
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn scores_that_are_no_numbers_are_an_error() {
     let evaluation = evaluation(&videos, None);
     videos[1].legacy[3] = f64::NAN;
     assert!(matches!(
-        report(&evaluation, &videos, &meta(None), None),
+        report(&evaluation, &videos, &meta(None), &[]),
         Err(EvalError::Metrics(_))
     ));
 }
@@ -305,27 +305,24 @@ fn large_reports_stay_small() {
     let videos: Vec<_> = (0..12)
         .map(|i| video(&i.to_string(), 200, &[("cart", 90, 130)], true, true))
         .collect();
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), None).unwrap();
+    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[]).unwrap();
     assert!(page.len() < 200_000, "{}", page.len());
     let one = video("long", 10_000, &[("cart", 3000, 4500)], true, true);
     assert!(curve_svg(&one).len() < 30_000, "{}", curve_svg(&one).len());
 }
 
 #[test]
-fn a_strip_lies_within_the_page() {
+fn pictures_lie_within_the_page() {
     let videos = some(true);
-    let strip = Strip {
-        epoch: 7,
-        png: b"\x89PNG",
+    let picture = Picture {
+        title: "Look".into(),
+        caption: "a <b> & c".into(),
+        png: b"\x89PNG".into(),
     };
-    let page = report(
-        &evaluation(&videos, None),
-        &videos,
-        &meta(None),
-        Some(strip),
-    )
-    .unwrap();
-    assert!(page.contains("data:image/png;base64,iVBORw==") && page.contains("after epoch 7"));
-    let without = report(&evaluation(&videos, None), &videos, &meta(None), None).unwrap();
+    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[picture]).unwrap();
+    assert!(
+        page.contains("data:image/png;base64,iVBORw==") && page.contains("a &lt;b&gt; &amp; c")
+    );
+    let without = report(&evaluation(&videos, None), &videos, &meta(None), &[]).unwrap();
     assert!(!without.contains("<img"));
 }
