@@ -332,12 +332,12 @@ impl Settings {
         if t.batch < 1 {
             return wrong("batch", t.batch.to_string(), "at least 1");
         }
-        for (setting, value, most) in [
-            ("hours", t.hours, 10_000.0),
-            ("clip_norm", t.clip_norm, f64::MAX),
+        for (setting, value, most, range) in [
+            ("hours", t.hours, 10_000.0, "0 (no limit) to 10000"),
+            ("clip_norm", t.clip_norm, f64::MAX, "0 (no limit) or more"),
         ] {
             if !(0.0..=most).contains(&value) {
-                return wrong(setting, value.to_string(), "0 (no limit) or more");
+                return wrong(setting, value.to_string(), range);
             }
         }
         if !(t.lr > 0.0 && t.lr.is_finite()) {
