@@ -130,12 +130,19 @@ impl PlaceArgs {
     }
 }
 
-/// How a data set is read.
+/// How a data set's folders are read.
 #[derive(Debug, Args)]
-pub(crate) struct SourceArgs {
+pub(crate) struct LayoutArgs {
     /// Layout of the data set [default: recognised]
     #[arg(long)]
     pub layout: Option<String>,
+}
+
+/// How a data set is read.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    #[command(flatten)]
+    pub layout: LayoutArgs,
     /// Frame labels [default: found by their conventional place]
     #[arg(long, value_name = "PATH")]
     pub labels: Option<Utf8PathBuf>,
@@ -268,6 +275,8 @@ pub(crate) enum WeightsCommand {
         #[arg(required = true)]
         normal: Vec<String>,
         #[command(flatten)]
+        layout: LayoutArgs,
+        #[command(flatten)]
         place: PlaceArgs,
         #[command(flatten)]
         keep: KeepArgs,
@@ -316,6 +325,8 @@ pub(crate) enum DataCommand {
         /// Port of the page on 127.0.0.1; 0 for any that is free
         #[arg(long, default_value_t = 0)]
         port: u16,
+        #[command(flatten)]
+        layout: LayoutArgs,
         #[command(flatten)]
         keep: KeepArgs,
     },

@@ -51,7 +51,12 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             out,
             source,
         } => split(dir, *seed, out.as_deref(), source),
-        DataCommand::Label { dir, port, keep } => label::label(dir, *port, keep),
+        DataCommand::Label {
+            dir,
+            port,
+            layout,
+            keep,
+        } => label::label(dir, *port, layout, keep),
     }
 }
 

@@ -13,21 +13,24 @@ use axum::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
-    Color, DataSet, Extent, FrameSpan, LoadOptions, LoadedVideo, OpenOptions, Size, Span, Video,
-    load_within, write_events,
+    Color, DataSet, Extent, FrameSpan, LoadOptions, LoadedVideo, Size, Span, Video, load_within,
+    write_events,
 };
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, runtime, sync::mpsc, task};
 
-use crate::{args::KeepArgs, data, run};
+use crate::{
+    args::{KeepArgs, LayoutArgs},
+    data, run,
+};
 
 /// Largest side of a picture on the page, pixels.
 const SIDE: u32 = 480;
 
 const PAGE: &str = include_str!("label.html");
 
-pub(crate) fn label(dir: &Utf8Path, port: u16, keep: &KeepArgs) -> Result<()> {
-    let set = DataSet::open(dir, &OpenOptions::default())?;
+pub(crate) fn label(dir: &Utf8Path, port: u16, layout: &LayoutArgs, keep: &KeepArgs) -> Result<()> {
+    let set = DataSet::open(dir, &run::with_layout(layout)?)?;
     if set.test.is_empty() {
         return Err(anyhow!(
             "{dir} has no test videos to label: put them into {dir}/test"

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Usage,
-    args::{KeepArgs, PlaceArgs, SourceArgs},
+    args::{KeepArgs, LayoutArgs, PlaceArgs, SourceArgs},
     device::{Job, on},
 };
 
@@ -180,13 +180,18 @@ pub(crate) fn color(channels: usize) -> Color {
 
 /// What the command line says of a data set.
 pub(crate) fn open_options(source: &SourceArgs) -> Result<OpenOptions> {
-    let layout = source
-        .layout
-        .as_ref()
-        .map(|l| l.parse().map_err(|e| Usage(format!("--layout {l}: {e}"))));
     Ok(OpenOptions {
-        layout: layout.transpose()?,
         labels: source.labels.clone(),
+        ..with_layout(&source.layout)?
+    })
+}
+
+/// What the command line says of a data set's folders.
+pub(crate) fn with_layout(args: &LayoutArgs) -> Result<OpenOptions> {
+    let parse = |l: &String| l.parse().map_err(|e| Usage(format!("--layout {l}: {e}")));
+    Ok(OpenOptions {
+        layout: args.layout.as_ref().map(parse).transpose()?,
+        labels: None,
     })
 }
 

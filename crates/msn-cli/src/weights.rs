@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
-use msn_data::{DataSet, OpenOptions, load_within, segments};
+use msn_data::{DataSet, load_within, segments};
 use msn_model::{Kernels, Meta, NetConfig, TensorFile, Tensors, WEIGHTS_FORMAT, Weights};
 use msn_train::{Preset, Settings};
 use serde_json::json;
 
 use crate::{
     Usage,
-    args::{KeepArgs, PlaceArgs, WeightsCommand},
+    args::{KeepArgs, LayoutArgs, PlaceArgs, WeightsCommand},
     data,
     device::Device,
     run,
@@ -28,9 +28,10 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
         WeightsCommand::Calibrate {
             weights,
             normal,
+            layout,
             place,
             keep,
-        } => calibrate(weights, normal, place, keep),
+        } => calibrate(weights, normal, layout, place, keep),
     }
 }
 
@@ -181,14 +182,17 @@ fn infer(tensors: &Tensors) -> Option<NetConfig> {
 fn calibrate(
     weights: &Utf8Path,
     normal: &[String],
+    layout: &LayoutArgs,
     place: &PlaceArgs,
     keep: &KeepArgs,
 ) -> Result<()> {
     let mut found = run::find(weights)?;
     let mut sources = Vec::new();
+    let options = run::with_layout(layout)?;
     for path in normal {
-        match DataSet::open(path.as_ref(), &OpenOptions::default()) {
+        match DataSet::open(path.as_ref(), &options) {
             Ok(set) if !set.train.is_empty() => sources.extend(set.train),
+            Err(error) if options.layout.is_some() => return Err(error.into()),
             _ => sources.extend(msn_data::sources(std::slice::from_ref(path))?),
         }
     }

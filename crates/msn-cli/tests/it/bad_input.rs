@@ -193,6 +193,18 @@ fn weights_that_do_not_fit_are_named() {
         &["msn-parity-1"],
     );
     fails(&dir, &["score", "run", "nothing.mp4"], 1, &["nothing.mp4"]);
+    let nonsense = ["--layout nonsense", "there are frames, ucsd"];
+    let calibrate = |layout| ["weights", "calibrate", "run", ".", "--layout", layout];
+    fails(&dir, &calibrate("nonsense"), 2, &nonsense);
+    fails(
+        &dir,
+        &["data", "label", ".", "--layout", "nonsense"],
+        2,
+        &nonsense,
+    );
+    // A layout that was asked for and is not there is no list of sources.
+    fails(&dir, &calibrate("ucsd"), 1, &["ucsd"]);
+    stdout(msn(&dir).args(calibrate("frames")));
     fails(
         &dir,
         &["train", ".", "--out", "run"],
