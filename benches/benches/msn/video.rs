@@ -232,14 +232,14 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
         let mut scores = Vec::new();
         scorer.source("clip", reader, (height, width), None, &mut |seen| {
             if let Seen::Scored(scored) = seen {
-                scores.push(scored.score.log_error);
+                scores.push(scored.score.excess);
             }
             Ok(())
         })?;
         Ok(scores)
     };
     let ours = from_file()?;
-    let whole: Vec<f64> = expected.iter().map(|s| s.log_error).collect();
+    let whole: Vec<f64> = expected.iter().map(|s| s.excess).collect();
     assert_eq!(ours, whole, "scores of a stream and of a loaded video");
     harness.time_per(&subject, "from the file", per_run, || {
         let _ = from_file();

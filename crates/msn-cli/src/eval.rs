@@ -199,7 +199,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         groups: request.groups.clone(),
         command: run::command_line(),
         seed: request.seed,
-        calibration: meta.calibration,
+        calibration: meta.calibration.clone(),
     };
     if let Some(out) = request.out {
         for video in scored.iter().filter(|v| v.labels.is_some()) {

@@ -36,9 +36,9 @@ impl Highlights {
     ) -> Result<(), msn_data::DataError> {
         let at = frame.score.frame;
         let anomalous = labels.anomalous[at];
-        let score = |pick: &Option<Pick>| pick.as_ref().map(|p| p.frame.score.log_error);
+        let score = |pick: &Option<Pick>| pick.as_ref().map(|p| p.frame.score.excess);
         let [most, least, normal] = self.0.each_ref().map(score);
-        let new = frame.score.log_error;
+        let new = frame.score.excess;
         let chosen = [
             anomalous && most.is_none_or(|old| new > old),
             anomalous && least.is_none_or(|old| new < old),
@@ -84,7 +84,7 @@ impl Highlights {
             let score = &pick.frame.score;
             caption += &format!("{title}: {}, frame {}", pick.video, score.frame);
             if let Some(calibration) = calibration {
-                let fair = standardise(score.log_error, calibration);
+                let fair = standardise(score.excess, calibration);
                 caption += &format!(", fair score {fair:.2}");
             }
             caption += ". ";

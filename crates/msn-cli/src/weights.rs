@@ -205,11 +205,12 @@ fn calibrate(
     let predictor = run::predictor(&found, place)?;
     let calibration = run::scorer(predictor.as_ref(), &found.weights.meta)
         .calibrate(&videos, &segments(&videos))?;
-    found.weights.meta.calibration = Some(calibration);
-    found.weights.write(&found.path)?;
-    println!(
+    let told = format!(
         "{}: median {:.4}, MAD {:.4} over {} normal frames",
         found.path, calibration.median, calibration.mad, calibration.frames
     );
+    found.weights.meta.calibration = Some(calibration);
+    found.weights.write(&found.path)?;
+    println!("{told}");
     Ok(())
 }

@@ -47,8 +47,7 @@ impl VideoScores {
         calibration: Option<&Calibration>,
     ) -> Self {
         let legacy = legacy(&scores);
-        let fair =
-            calibration.map(|c| scores.iter().map(|s| standardise(s.log_error, c)).collect());
+        let fair = calibration.map(|c| scores.iter().map(|s| standardise(s.excess, c)).collect());
         Self {
             name: name.to_owned(),
             frames,

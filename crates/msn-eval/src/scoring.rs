@@ -4,17 +4,19 @@ use std::{collections::VecDeque, ops::Range};
 
 use msn_data::{LoadedVideo, Segment};
 use msn_events::ScoreSequence;
-use msn_model::{Calibration, Clips, FrameMaps, Map64, Predictor, push_planes};
+use msn_model::{Calibration, Clips, FrameMaps, Map64, Predictor, UsualErrors, push_planes};
 use msn_video::{Item, Lost, VideoError, is_cut};
 
 use crate::{
     EvalError, Fair,
     events::alarm,
-    fair::{Tube, calibrate, log_error, standardise},
+    fair::{Normal, Tube, Windows, calibrate, standardise},
 };
 
 /// Clips that are evaluated together.
 const BATCH: usize = 8;
+/// Held-out frames, evenly chosen, whose windows say what errors are usual.
+const NORMAL_FRAMES: usize = 1000;
 
 /// The scores of one frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +31,9 @@ pub struct FrameScore {
     pub patch: f64,
     /// Mean of each pool's distance map, pools ascending.
     pub distances: Vec<f64>,
-    /// Log of the largest window of the causal tube.
-    pub log_error: f64,
+    /// The fair score before it is standardised: the largest window's excess over the error that is
+    /// usual for its texture, or its log error without a calibration that knows what is.
+    pub excess: f64,
 }
 
 /// A frame with its scores and the maps they come from.
@@ -40,17 +43,18 @@ pub struct ScoredFrame {
     pub score: FrameScore,
     /// What the network saw.
     pub maps: FrameMaps,
-    /// Window means of the causal tube.
-    pub tube: Map64,
+    /// Each window's excess.
+    pub excess: Map64,
+    pub(crate) windows: Windows,
 }
 
 impl ScoredFrame {
-    /// The map of the fair score: each window's standardised log error.
+    /// The map of the fair score: each window's standardised excess.
     pub fn fair_map(&self, calibration: &Calibration) -> Map64 {
-        let value = |&m: &f64| standardise(log_error(m), calibration);
+        let value = |&excess: &f64| standardise(excess, calibration);
         Map64 {
-            values: self.tube.values.iter().map(value).collect(),
-            ..self.tube
+            values: self.excess.values.iter().map(value).collect(),
+            ..self.excess
         }
     }
 }
@@ -67,7 +71,7 @@ pub enum Seen {
 }
 
 /// A network and how its scores are read.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Scorer<'a> {
     /// The network.
     pub predictor: &'a dyn Predictor,
@@ -95,14 +99,14 @@ impl<'a> Scorer<'a> {
     /// A stream of the frames of one video, `height` x `width` pixels.
     pub fn stream(&self, video: &'a str, height: usize, width: usize) -> Stream<'a> {
         Stream {
-            scorer: *self,
+            scorer: self.clone(),
             video,
             height,
             width,
             window: VecDeque::new(),
             pending: Clips::default(),
             targets: Vec::new(),
-            tube: Tube::new(self.fair),
+            tube: Tube::new(self.fair.clone()),
         }
     }
 
@@ -200,7 +204,8 @@ impl<'a> Scorer<'a> {
         Ok(expected)
     }
 
-    /// Standardises the fair score on held-out segments of normal videos.
+    /// Standardises the fair score on held-out segments of normal videos: first what errors are
+    /// usual for windows of how much texture, then how far frames' largest windows lie above that.
     ///
     /// # Errors
     /// [`EvalError::NothingHeldOut`], [`EvalError::NoSpread`] or [`EvalError::NotFinite`].
@@ -209,24 +214,32 @@ impl<'a> Scorer<'a> {
         videos: &'a [LoadedVideo],
         held: &[Segment],
     ) -> Result<Calibration, EvalError> {
-        let (mut frames, mut pixels) = (Vec::new(), Vec::new());
+        let fair = Fair {
+            usual: self.usual(videos, held)?,
+            ..self.fair.clone()
+        };
+        let scorer = Self {
+            fair: fair.clone(),
+            ..*self
+        };
+        let (mut frames, mut windows) = (Vec::new(), Vec::new());
         // Places of each segment's frames in `frames`.
         let mut segments = Vec::new();
         for segment in held {
             let mut places = Vec::new();
-            self.runs(
+            scorer.runs(
                 &videos[segment.video],
                 std::slice::from_ref(&segment.frames),
                 &mut |scored| {
                     places.push(scored.score.frame);
-                    frames.push(scored.score.log_error);
-                    pixels.extend(scored.tube.values.iter().map(|&m| log_error(m)));
+                    frames.push(scored.score.excess);
+                    windows.extend(scored.excess.values);
                     Ok(())
                 },
             )?;
             segments.push((&videos[segment.video], places));
         }
-        let mut calibration = calibrate(self.fair, &frames, &pixels)?;
+        let mut calibration = calibrate(fair, &frames, &windows)?;
         let mut scores = frames.iter().map(|&f| standardise(f, &calibration));
         let mut sequences = Vec::new();
         for (i, (video, places)) in segments.into_iter().enumerate() {
@@ -238,6 +251,28 @@ impl<'a> Scorer<'a> {
         }
         calibration.alarm = alarm(&sequences)?;
         Ok(calibration)
+    }
+
+    /// What errors are usual in held-out segments, by texture.
+    fn usual(
+        &self,
+        videos: &'a [LoadedVideo],
+        held: &[Segment],
+    ) -> Result<Option<UsualErrors>, EvalError> {
+        let frames: usize = held.iter().map(|segment| segment.frames.len()).sum();
+        let every = frames.div_ceil(NORMAL_FRAMES).max(1);
+        let (mut normal, mut seen) = (Normal::default(), 0);
+        for segment in held {
+            let runs = std::slice::from_ref(&segment.frames);
+            self.runs(&videos[segment.video], runs, &mut |scored| {
+                if seen % every == 0 {
+                    normal.push(&scored.windows);
+                }
+                seen += 1;
+                Ok(())
+            })?;
+        }
+        Ok(normal.usual())
     }
 }
 
@@ -349,19 +384,20 @@ impl Stream<'_> {
         seconds: Option<f64>,
         maps: FrameMaps,
     ) -> Result<ScoredFrame, EvalError> {
-        let tube = self.tube.push(&maps.error);
+        let windows = self.tube.push(&maps);
+        let excess = windows.excess(&self.scorer.fair);
         let score = FrameScore {
             frame,
             seconds,
             psnr: maps.psnr(),
             patch: maps.patch(),
             distances: maps.distances.iter().map(|(_, map)| map.mean()).collect(),
-            log_error: log_error(tube.largest()),
+            excess: excess.largest(),
         };
         let numbers = [
             ("psnr", score.psnr),
             ("patch", score.patch),
-            ("fair", score.log_error),
+            ("fair", score.excess),
         ];
         let distances = score.distances.iter().map(|&d| ("distance", d));
         for (name, value) in numbers.into_iter().chain(distances) {
@@ -375,6 +411,11 @@ impl Stream<'_> {
                 });
             }
         }
-        Ok(ScoredFrame { score, maps, tube })
+        Ok(ScoredFrame {
+            score,
+            maps,
+            excess,
+            windows,
+        })
     }
 }

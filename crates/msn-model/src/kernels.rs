@@ -5,7 +5,9 @@ use std::{cell::RefCell, fmt, str::FromStr};
 use msn_kernels::{Algorithm, Inference, KernelError, NetworkConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{Clips, FrameMaps, Map, NetConfig, PredictError, Predictor, Rewrite, Tensors};
+use crate::{
+    Clips, FrameMaps, Map, NetConfig, PredictError, Predictor, Rewrite, Tensors, score::texture,
+};
 
 /// How convolutions are computed on a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +135,7 @@ impl Predictor for CpuNet {
                     width,
                     values: error(&ours, &target, channels),
                 },
+                texture: texture(&target, channels, height, width),
                 prediction: ours,
                 distances: distances.collect(),
             }

@@ -22,6 +22,9 @@ pub struct FrameMaps {
     pub prediction: Vec<f32>,
     /// Squared error in pixel range 0..1, mean over channels, [H, W]; in [0, 1].
     pub error: Map,
+    /// How much there is to predict: squared gradient of the target frame in pixel range 0..1 per
+    /// pixel (central differences, both axes summed), mean over channels, [H, W]; in [0, 0.5].
+    pub texture: Map,
     /// Squared distance to the nearest item, mean over features, by pool number.
     pub distances: Vec<(usize, Map)>,
 }
@@ -32,11 +35,12 @@ pub fn evaluate<B: Backend>(
     frames: Tensor<B, 4>,
     target: Tensor<B, 4>,
 ) -> Vec<FrameMaps> {
-    let [n, _, height, width] = target.dims();
+    let [n, channels, height, width] = target.dims();
     let output = net.forward(frames, Mode::Evaluate);
-    let error = ((output.prediction.clone() - target) / 2.0)
+    let error = ((output.prediction.clone() - target.clone()) / 2.0)
         .square()
         .mean_dim(1);
+    let targets = floats(target);
     let errors = floats(error);
     let predictions = floats(output.prediction);
     let distances: Vec<(usize, [usize; 3], Vec<f32>)> = output
@@ -54,6 +58,7 @@ pub fn evaluate<B: Backend>(
             width,
             values: part(&errors, i),
         },
+        texture: texture(&part(&targets, i), channels, height, width),
         distances: distances
             .iter()
             .map(|(p, [_, h, w], values)| {
@@ -69,6 +74,32 @@ pub fn evaluate<B: Backend>(
             .collect(),
     };
     (0..n).map(frame).collect()
+}
+
+/// Squared gradient of a frame, `planes` [C, H, W] in [-1, 1]: see [`FrameMaps::texture`].
+pub(crate) fn texture(planes: &[f32], channels: usize, height: usize, width: usize) -> Map {
+    let mut values = vec![0.0; height * width];
+    for plane in planes.chunks_exact(height * width) {
+        for y in 0..height {
+            let row = |y: usize| &plane[y * width..][..width];
+            let (above, here) = (row(y.saturating_sub(1)), row(y));
+            let below = row((y + 1).min(height - 1));
+            for (x, value) in values[y * width..][..width].iter_mut().enumerate() {
+                let across = here[(x + 1).min(width - 1)] - here[x.saturating_sub(1)];
+                let down = below[x] - above[x];
+                // Half for the difference of two pixels' distance, half for the range of two.
+                *value += (across * across + down * down) / 16.0;
+            }
+        }
+    }
+    if channels == 3 {
+        values.iter_mut().for_each(|v| *v /= 3.0);
+    }
+    Map {
+        height,
+        width,
+        values,
+    }
 }
 
 fn floats<B: Backend, const D: usize>(t: Tensor<B, D>) -> Vec<f32> {

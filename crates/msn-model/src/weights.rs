@@ -52,7 +52,7 @@ impl Input {
 }
 
 /// Settings of the fair score and the statistics of held-out normal frames that standardise it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// Side of the square window over which the error map is averaged, pixels.
@@ -61,7 +61,11 @@ pub struct Calibration {
     pub window_stride: usize,
     /// Scored frames over which a window is averaged.
     pub history: usize,
-    /// Median of `ln max(m, 1e-10)` over held-out frames, m the largest window.
+    /// What errors normal windows have. Absent in older files: there a window's log error counts as
+    /// it is.
+    #[serde(default)]
+    pub usual: Option<UsualErrors>,
+    /// Median over held-out frames of the largest window's excess over the usual error.
     pub median: f64,
     /// Median absolute deviation of the same.
     pub mad: f64,
@@ -72,6 +76,36 @@ pub struct Calibration {
     /// Where events begin; absent in older files.
     #[serde(default)]
     pub alarm: Option<Alarm>,
+}
+
+/// What errors windows of held-out normal frames have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsualErrors {
+    /// Of all windows.
+    pub overall: ErrorRange,
+    /// Of windows with much or little to predict, textures ascending; at least one.
+    pub by_texture: Vec<TextureClass>,
+}
+
+/// Windows of like texture.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextureClass {
+    /// Mean log texture of the windows.
+    pub texture: f64,
+    /// Their errors.
+    pub errors: ErrorRange,
+}
+
+/// Log errors of many windows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorRange {
+    /// Median.
+    pub typical: f64,
+    /// 99th percentile.
+    pub high: f64,
 }
 
 /// The threshold of events that keeps a budget of false alarms on held-out normal frames.

@@ -14,6 +14,10 @@ const WALL: f32 = 29.0;
 const HEDGE: [f32; 2] = [28.0, 0.9];
 /// Half the width of a walkway, metres.
 const WALKWAY: f32 = 1.35;
+/// What walkways are paved with.
+pub(super) const WALKWAY_PAVING: Rgb = [166.0, 139.0, 116.0];
+/// The slabs of the rest of the plaza.
+pub(super) const SLABS: Rgb = [150.0, 148.0, 143.0];
 /// Lawns: centre and half extents along x and z, metres.
 const LAWNS: [[f32; 4]; 4] = [
     [-6.4, 18.3, 3.2, 1.1],
@@ -165,23 +169,9 @@ impl Surface<'_> {
         } else if on_lawn > 0.0 || (away - WALKWAY).abs() < 0.09 {
             [176.0, 174.0, 168.0]
         } else if away < WALKWAY {
-            self.paved(
-                point,
-                [0.45, 0.3],
-                0.035,
-                footprint,
-                [166.0, 139.0, 116.0],
-                14,
-            )
+            self.paved(point, [0.45, 0.3], 0.035, footprint, WALKWAY_PAVING, 14)
         } else {
-            self.paved(
-                point,
-                [1.2, 1.2],
-                0.05,
-                footprint,
-                [150.0, 148.0, 143.0],
-                15,
-            )
+            self.paved(point, [1.2, 1.2], 0.05, footprint, SLABS, 15)
         };
         darker(color, dirt * grain)
     }

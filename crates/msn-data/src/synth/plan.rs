@@ -20,6 +20,9 @@ use crate::Size;
 const ODD_SECONDS: Range<f32> = 3.3..7.7;
 /// The least time before a test clip's first anomaly, seconds.
 const LEAD: f32 = 2.0;
+/// Where anomalies happen: the walkways on which people are at least an eighth of the picture's
+/// height. Further away they are a few pixels once a picture is resized for a network.
+const CLOSE: [usize; 2] = [NEAR, MIDDLE];
 /// Room between two actors, metres.
 const GAP: f32 = 0.25;
 
@@ -208,14 +211,14 @@ impl Planner {
             Kind::Cyclist => {
                 let body = wardrobe::sporty(&mut self.rng);
                 let frame = wardrobe::case(&mut self.rng);
-                let path = self.one_of(&[MIDDLE, FAR, CROSSING]);
+                let path = self.one_of(&CLOSE);
                 let speed = self.rng.random_range(3.8..5.2);
                 self.passing(kind, Look::Bicycle { body, frame }, path, speed, begin)
             }
             Kind::Cart => {
                 let body = wardrobe::body(&mut self.rng);
                 let paint = wardrobe::paint(&mut self.rng);
-                let path = self.one_of(&[NEAR, MIDDLE, FAR]);
+                let path = self.one_of(&CLOSE);
                 let speed = self.rng.random_range(2.3..3.6);
                 self.passing(kind, Look::Cart { body, paint }, path, speed, begin)
             }
@@ -223,7 +226,7 @@ impl Planner {
                 let body = wardrobe::sporty(&mut self.rng);
                 let speed = self.rng.random_range(3.0..3.8);
                 let gait = wardrobe::run(&mut self.rng, speed);
-                let path = self.one_of(&[NEAR, MIDDLE, FAR]);
+                let path = self.one_of(&CLOSE);
                 let look = Look::OnFoot {
                     body,
                     gait,
@@ -234,7 +237,7 @@ impl Planner {
             Kind::WrongWay => {
                 let speed = self.rng.random_range(1.4..1.85);
                 let look = self.walker(speed);
-                let path = self.one_of(&[NEAR, MIDDLE]);
+                let path = self.one_of(&CLOSE);
                 self.passing(kind, look, path, speed, begin)
             }
             Kind::LeftObject => self.left_object(begin),
@@ -268,7 +271,7 @@ impl Planner {
 
     /// Somebody lets go of a suitcase and walks on; somebody else takes it along.
     fn left_object(&mut self, drop: f32) -> Oddity {
-        let path = self.one_of(&[NEAR, MIDDLE]);
+        let path = self.one_of(&CLOSE);
         let take = drop + self.rng.random_range(ODD_SECONDS);
         let color = wardrobe::case(&mut self.rng);
         let offset = self.rng.random_range(0.1..0.6);
@@ -314,7 +317,7 @@ impl Planner {
 
     /// Somebody stops, hangs about and walks on.
     fn loiterer(&mut self, stop: f32) -> Oddity {
-        let path = self.one_of(&[NEAR, MIDDLE]);
+        let path = self.one_of(&CLOSE);
         let speed = self.rng.random_range(1.1..1.4);
         let look = self.walker(speed);
         let go = stop + self.rng.random_range(ODD_SECONDS);
@@ -508,6 +511,7 @@ impl Planner {
 
 #[cfg(test)]
 mod tests {
+    use super::super::camera::Vec3;
     use super::*;
 
     fn options(seed: u64) -> SynthOptions {
@@ -550,6 +554,22 @@ mod tests {
             );
             assert!(plan.test.iter().any(|clip| clip.kinds().is_empty()));
             assert!(plan.test.iter().any(|clip| clip.kinds().len() == 2));
+        }
+    }
+
+    #[test]
+    fn anomalies_happen_where_people_are_an_eighth_of_the_picture() {
+        let options = options(0);
+        let (camera, paths) = (Camera::new(options.size), paths());
+        for path in CLOSE {
+            let length = paths[path].length();
+            for share in [0.2, 0.5, 0.8] {
+                let foot = paths[path].at(length * share).point;
+                let head = foot + Vec3::new(0.0, 1.54, 0.0);
+                let height = (camera.project(foot).v - camera.project(head).v).abs();
+                let share = height / options.size.height as f32;
+                assert!(share >= 0.125, "{path}: {share}");
+            }
         }
     }
 

@@ -94,17 +94,19 @@ pub(super) fn body(rng: &mut ChaCha8Rng) -> Body {
     }
 }
 
-/// The clothes of somebody who runs or rides: bright, nothing in the hands.
+/// Shirts that stand out from the paving in grey pictures too.
+const SPORTS_SHIRTS: [Rgb; 4] = [
+    [150.0, 24.0, 30.0],
+    [208.0, 226.0, 60.0],
+    [22.0, 52.0, 140.0],
+    [232.0, 232.0, 232.0],
+];
+
+/// The clothes of somebody who runs or rides: easily seen, nothing in the hands.
 pub(super) fn sporty(rng: &mut ChaCha8Rng) -> Body {
-    let bright = [
-        [236.0, 96.0, 52.0],
-        [208.0, 226.0, 60.0],
-        [64.0, 168.0, 226.0],
-        [232.0, 232.0, 232.0],
-    ];
     let plain = body(rng);
     Body {
-        shirt: bright[rng.random_range(0..bright.len())],
+        shirt: SPORTS_SHIRTS[rng.random_range(0..SPORTS_SHIRTS.len())],
         trousers: [34.0, 34.0, 40.0],
         girth: plain.girth.min(1.0),
         height: plain.height.max(1.65),
@@ -164,4 +166,21 @@ pub(super) fn case(rng: &mut ChaCha8Rng) -> Rgb {
 
 pub(super) fn paint(rng: &mut ChaCha8Rng) -> Rgb {
     PAINTS[rng.random_range(0..PAINTS.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::background::{SLABS, WALKWAY_PAVING};
+    use super::*;
+
+    #[test]
+    fn sports_shirts_stand_out_from_the_paving_in_grey() {
+        let luma = |[r, g, b]: Rgb| 0.299 * r + 0.587 * g + 0.114 * b;
+        for shirt in SPORTS_SHIRTS {
+            for ground in [WALKWAY_PAVING, SLABS] {
+                let contrast = (luma(shirt) - luma(ground)).abs();
+                assert!(contrast >= 45.0, "{shirt:?}: {contrast}");
+            }
+        }
+    }
 }
