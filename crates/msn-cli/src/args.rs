@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Score video files and frame folders; CSV out
     Score(ScoreArgs),
+    /// Put anomalies into held-out normal footage and say which are found: no test label is needed
+    Selftest(SelftestArgs),
     /// Compare this build with a golden case, tensor by tensor, on Burn's own operations unless --kernels is given
     Verify(VerifyArgs),
     /// Figures of any method's scores: a CSV with labels, or a JSON of scores or regions
@@ -241,6 +243,27 @@ pub(crate) struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub keep: KeepArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelftestArgs {
+    /// Run folder or weights file
+    #[arg(value_name = "RUN|WEIGHTS")]
+    pub weights: Utf8PathBuf,
+    /// Data set folder that was trained on [default: that of the run]
+    pub data: Option<Utf8PathBuf>,
+    /// What is put where
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+    #[command(flatten)]
+    pub place: PlaceArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
 }

@@ -22,6 +22,7 @@ mod run;
 mod runs;
 mod saving;
 mod score;
+mod selftest;
 mod signal;
 mod strip;
 mod tensorboard;
@@ -92,6 +93,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train::train(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Score(args) => score::score(&args),
+        Command::Selftest(args) => selftest::selftest(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Metrics(args) => metrics::metrics(&args),
         Command::Weights(command) => weights::weights(&command),

@@ -277,10 +277,7 @@ fn card(
     held: &HoldOut,
     data_hash: &str,
 ) -> RunCard {
-    let part = |s: &Segment| match &videos[s.video] {
-        v if v.frames() == s.frames.len() => v.name.clone(),
-        v => format!("{} frames {} to {}", v.name, s.frames.start, s.frames.end),
-    };
+    let part = |s: &Segment| s.label(&videos[s.video]);
     RunCard {
         format: "msn-run-1".into(),
         command: run::command_line(),

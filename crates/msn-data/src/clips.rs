@@ -16,6 +16,20 @@ pub struct Segment {
     pub frames: Range<usize>,
 }
 
+impl Segment {
+    /// The name of its video, which `videos[self.video]` is, with the frames where it is not all of it.
+    #[must_use]
+    pub fn label(&self, video: &LoadedVideo) -> String {
+        match self.frames.len() == video.frames() {
+            true => video.name.clone(),
+            false => {
+                let Range { start, end } = self.frames;
+                format!("{} frames {start} to {end}", video.name)
+            }
+        }
+    }
+}
+
 /// `past` frames of one video, `stride` apart, and the target that follows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Clip {

@@ -32,6 +32,11 @@ pub enum EvalError {
         /// Median absolute deviation.
         mad: f64,
     },
+    /// Nothing can be cut out of normal footage.
+    #[error(
+        "nothing moves through the training videos for ten frames that could be put elsewhere: give footage with separate things that move"
+    )]
+    NothingMoves,
     /// No test video is long enough.
     #[error(
         "no test video has the {needed} unbroken frames that one score needs: give longer videos, or weights of fewer frames or a smaller stride"

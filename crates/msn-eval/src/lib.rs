@@ -6,8 +6,11 @@
 //!
 //! * `legacy`, what papers print: `lambda norm(-psnr) + (1 - lambda) mean norm(distance)`, min-max
 //!   normalised over each test video;
-//! * `fair`, what a product can do: the largest window of a causal tube of the error, standardised
-//!   by held-out normal frames.
+//! * `fair`, what a product can do: in a causal tube of the error the window that lies furthest above
+//!   what is usual for as much texture, standardised by held-out normal frames.
+//!
+//! [`self_test`] puts anomalies into held-out normal footage and says which are found: a criterion for
+//! settings that needs no test label.
 
 mod error;
 mod events;
@@ -17,6 +20,7 @@ mod protocol;
 mod regions;
 mod report;
 mod scoring;
+mod selftest;
 
 pub use error::EvalError;
 pub use events::{EventCard, clock};
@@ -29,3 +33,4 @@ pub use protocol::{
 pub use regions::{JudgedRegions, RegionCard, RegionJudge};
 pub use report::{Picture, curve_svg, report};
 pub use scoring::{FrameScore, ScoredFrame, Scorer, Seen, Stream};
+pub use selftest::{Injected, InjectedFigures, SelfTest, self_test};

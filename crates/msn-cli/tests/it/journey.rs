@@ -78,6 +78,19 @@ fn training_on_a_short_scene_finds_what_is_fast() {
         assert!(auc >= 0.85, "fair micro AUC over fast kinds is {auc}");
     }
 
+    let test: Value =
+        serde_json::from_str(&stdout(msn(&dir).args(["selftest", "run", "--json"]))).unwrap();
+    let same = stdout(msn(&dir).args(["selftest", "run/weights/last.safetensors", "scene"]));
+    let criterion = test["criterion"].as_f64().unwrap();
+    assert!((0.5..=1.0).contains(&criterion), "{test}");
+    assert_eq!(test["kinds"].as_array().unwrap().len(), 6);
+    assert!(same.contains(&format!("{criterion:.3}")), "{same}\n{test}");
+    let bare = msn(&dir)
+        .args(["selftest", "run/weights/last.safetensors"])
+        .assert();
+    let said = String::from_utf8(bare.code(2).get_output().stderr.clone()).unwrap();
+    assert!(said.contains("give their data set folder as DATA"), "{said}");
+
     // One video by itself scores as in the test set; without calibration `fair` is empty.
     let one = stdout(msn(&dir).args(["score", "run", "scene/test/01.mp4"]));
     assert_eq!(one, scores);
