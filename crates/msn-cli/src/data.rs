@@ -74,7 +74,6 @@ pub(crate) fn demo_scene(seed: u64) -> Result<Utf8PathBuf> {
             seed,
             train_clips: 6,
             test_clips: 6,
-            seconds: 20.0,
             ..SynthOptions::default()
         };
         synthesise(&dir, &small)?;
