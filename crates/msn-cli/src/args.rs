@@ -34,6 +34,9 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Figures of any method's scores: a CSV with labels, or a JSON of scores or regions
     Metrics(MetricsArgs),
+    /// Show what the memory pools have learned
+    #[command(subcommand)]
+    Memory(MemoryCommand),
     /// Show, import or calibrate weights files
     #[command(subcommand)]
     Weights(WeightsCommand),
@@ -174,6 +177,9 @@ pub(crate) struct EvalArgs {
     /// Where to write scores, eval.json and report.html [default: the run folder]
     #[arg(long, value_name = "DIR")]
     pub out: Option<Utf8PathBuf>,
+    /// Also write a video of each test video: heat of the fair score, labels, alarms, curve
+    #[arg(long, value_name = "DIR")]
+    pub overlay: Option<Utf8PathBuf>,
     /// Standard deviation, in frames, of a centred Gaussian over legacy scores
     #[arg(long, value_name = "SIGMA")]
     pub smooth: Option<f64>,
@@ -201,6 +207,40 @@ pub(crate) struct ScoreArgs {
     pub out: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MemoryCommand {
+    /// Each pool's items: how training frames use them, which places are most like them, how alike they are
+    Show(MemoryShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MemoryShowArgs {
+    /// Run folder or weights file
+    #[arg(value_name = "RUN|WEIGHTS")]
+    pub weights: Utf8PathBuf,
+    /// Data set folder whose training part the memory is asked about [default: the run's own]
+    pub data: Option<Utf8PathBuf>,
+    /// Also write a page with pictures of the places that are most like each item
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<Utf8PathBuf>,
+    /// Print JSON, with all cosines and places
+    #[arg(long)]
+    pub json: bool,
+    /// At most so many training clips, spread evenly
+    #[arg(long, value_name = "N", default_value = "500")]
+    pub clips: NonZeroUsize,
+    /// At most so many places of each item
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub patches: NonZeroUsize,
+    /// flex, ndarray, cuda:0 or wgpu, where compiled in
+    #[arg(long, default_value_t)]
+    pub device: Device,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub keep: KeepArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,11 @@
 //! `msn eval`, and the evaluation that ends `msn train`: the same code.
 
 use anyhow::{Result, anyhow};
-use camino::Utf8Path;
-use msn_data::{DataSet, Keep, LoadedVideo, data_hash, load_within};
+use camino::{Utf8Path, Utf8PathBuf};
+use msn_data::{DataSet, Keep, LoadedVideo, Video, data_hash, load_within};
 use msn_eval::{
-    DataCard, EvalError, EvalOptions, Evaluation, LabelCard, Picture, RegionJudge, VideoScores,
-    scores_csv, write_file,
+    DataCard, EvalError, EvalOptions, Evaluation, HeatMaps, LabelCard, MemoryCard, Picture,
+    RegionJudge, VideoScores, scores_csv, write_file, write_overlay,
 };
 use msn_metrics::Bootstrap;
 
@@ -14,6 +14,7 @@ use crate::{
     args::{EvalArgs, PlaceArgs},
     data, figures,
     highlights::Highlights,
+    memory,
     run::{self, Found, RunCard},
     strip,
 };
@@ -27,7 +28,19 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         ))
         .into());
     }
+    if args.overlay.is_some() && !cfg!(feature = "ffmpeg") {
+        return Err(Usage(
+            "--overlay writes video files, and this build is without FFmpeg: build with the feature `ffmpeg`".to_owned(),
+        )
+        .into());
+    }
     let found = run::find(&args.weights)?;
+    if args.overlay.is_some() && found.weights.meta.calibration.is_none() {
+        return Err(anyhow!(
+            "{} has no calibration, so there is no fair score for --overlay to draw: `msn weights calibrate {0} NORMAL_VIDEOS` adds one",
+            found.path
+        ));
+    }
     let card = found.run.as_deref().and_then(|run| RunCard::read(run).ok());
     let data = match (&args.data, &card) {
         (Some(data), _) => data.clone(),
@@ -56,12 +69,20 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         }
     });
     let out = args.out.clone().or(beside);
+    if let Some(dir) = &args.overlay {
+        overlay_paths(&set, dir)?;
+    }
+    let keep = run::keep(&args.keep);
+    let run = found.run.as_deref();
+    let memory = run.and_then(|run| memory::of_run(run, &found, card.as_ref(), &args.place, &keep));
     let request = Request {
         found: &found,
         set: &set,
         place: &args.place,
-        keep: run::keep(&args.keep),
+        keep,
         out: out.as_deref(),
+        memory,
+        overlay: args.overlay.as_deref(),
         smooth: args.smooth,
         groups: if args.kinds.is_empty() {
             Vec::new()
@@ -79,10 +100,32 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         None if args.json => println!("null"),
         None => {}
     }
-    if let Some(out) = out {
-        eprintln!("written to {out}");
+    for place in [out, args.overlay.clone()].into_iter().flatten() {
+        eprintln!("written to {place}");
     }
     Ok(())
+}
+
+/// The overlay video of each test video.
+///
+/// # Errors
+/// Where one would take the place of a test video.
+fn overlay_paths(set: &DataSet, dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
+    let path = |video: &Video| dir.join(format!("{}.mp4", video.name));
+    let paths: Vec<_> = set.test.iter().map(path).collect();
+    let sources = set
+        .test
+        .iter()
+        .filter_map(|v| v.source.canonicalize_utf8().ok());
+    let sources: Vec<_> = sources.collect();
+    let taken = |p: &&Utf8PathBuf| p.canonicalize_utf8().is_ok_and(|p| sources.contains(&p));
+    match paths.iter().find(taken) {
+        Some(path) => Err(Usage(format!(
+            "--overlay would write over the test video {path}: give another folder"
+        ))
+        .into()),
+        None => Ok(paths),
+    }
 }
 
 /// What is to be evaluated with what.
@@ -94,6 +137,10 @@ pub(crate) struct Request<'a> {
     pub keep: Keep,
     /// Where scores, `eval.json` and `report.html` go.
     pub out: Option<&'a Utf8Path>,
+    /// What the memory has learned, for the report.
+    pub memory: Option<MemoryCard>,
+    /// Where a video of each test video goes.
+    pub overlay: Option<&'a Utf8Path>,
     pub smooth: Option<f64>,
     pub groups: Vec<Vec<String>>,
     pub seed: Option<u64>,
@@ -117,6 +164,8 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     let has_regions = set.regions.iter().any(Option::is_some);
     let (mut scored, mut regions) = (Vec::new(), Vec::new());
     let mut highlights = Highlights::default();
+    let overlays = request.overlay.map(|dir| overlay_paths(set, dir));
+    let overlays = overlays.transpose()?;
     for (i, (video, loaded)) in set.test.iter().zip(&videos).enumerate() {
         let labels = video
             .labels
@@ -140,10 +189,17 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
             }
             _ => None,
         };
+        let mut heat = match (&overlays, &meta.calibration) {
+            (Some(paths), Some(c)) => Some((&paths[i], HeatMaps::new(loaded, c))),
+            _ => None,
+        };
         let mut scores = Vec::new();
         scorer.runs(loaded, &loaded.runs, &mut |frame| {
             if let Some(judge) = &mut judge {
                 judge.push(&frame)?;
+            }
+            if let Some((_, heat)) = &mut heat {
+                heat.push(&frame);
             }
             if let Some(labels) = &labels {
                 highlights.see(loaded, labels, &frame)?;
@@ -159,7 +215,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
                 loaded.frames()
             );
         }
-        scored.push(VideoScores {
+        let scores = VideoScores {
             clock: msn_eval::clock(loaded),
             ..VideoScores::new(
                 &video.name,
@@ -168,7 +224,11 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
                 labels,
                 meta.calibration.as_ref(),
             )
-        });
+        };
+        if let Some((path, heat)) = &heat {
+            write_overlay(path, &scores, loaded, heat)?;
+        }
+        scored.push(scores);
         eprintln!("scored {} ({} of {})", video.name, i + 1, videos.len());
     }
     if scored.iter().all(|v| v.scores.is_empty()) {
@@ -203,7 +263,8 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     };
     if let Some(out) = request.out {
         for video in scored.iter().filter(|v| v.labels.is_some()) {
-            let svg = msn_eval::curve_svg(video);
+            let alarm = meta.calibration.and_then(|c| c.alarm);
+            let svg = msn_eval::curve_svg(video, alarm.map(|a| a.threshold));
             write_file(
                 &out.join("curves").join(format!("{}.svg", video.name)),
                 svg.as_bytes(),
@@ -227,7 +288,14 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         add("What the network predicts", strip);
         write_file(
             &out.join("report.html"),
-            msn_eval::report(&evaluation, &scored, meta, &pictures)?.as_bytes(),
+            msn_eval::report(
+                &evaluation,
+                &scored,
+                meta,
+                &pictures,
+                request.memory.as_ref(),
+            )?
+            .as_bytes(),
         )?;
     }
     Ok(Some(evaluation))

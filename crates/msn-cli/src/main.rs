@@ -15,6 +15,7 @@ mod figures;
 mod highlights;
 mod label;
 mod log;
+mod memory;
 mod metrics;
 mod picture;
 mod pytorch;
@@ -96,6 +97,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Selftest(args) => selftest::selftest(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Metrics(args) => metrics::metrics(&args),
+        Command::Memory(command) => memory::memory(&command),
         Command::Weights(command) => weights::weights(&command),
         Command::Data(command) => data::data(&command),
         Command::Runs(args) => runs::runs(&args),

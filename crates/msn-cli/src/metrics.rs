@@ -1,8 +1,11 @@
 //! `msn metrics`: figures of any method's scores.
 
 use anyhow::{Result, anyhow};
-use msn_metrics::{Bootstrap, ScoredVideo, fixture, frame_figures, read_scores_csv};
-use serde_json::Value;
+use msn_metrics::{
+    Bootstrap, FrameFigures, ScoredVideo, fixture, frame_figures, min_max, prior_rows,
+    read_scores_csv,
+};
+use serde_json::{Map, Value, json};
 
 use crate::{Usage, args::MetricsArgs, run};
 
@@ -35,7 +38,9 @@ pub(crate) fn metrics(args: &MetricsArgs) -> Result<()> {
                 .zip(&labels)
                 .map(|(v, l)| v.with_labels(l))
                 .collect::<Result<Vec<ScoredVideo>, _>>()?;
-            serde_json::to_value(frame_figures(&videos, &Bootstrap::default())?)?
+            let mut figures = serde_json::to_value(frame_figures(&videos, &Bootstrap::default())?)?;
+            figures["priors"] = priors(&videos)?;
+            figures
         }
     };
     if args.json {
@@ -45,9 +50,10 @@ pub(crate) fn metrics(args: &MetricsArgs) -> Result<()> {
     let Value::Object(figures) = figures else {
         return Err(anyhow!("no figures"));
     };
-    for (name, value) in figures {
+    let priors = figures.get("priors").cloned();
+    for (name, value) in figures.iter().filter(|(name, _)| *name != "priors") {
         let of = |key: &str| value.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
-        match &value {
+        match value {
             Value::Object(_) => println!(
                 "{name:<20}{:.4} [{:.4}, {:.4}]",
                 of("value"),
@@ -58,5 +64,43 @@ pub(crate) fn metrics(args: &MetricsArgs) -> Result<()> {
             other => println!("{name:<20}{other}"),
         }
     }
+    let raw = priors.as_ref().and_then(|p| p["raw"].as_object());
+    for name in raw.into_iter().flat_map(Map::keys) {
+        let micro = |treatment: &str| {
+            let value = priors.as_ref()?[treatment][name]["micro_auc"]["value"].as_f64()?;
+            Some(format!("{value:.4}"))
+        };
+        let text = ["raw", "min_max"].map(|t| micro(t).unwrap_or_else(|| "undefined".to_owned()));
+        println!(
+            "prior {name:<14}{}, normalised in each video {} (micro_auc)",
+            text[0], text[1]
+        );
+    }
     Ok(())
+}
+
+/// Figures of scores that never look at a pixel: as they are, and min-max normalised in each video,
+/// since a table does not say what was done to its scores.
+fn priors(videos: &[ScoredVideo]) -> Result<Value> {
+    let only = |f: FrameFigures| {
+        json!({
+            "micro_auc": f.micro_auc,
+            "macro_auc_skip": f.macro_auc_skip,
+            "macro_auc_pad": f.macro_auc_pad,
+            "average_precision": f.average_precision,
+            "equal_error_rate": f.equal_error_rate,
+        })
+    };
+    let rows = |normalised: bool| -> Result<Map<String, Value>> {
+        let treat = |_: &ScoredVideo, scores: Vec<f64>| match normalised {
+            true => Ok(min_max(&scores)),
+            false => Ok(scores),
+        };
+        let rows = prior_rows(videos, &Bootstrap::default(), treat)?;
+        let named = rows
+            .into_iter()
+            .map(|r| (r.prior.name().to_owned(), only(r.figures)));
+        Ok(named.collect())
+    };
+    Ok(json!({ "raw": rows(false)?, "min_max": rows(true)? }))
 }

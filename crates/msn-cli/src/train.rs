@@ -22,6 +22,7 @@ use crate::{
     eval::{Request, evaluate},
     figures,
     log::Log,
+    memory,
     run::{self, Found, Lock, RunCard, RunData},
     saving::{Keeper, restore},
     signal::{Interrupted, Signals},
@@ -216,18 +217,22 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         engine.restore(state)?;
         finish(engine.as_mut(), "best", Some(best.epoch))?;
     }
+    let found = run::find(&folder)?;
+    let footage = (&videos[..], &held.train[..]);
+    let memory = memory::of_training(&folder, &found, &set.name, footage, &args.place)?;
     drop((engine, videos));
 
     if set.test.is_empty() {
         eprintln!("{data} has no test videos: nothing to evaluate");
     } else {
-        let found = run::find(&folder)?;
         let request = Request {
             found: &found,
             set: &set,
             place: &args.place,
             keep,
             out: Some(&folder),
+            memory,
+            overlay: None,
             smooth: None,
             groups: Vec::new(),
             seed: Some(settings.train.seed),

@@ -45,6 +45,28 @@ pub enum EvalError {
         /// Frames of a clip with its target.
         needed: usize,
     },
+    /// A network without pools was asked for its memory.
+    #[error(
+        "the network has no pools, so it remembers nothing: give weights that were trained with pools=1,2,3"
+    )]
+    NoPools,
+    /// No normal video is long enough to be asked about.
+    #[error("no training video has the {needed} unbroken frames of a clip: give longer videos")]
+    NothingAsked {
+        /// Frames of a clip with its target.
+        needed: usize,
+    },
+    /// A picture that can't be made.
+    #[error("a picture can't be made: {0}")]
+    Picture(#[from] image::ImageError),
+    /// A video file can't be written without FFmpeg.
+    #[error(
+        "can't write {path}: this build is without FFmpeg, which video files need: build with the feature `ffmpeg`"
+    )]
+    WithoutFfmpeg {
+        /// The file.
+        path: Utf8PathBuf,
+    },
     /// Labels that do not fit, or a damaged data set.
     #[error(transparent)]
     Data(#[from] msn_data::DataError),

@@ -2,8 +2,8 @@
 
 use msn_data::LoadedVideo;
 use msn_events::{
-    Basis, Budget, Clock, EventFigures, JudgedVideo, Rules, ScoreSequence, Span, calibrate, detect,
-    event_figures,
+    Basis, Budget, Clock, Event, EventFigures, JudgedVideo, Rules, ScoreSequence, Span, calibrate,
+    detect, event_figures,
 };
 use msn_model::{Alarm, Calibration};
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,19 @@ pub(crate) fn alarm(held_out: &[ScoreSequence]) -> Result<Option<Alarm>, EvalErr
     }))
 }
 
+/// A video's fair scores in time, and the events that a threshold finds in them.
+pub(crate) fn detected(
+    video: &VideoScores,
+    threshold: f64,
+) -> Result<(ScoreSequence, Vec<Event>), EvalError> {
+    let frames: Vec<usize> = video.scores.iter().map(|s| s.frame).collect();
+    let fair = video.fair.as_deref().unwrap_or_default();
+    let clock = video.clock.clone();
+    let sequence = ScoreSequence::from_frames(&video.name, &frames, fair, clock)?;
+    let events = detect(&sequence, &Rules::default(), threshold)?;
+    Ok((sequence, events))
+}
+
 /// Events of labelled videos at the calibrated threshold; `None` without one.
 pub(crate) fn judge(
     videos: &[&VideoScores],
@@ -69,12 +82,10 @@ pub(crate) fn judge(
     let rules = Rules::default();
     let mut found = Vec::new();
     for video in videos {
-        let (Some(fair), Some(labels)) = (&video.fair, &video.labels) else {
+        let (Some(_), Some(labels)) = (&video.fair, &video.labels) else {
             continue;
         };
-        let frames: Vec<usize> = video.scores.iter().map(|s| s.frame).collect();
-        let sequence = ScoreSequence::from_frames(&video.name, &frames, fair, video.clock.clone())?;
-        let events = detect(&sequence, &rules, alarm.threshold)?;
+        let (sequence, events) = detected(video, alarm.threshold)?;
         found.push((sequence, events, Span::of_labels(&labels.anomalous)));
     }
     let judged: Vec<JudgedVideo<'_>> = found

@@ -16,6 +16,8 @@ mod error;
 mod events;
 mod fair;
 mod files;
+mod memory;
+mod overlay;
 mod protocol;
 mod regions;
 mod report;
@@ -26,11 +28,13 @@ pub use error::EvalError;
 pub use events::{EventCard, clock};
 pub use fair::{Fair, standardise};
 pub use files::{scores_csv, write_file};
+pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOptions, survey};
+pub use overlay::{HeatMaps, Overlay, write_overlay};
 pub use protocol::{
     DataCard, EvalOptions, Evaluation, KindFigures, LAMBDA, LabelCard, Priors, Protocol,
     VideoScores, evaluate,
 };
 pub use regions::{JudgedRegions, RegionCard, RegionJudge};
-pub use report::{Picture, curve_svg, report};
+pub use report::{Picture, curve_svg, memory_page, report};
 pub use scoring::{FrameScore, ScoredFrame, Scorer, Seen, Stream};
 pub use selftest::{Injected, InjectedFigures, SelfTest, self_test};

@@ -171,7 +171,12 @@ fn tracks(boxes: &[TrackBox]) -> Vec<Track> {
 
 /// Window values as a picture of `size`, bilinear between the windows' middles and constant beyond
 /// the outermost. `window` and its stride are in pixels of a `frame` (height, width).
-fn enlarged(map: &Map64, window: [usize; 2], frame: [usize; 2], size: MapSize) -> Vec<f32> {
+pub(crate) fn enlarged(
+    map: &Map64,
+    window: [usize; 2],
+    frame: [usize; 2],
+    size: MapSize,
+) -> Vec<f32> {
     let rows = axis(map.height, window, frame[0], size.height);
     let columns = axis(map.width, window, frame[1], size.width);
     let mut out = Vec::with_capacity(size.width * size.height);

@@ -2,8 +2,10 @@
 
 mod axis;
 mod curve;
+mod memory;
 mod path;
 mod plot;
+mod spans;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -19,9 +21,12 @@ use self::{
     plot::plots,
     tables::{facts, provenance, short, shown_protocols},
 };
-use crate::{EvalError, Evaluation, VideoScores};
+use crate::{EvalError, Evaluation, MemoryCard, VideoScores};
 
-pub use self::curve::curve_svg;
+pub use self::{curve::curve_svg, memory::memory_page};
+
+/// Items of a pool that the report shows.
+const ITEMS: usize = 24;
 
 /// How much larger than the typical video's the largest range of scores may be for all to be drawn
 /// on one axis.
@@ -43,8 +48,9 @@ pub struct Picture {
 ///
 /// It shows the figures of both protocols apart, each with its interval, its priors and where it
 /// comes from, ROC and precision-recall curves, kinds of anomaly, every video's scores over time,
-/// the data, the weights, pictures, and the command. `videos` are those that `evaluation` was made of; the
-/// curves look at their labels and scores, the figures are `evaluation`'s own.
+/// the data, the weights, pictures, what the `memory` has learned, and the command. `videos` are those
+/// that `evaluation` was made of; the curves look at their labels and scores, the figures are
+/// `evaluation`'s own.
 ///
 /// # Errors
 /// [`EvalError::Metrics`] where scores are not finite or the smoothing is out of range.
@@ -53,6 +59,7 @@ pub fn report(
     videos: &[VideoScores],
     meta: &Meta,
     pictures: &[Picture],
+    memory: Option<&MemoryCard>,
 ) -> Result<String, EvalError> {
     let legacy = videos
         .iter()
@@ -71,6 +78,7 @@ pub fn report(
                     (PreEscaped(include_str!("report/colours.css")))
                     (PreEscaped(include_str!("report/chart.css")))
                     (PreEscaped(include_str!("report/page.css")))
+                    @if memory.is_some() { (PreEscaped(memory::STYLE)) }
                 }
             }
             body {
@@ -85,6 +93,7 @@ pub fn report(
                     h2 { "Kinds of anomaly" }
                     (tables::kinds(evaluation))
                 }
+                (spans::missed(evaluation, videos)?)
                 h2 { "Videos" }
                 (curves(evaluation, videos, &legacy)?)
                 div class="pair" {
@@ -92,6 +101,10 @@ pub fn report(
                     div { h2 { "Weights" } (weights(meta)) }
                 }
                 @for picture in pictures { (shown(picture)) }
+                @if let Some(card) = memory {
+                    h2 { "What the memory has learned" }
+                    (memory::section(card, ITEMS))
+                }
                 h2 { "Command" }
                 pre { code { (evaluation.command) } }
                 p class="note" { "The figures are in eval.json and each frame's scores in scores/, beside this page." }
@@ -106,7 +119,9 @@ fn shown(picture: &Picture) -> Markup {
     html! {
         h2 { (picture.title) }
         figure {
-            img class="strip" src={ "data:image/png;base64," (data) } alt=(picture.title);
+            div class="scroll" {
+                img class="strip wide" src={ "data:image/png;base64," (data) } alt=(picture.title);
+            }
             figcaption class="note" { (picture.caption) }
         }
     }
@@ -231,16 +246,25 @@ fn curves(
     videos: &[VideoScores],
     legacy: &[Vec<f64>],
 ) -> Result<Markup, EvalError> {
-    let range = one_range(videos);
+    let threshold = evaluation.events.as_ref().map(|e| e.alarm.threshold);
+    let range = one_range(videos, threshold);
     let calibrated = videos.iter().any(|v| v.fair.is_some());
-    let figures = videos
-        .iter()
-        .zip(legacy)
-        .map(|(v, l)| curve(v, l, evaluation.smoothing, range));
+    let figures = videos.iter().zip(legacy).map(|(v, l)| {
+        let look = Look {
+            legacy: l,
+            smoothing: evaluation.smoothing,
+            range,
+            threshold,
+        };
+        curve(v, &look)
+    });
     let figures = figures.collect::<Result<Vec<_>, _>>()?;
     Ok(html! {
         p {
             "Higher is more anomalous; shaded spans are labelled anomalous. A line breaks where frames are missing. "
+            @if let Some(threshold) = threshold {
+                "Dashed: a fair score of " (format!("{threshold:.2}")) ", smoothed causally, raises an alarm. "
+            }
             @match (calibrated, range) {
                 (false, _) => "",
                 (true, Some(_)) => "All fair curves share one axis.",
@@ -254,12 +278,7 @@ fn curves(
     })
 }
 
-fn curve(
-    video: &VideoScores,
-    legacy: &[f64],
-    smoothing: Option<f64>,
-    range: Option<(f64, f64)>,
-) -> Result<Markup, EvalError> {
+fn curve(video: &VideoScores, look: &Look<'_>) -> Result<Markup, EvalError> {
     let auc = |scores: &[f64]| {
         labelled(video, scores)
             .map(|v| video_auc(&v))
@@ -267,17 +286,10 @@ fn curve(
             .map(Option::flatten)
     };
     let (of_legacy, of_fair) = (
-        auc(legacy)?,
+        auc(look.legacy)?,
         video.fair.as_deref().map(auc).transpose()?.flatten(),
     );
-    let drawing = draw(
-        video,
-        &Look {
-            legacy,
-            smoothing,
-            range,
-        },
-    );
+    let drawing = draw(video, look);
     let anomalous = video
         .labels
         .as_ref()
@@ -318,11 +330,11 @@ fn curve(
 }
 
 /// One axis for all fair curves, unless it would flatten most of them.
-fn one_range(videos: &[VideoScores]) -> Option<(f64, f64)> {
+fn one_range(videos: &[VideoScores], threshold: Option<f64>) -> Option<(f64, f64)> {
     let fair = || videos.iter().filter_map(|v| v.fair.as_deref());
-    let all = fair_range(fair());
+    let all = fair_range(fair(), threshold);
     let mut heights: Vec<f64> = fair()
-        .map(|scores| fair_range([scores]))
+        .map(|scores| fair_range([scores], threshold))
         .map(|(low, high)| high - low)
         .collect();
     heights.sort_by(f64::total_cmp);

@@ -20,6 +20,7 @@
 //!
 //! [`Weights`] reads and writes weights files whose tensors have PyTorch's names.
 
+mod ask;
 mod config;
 mod input;
 mod kernels;
@@ -30,6 +31,7 @@ mod score;
 mod tensors;
 mod weights;
 
+pub use ask::{Ask, Cosines, receptive_area};
 pub use config::{ConfigError, NetConfig, Rewrite};
 pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
 pub use kernels::{CpuNet, Kernels, channels_last};

@@ -138,15 +138,8 @@ impl<B: Backend> MsnNet<B> {
             mode,
             statistics: Vec::new(),
         };
-        let (e, d) = (&self.encoder, &self.decoder);
-        let e1 = e.level1.forward(frames, &mut pass);
-        let e2 = e.level2.forward(halve(e1.clone()), &mut pass);
-        let e3 = e.level3.forward(halve(e2.clone()), &mut pass);
-        let e4 = e.level4.forward(halve(e3.clone()), &mut pass);
-
-        let mut asked = Vec::new();
-        let [e2, e3, e4] =
-            [(1, e2), (2, e3), (3, e4)].map(|(p, f)| self.rewritten(p, f, &mut asked));
+        let d = &self.decoder;
+        let ([e1, e2, e3, e4], asked) = self.encode(frames, &mut pass);
 
         let x = d.up4.forward(d.level4.forward(e4, &mut pass), &mut pass);
         let x = d.level3.forward(Tensor::cat(vec![e3, x], 1), &mut pass);
@@ -164,6 +157,34 @@ impl<B: Backend> MsnNet<B> {
             asked,
             statistics: pass.statistics,
         }
+    }
+
+    /// What each pool is asked in `frames`, as in [`forward`](Self::forward), without a prediction;
+    /// pools ascending.
+    pub fn ask(&self, frames: Tensor<B, 4>) -> Vec<Asked<B>> {
+        let mut pass = Pass {
+            mode: Mode::Evaluate,
+            statistics: Vec::new(),
+        };
+        self.encode(frames, &mut pass).1
+    }
+
+    /// What levels 1 to 4 hand to the decoder, and what the pools were asked.
+    fn encode(
+        &self,
+        frames: Tensor<B, 4>,
+        pass: &mut Pass<B>,
+    ) -> ([Tensor<B, 4>; 4], Vec<Asked<B>>) {
+        let e = &self.encoder;
+        let e1 = e.level1.forward(frames, pass);
+        let e2 = e.level2.forward(halve(e1.clone()), pass);
+        let e3 = e.level3.forward(halve(e2.clone()), pass);
+        let e4 = e.level4.forward(halve(e3.clone()), pass);
+
+        let mut asked = Vec::new();
+        let [e2, e3, e4] =
+            [(1, e2), (2, e3), (3, e4)].map(|(p, f)| self.rewritten(p, f, &mut asked));
+        ([e1, e2, e3, e4], asked)
     }
 
     /// What the decoder gets in place of a level's `feature`.

@@ -11,6 +11,7 @@ mod label;
 mod overview;
 mod parity;
 mod resume;
+mod showing;
 mod threads;
 
 use assert_cmd::Command;

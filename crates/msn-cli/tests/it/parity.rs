@@ -75,3 +75,61 @@ fn metrics_agree_with_golden_cases() {
         }
     }
 }
+
+#[test]
+fn any_methods_scores_are_measured_beside_priors() {
+    let (_guard, dir) = temporary();
+    // Two videos of four frames; the anomaly is at the end of each.
+    let mut npy = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    let header = format!(
+        "{:<117}\n",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (8,), }"
+    );
+    npy.extend(header.as_bytes());
+    npy.extend([0, 0, 0, 1, 0, 0, 1, 1]);
+    std::fs::write(dir.join("labels.npy"), npy).unwrap();
+    let rows = |last: &str| {
+        let mut csv = "video,frame,mine,other\n".to_owned();
+        for (video, values) in [
+            ("a", ["0.1", "0.2", "0.3", "0.9"]),
+            ("b", ["5", "4", "6", last]),
+        ] {
+            for (frame, value) in values.iter().enumerate() {
+                csv += &format!("{video},{frame},{value},0\n");
+            }
+        }
+        csv
+    };
+    std::fs::write(dir.join("scores.csv"), rows("7")).unwrap();
+    let args = ["metrics", "scores.csv", "labels.npy", "--column", "mine"];
+    let found: Value = serde_json::from_str(&stdout(msn(&dir).args(args).arg("--json"))).unwrap();
+    assert_eq!(found["macro_auc_skip"]["value"], 1.0);
+    // By hand: 15 pairs of frames; 0.9 of the first video is above its normal frames alone.
+    let is = |row: &Value, wanted: f64| {
+        let value = row["micro_auc"]["value"].as_f64().unwrap();
+        assert!((value - wanted).abs() < 1e-12, "{value}, not {wanted}");
+    };
+    is(&found, 13.0 / 15.0);
+    for treated in ["raw", "min_max"] {
+        is(&found["priors"][treated]["constant"], 0.5);
+        is(&found["priors"][treated]["position"], 14.5 / 15.0);
+    }
+    let text = stdout(msn(&dir).args(args));
+    assert!(
+        text.contains("prior position") && text.contains("macro_auc_skip"),
+        "{text}"
+    );
+
+    let refused = |args: &[&str], parts: &[&str]| {
+        let output = msn(&dir).args(args).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(parts.iter().all(|part| errors.contains(part)), "{errors}");
+    };
+    refused(&args[..3], &["mine", "other"]);
+    std::fs::write(dir.join("nan.csv"), rows("NaN")).unwrap();
+    refused(
+        &["metrics", "nan.csv", "labels.npy", "--column", "mine"],
+        &["nan.csv", "video b, frame 3", "finite"],
+    );
+}

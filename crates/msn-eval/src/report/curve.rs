@@ -13,6 +13,8 @@ use crate::{VideoScores, fair::count};
 const COLUMNS: f64 = 600.0;
 /// Rows of labels above a curve; a label that finds no place is told in words alone.
 const LANES: usize = 3;
+/// How much further than the highest score an axis may reach.
+const REACH: f64 = 1.5;
 const LANE: f64 = 13.0;
 const TITLE: f64 = 15.0;
 const TALL: f64 = 120.0;
@@ -29,6 +31,8 @@ pub(super) struct Look<'a> {
     pub smoothing: Option<f64>,
     /// Lowest and highest fair score of the axis; the video's own where `None`.
     pub range: Option<(f64, f64)>,
+    /// The fair score that raises an alarm.
+    pub threshold: Option<f64>,
 }
 
 /// A drawing whose x coordinates are percentages: it fits any width.
@@ -55,15 +59,21 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
     );
 
     let mut panels = Vec::new();
+    let mut fair_title = "fair: robust standard deviations above normal".to_owned();
     if let Some(fair) = &video.fair {
-        let range = look.range.unwrap_or_else(|| fair_range([fair.as_slice()]));
+        let own = || fair_range([fair.as_slice()], look.threshold);
+        let range = look.range.unwrap_or_else(own);
+        if let Some(threshold) = look.threshold.filter(|&t| t > range.1) {
+            fair_title += &format!("; alarm at {threshold:.1}, above this axis");
+        }
         panels.push(Panel {
             class: "fair",
-            title: "fair: robust standard deviations above normal",
+            title: &fair_title,
             top,
             height: TALL,
             range,
             scores: fair,
+            threshold: look.threshold.filter(|&t| t >= range.0 && t <= range.1),
         });
     }
     let (legacy_top, height) = match panels.last() {
@@ -77,6 +87,7 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
         height,
         range: (0.0, 1.0),
         scores: look.legacy,
+        threshold: None,
     });
     let bottom = legacy_top + height;
 
@@ -92,6 +103,12 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
                 }
             }
             (panel.grid())
+            @if let Some(threshold) = panel.threshold {
+                @let y = format!("{:.1}", panel.top + panel.height * panel.drop(threshold));
+                line class="alarm" x1="0" x2="100%" y1=(y) y2=(y) {
+                    title { "alarm at " (format!("{threshold:.3}")) }
+                }
+            }
             @for label in kinds.labels.iter().filter(|_| i == 0) {
                 line class="edge" x1=(percent(label.at)) x2=(percent(label.at))
                     y1=(TITLE + LANE * count(label.lane)) y2=(panel.top + panel.height) {}
@@ -121,14 +138,16 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
 /// One video's fair and legacy scores as a standalone SVG picture, 800 px wide, for light and dark.
 ///
 /// Labelled spans are shaded and named; time is in seconds where all scored frames have times, else
-/// in frames. The legacy score is drawn without smoothing.
-pub fn curve_svg(video: &VideoScores) -> String {
+/// in frames. The legacy score is drawn without smoothing; a dashed line marks the fair score that
+/// raises an alarm, the `threshold`.
+pub fn curve_svg(video: &VideoScores, threshold: Option<f64>) -> String {
     let Drawing { height, content } = draw(
         video,
         &Look {
             legacy: &video.legacy,
             smoothing: None,
             range: None,
+            threshold,
         },
     );
     let (head, height) = (34.0, height + 34.0 + 6.0);
@@ -150,14 +169,21 @@ pub fn curve_svg(video: &VideoScores) -> String {
     svg.into_string()
 }
 
-/// An axis for all the scores: it holds 0 and never magnifies noise to the full height.
-pub(super) fn fair_range<'a>(scores: impl IntoIterator<Item = &'a [f64]>) -> (f64, f64) {
+/// An axis for all the scores: it holds 0, never magnifies noise to the full height, and reaches to
+/// the threshold where that flattens nothing.
+pub(super) fn fair_range<'a>(
+    scores: impl IntoIterator<Item = &'a [f64]>,
+    threshold: Option<f64>,
+) -> (f64, f64) {
     let finite = scores
         .into_iter()
         .flatten()
         .copied()
         .filter(|v| v.is_finite());
     let (low, high) = finite.fold((0.0f64, 4.0f64), |(l, h), v| (l.min(v), h.max(v)));
+    let high = threshold
+        .filter(|&t| t <= REACH * high)
+        .map_or(high, |t| high.max(t));
     let edge = (high - low) * 0.04;
     (low - edge, high + edge)
 }
@@ -196,6 +222,7 @@ struct Panel<'a> {
     height: f64,
     range: (f64, f64),
     scores: &'a [f64],
+    threshold: Option<f64>,
 }
 
 impl Panel<'_> {

@@ -148,26 +148,27 @@ fn strings_are_escaped() {
         &videos,
         &meta(Some(calibration())),
         &[],
+        None,
     )
     .unwrap();
     assert!(!page.contains("<script") && page.contains("01 &lt;script&gt;"));
     assert!(page.contains("plaza &amp; &lt;co&gt;") && !page.contains("& <co>"));
     assert!(!page.contains("<b>somebody"));
     assert!(!page.contains("& jumping"));
-    let svg = curve_svg(&videos[0]);
+    let svg = curve_svg(&videos[0], None);
     assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;"));
     let named = VideoScores {
         name: "a\u{1}b".into(),
         ..videos[1].clone()
     };
-    assert!(!curve_svg(&named).contains('\u{1}'));
+    assert!(!curve_svg(&named, None).contains('\u{1}'));
 }
 
 #[test]
 fn the_page_holds_every_video_and_figure() {
     let videos = some(true);
     let evaluation = evaluation(&videos, Some(3.0));
-    let page = report(&evaluation, &videos, &meta(Some(calibration())), &[]).unwrap();
+    let page = report(&evaluation, &videos, &meta(Some(calibration())), &[], None).unwrap();
     for video in ["01 &lt;script", "<b>02</b>", "<b>03</b>"] {
         assert!(page.contains(video), "{video}");
     }
@@ -211,7 +212,7 @@ fn the_page_holds_every_video_and_figure() {
 #[test]
 fn without_a_calibration_fair_is_told_in_words() {
     let videos = some(false);
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[]).unwrap();
+    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[], None).unwrap();
     assert!(page.contains("no fair figures") && page.contains("msn weights calibrate"));
     assert!(page.contains("not calibrated"));
     assert!(!page.contains("fair: robust") && !page.contains(r#"class="fair""#));
@@ -223,7 +224,7 @@ fn what_priors_explain_is_marked() {
     let videos = some(true);
     let mut evaluation = evaluation(&videos, None);
     let marks = |e: &Evaluation| {
-        report(e, &videos, &meta(None), &[])
+        report(e, &videos, &meta(None), &[], None)
             .unwrap()
             .matches("does not clear its priors")
             .count()
@@ -246,7 +247,7 @@ fn undefined_figures_are_told_in_words() {
         video("a", 60, &[], true, true),
         video("b", 3, &[], true, true),
     ];
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[]).unwrap();
+    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[], None).unwrap();
     assert!(page.contains("<small>undefined</small>") && page.contains("No curves"));
     assert!(page.contains("Too short to be scored."));
     let unlabelled = vec![VideoScores {
@@ -258,10 +259,11 @@ fn undefined_figures_are_told_in_words() {
         &unlabelled,
         &meta(None),
         &[],
+        None,
     )
     .unwrap();
     assert!(page.contains("no labels"));
-    assert!(report(&evaluation(&[], None), &[], &meta(None), &[]).is_ok());
+    assert!(report(&evaluation(&[], None), &[], &meta(None), &[], None).is_ok());
 }
 
 #[test]
@@ -270,14 +272,14 @@ fn scores_that_are_no_numbers_are_an_error() {
     let evaluation = evaluation(&videos, None);
     videos[1].legacy[3] = f64::NAN;
     assert!(matches!(
-        report(&evaluation, &videos, &meta(None), &[]),
+        report(&evaluation, &videos, &meta(None), &[], None),
         Err(EvalError::Metrics(_))
     ));
 }
 
 #[test]
 fn curves_show_spans_gaps_and_units() {
-    let svg = curve_svg(&some(true)[0]);
+    let svg = curve_svg(&some(true)[0], None);
     // Two spans in two panels; one gap in either line.
     assert_eq!(svg.matches(r#"class="span""#).count(), 4);
     for line in svg.split("<path").skip(1) {
@@ -292,13 +294,13 @@ fn curves_show_spans_gaps_and_units() {
     }
     assert!(svg.contains(">cyclist<") && svg.contains(">cart<"));
     assert!(svg.contains(">seconds<") && svg.contains("robust standard deviations"));
-    assert!(curve_svg(&some(true)[1]).contains(">frames<"));
+    assert!(curve_svg(&some(true)[1], None).contains(">frames<"));
     // Frames 60 to 90 of 200.
     assert!(
         svg.contains(r#"x="30%""#) && svg.contains(r#"width="15%""#),
         "{svg}"
     );
-    assert!(curve_svg(&video("none", 0, &[], true, true)).contains("none"));
+    assert!(curve_svg(&video("none", 0, &[], true, true), None).contains("none"));
 }
 
 #[test]
@@ -306,10 +308,14 @@ fn large_reports_stay_small() {
     let videos: Vec<_> = (0..12)
         .map(|i| video(&i.to_string(), 200, &[("cart", 90, 130)], true, true))
         .collect();
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[]).unwrap();
+    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[], None).unwrap();
     assert!(page.len() < 200_000, "{}", page.len());
     let one = video("long", 10_000, &[("cart", 3000, 4500)], true, true);
-    assert!(curve_svg(&one).len() < 30_000, "{}", curve_svg(&one).len());
+    assert!(
+        curve_svg(&one, None).len() < 30_000,
+        "{}",
+        curve_svg(&one, None).len()
+    );
 }
 
 #[test]
@@ -320,10 +326,60 @@ fn pictures_lie_within_the_page() {
         caption: "a <b> & c".into(),
         png: b"\x89PNG".into(),
     };
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[picture]).unwrap();
+    let page = report(
+        &evaluation(&videos, None),
+        &videos,
+        &meta(None),
+        &[picture],
+        None,
+    )
+    .unwrap();
     assert!(
         page.contains("data:image/png;base64,iVBORw==") && page.contains("a &lt;b&gt; &amp; c")
     );
-    let without = report(&evaluation(&videos, None), &videos, &meta(None), &[]).unwrap();
+    let without = report(&evaluation(&videos, None), &videos, &meta(None), &[], None).unwrap();
     assert!(!without.contains("<img"));
+}
+
+#[test]
+fn missed_spans_are_named_by_kind() {
+    let videos = some(true);
+    let mut evaluation = evaluation(&videos, None);
+    let page = |e: &Evaluation| report(e, &videos, &meta(None), &[], None).unwrap();
+    let row = |page: &str, kind: &str| {
+        let table = page.split("What was missed").nth(1).unwrap();
+        let from = table.find(&format!("<th scope=\"row\">{kind}</th>"));
+        let row = &table[from.unwrap_or_else(|| panic!("no {kind}"))..];
+        row[..row.find("</tr>").unwrap()].to_owned()
+    };
+    let found = page(&evaluation);
+    assert!(row(&found, "cart").contains("<td>2 of 2</td>"));
+    assert!(
+        row(&found, "cyclist").contains("<td>1 of 1</td>")
+            && row(&found, "cyclist").contains("none")
+    );
+    // Nothing reaches a threshold this high.
+    evaluation.events.as_mut().unwrap().alarm.threshold = 1e3;
+    let missed = page(&evaluation);
+    let cart = row(&missed, "cart");
+    assert!(cart.contains("<td>0 of 2</td>"), "{cart}");
+    assert!(
+        cart.contains("&gt;, frames 150 to 199, peak ") && cart.contains("02, frames 20 to 49"),
+        "{cart}"
+    );
+    evaluation.events = None;
+    assert!(!page(&evaluation).contains("What was missed"));
+}
+
+#[test]
+fn the_threshold_is_drawn_where_it_flattens_nothing() {
+    let videos = some(true);
+    let near = curve_svg(&videos[0], Some(2.5));
+    assert!(near.contains("<title>alarm at 2.500</title>"));
+    assert!(!curve_svg(&videos[0], None).contains("alarm at"));
+    let far = curve_svg(&videos[0], Some(500.0));
+    assert!(far.contains("alarm at 500.0, above this axis") && !far.contains("<title>alarm"));
+    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[], None).unwrap();
+    // One line for each video's fair panel.
+    assert_eq!(page.matches(r#"class="alarm""#).count(), 3);
 }

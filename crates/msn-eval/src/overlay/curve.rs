@@ -1,0 +1,104 @@
+//! The score of a whole video below its frames.
+
+use msn_events::Event;
+use msn_video::Size;
+
+use super::{ALARM, INK, LABEL, PAPER, SOFT, canvas::Canvas, column};
+use crate::VideoScores;
+
+/// Rows above and below the curve.
+const EDGE: u32 = 8;
+/// Height of the bars that mark events.
+const BAR: u32 = 4;
+const SPAN: [u8; 3] = [84, 48, 31];
+const LINE: [u8; 3] = [121, 181, 255];
+/// Pixels of a dash and of the gap after it.
+const DASH: usize = 6;
+
+/// Spans, threshold, events and scores; the same in every frame but for the place in time.
+#[derive(Clone, Debug)]
+pub(super) struct Curve {
+    still: Canvas,
+    frames: usize,
+    size: Size,
+}
+
+impl Curve {
+    pub fn new(video: &VideoScores, events: &[Event], threshold: Option<f64>, size: Size) -> Self {
+        let mut canvas = Canvas::new(size, PAPER);
+        let at = |frame: usize| column(frame, video.frames, size.width);
+        let wide = |start: usize, end: usize| at(end.saturating_sub(1)) + 1 - at(start);
+        if let Some(labels) = &video.labels {
+            let mut frame = 0;
+            for run in labels.anomalous.chunk_by(|a, b| a == b) {
+                let end = frame + run.len();
+                if run.first() == Some(&true) {
+                    canvas.fill([at(frame), 0], [wide(frame, end), size.height], SPAN);
+                }
+                frame = end;
+            }
+        }
+        let scores = video.fair.as_deref().unwrap_or_default();
+        let (low, high) = scores
+            .iter()
+            .copied()
+            .chain([0.0, 1.0])
+            .chain(threshold.map(|t| t * 1.1))
+            .fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
+        let row = |score: f64| {
+            let share = (high - score) / (high - low);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "0 to the height"
+            )]
+            let down = (share.clamp(0.0, 1.0) * f64::from(size.height - 2 * EDGE)) as u32;
+            EDGE + down
+        };
+        if let Some(threshold) = threshold {
+            let y = row(threshold);
+            for x in (0..size.width).step_by(2 * DASH) {
+                let end = x.saturating_add(6).min(size.width - 1);
+                canvas.line([x, y], [end, y], ALARM);
+            }
+            canvas.text([4, y.saturating_sub(3).max(10)], "alarm", SOFT);
+        }
+        let points: Vec<(usize, u32, u32)> = video
+            .scores
+            .iter()
+            .zip(scores)
+            .map(|(s, &v)| (s.frame, at(s.frame), row(v)))
+            .collect();
+        for pair in points.windows(2) {
+            let [(a, x1, y1), (b, x2, y2)] = pair else {
+                continue;
+            };
+            if *b == *a + 1 {
+                canvas.line([*x1, *y1], [*x2, *y2], LINE);
+            }
+        }
+        for event in events {
+            let top = size.height - BAR;
+            canvas.fill(
+                [at(event.start), top],
+                [wide(event.start, event.end), BAR],
+                ALARM,
+            );
+        }
+        if video.labels.is_some() {
+            canvas.text([size.width.saturating_sub(72), 12], "labelled", LABEL);
+        }
+        Self {
+            still: canvas,
+            frames: video.frames,
+            size,
+        }
+    }
+
+    /// Puts it at row `y`, with a line at a frame.
+    pub fn draw(&self, canvas: &mut Canvas, y: u32, frame: usize) {
+        canvas.put_canvas(y, &self.still);
+        let x = column(frame, self.frames, self.size.width);
+        canvas.line([x, y], [x, y + self.size.height - 1], INK);
+    }
+}
