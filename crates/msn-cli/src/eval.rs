@@ -263,7 +263,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     };
     if let Some(out) = request.out {
         for video in scored.iter().filter(|v| v.labels.is_some()) {
-            let alarm = meta.calibration.and_then(|c| c.alarm);
+            let alarm = meta.calibration.as_ref().and_then(|c| c.alarm);
             let svg = msn_eval::curve_svg(video, alarm.map(|a| a.threshold));
             write_file(
                 &out.join("curves").join(format!("{}.svg", video.name)),

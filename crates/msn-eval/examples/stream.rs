@@ -32,6 +32,12 @@ impl Predictor for Still {
                     width: clips.width,
                     values: error,
                 },
+                // Nothing is calibrated here, so texture does not count.
+                texture: Map {
+                    height: clips.height,
+                    width: clips.width,
+                    values: vec![0.0; clips.height * clips.width],
+                },
                 distances: Vec::new(),
             }
         };

@@ -53,7 +53,7 @@ impl HeatMaps {
     pub fn new(loaded: &LoadedVideo, calibration: &Calibration) -> Self {
         let whole = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
         Self {
-            calibration: *calibration,
+            calibration: calibration.clone(),
             frame: [whole(loaded.size.height), whole(loaded.size.width)],
             maps: Vec::new(),
             windows: [0, 0],

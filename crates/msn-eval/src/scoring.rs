@@ -63,7 +63,7 @@ impl ScoredFrame {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
     /// A frame with its scores.
-    Scored(ScoredFrame),
+    Scored(Box<ScoredFrame>),
     /// A frame that could not be read.
     Lost(Lost),
     /// So many places have been read.
@@ -191,7 +191,7 @@ impl<'a> Scorer<'a> {
             };
             expected = index + 1;
             for scored in scored {
-                visit(Seen::Scored(scored))?;
+                visit(Seen::Scored(Box::new(scored)))?;
             }
             if let Some(lost) = lost {
                 visit(Seen::Lost(lost))?;
@@ -199,7 +199,7 @@ impl<'a> Scorer<'a> {
             visit(Seen::Read(expected))?;
         }
         for scored in stream.gap()? {
-            visit(Seen::Scored(scored))?;
+            visit(Seen::Scored(Box::new(scored)))?;
         }
         Ok(expected)
     }

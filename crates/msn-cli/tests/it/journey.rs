@@ -89,7 +89,10 @@ fn training_on_a_short_scene_finds_what_is_fast() {
         .args(["selftest", "run/weights/last.safetensors"])
         .assert();
     let said = String::from_utf8(bare.code(2).get_output().stderr.clone()).unwrap();
-    assert!(said.contains("give their data set folder as DATA"), "{said}");
+    assert!(
+        said.contains("give their data set folder as DATA"),
+        "{said}"
+    );
 
     // One video by itself scores as in the test set; without calibration `fair` is empty.
     let one = stdout(msn(&dir).args(["score", "run", "scene/test/01.mp4"]));

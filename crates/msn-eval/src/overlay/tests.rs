@@ -2,13 +2,14 @@ use msn_data::{FrameLabels, FrameSpan};
 use msn_model::{Alarm, FrameMaps, Map, Map64};
 
 use super::*;
-use crate::FrameScore;
+use crate::{FrameScore, fair::Windows};
 
 fn calibration() -> Calibration {
     Calibration {
         window: 8,
         window_stride: 8,
         history: 8,
+        usual: None,
         median: 0.0,
         mad: 1.0 / 1.4826,
         frames: 100,
@@ -34,31 +35,37 @@ fn scored() -> (VideoScores, HeatMaps) {
     let mut scores = Vec::new();
     for frame in 4..40 {
         let high = (20..30).contains(&frame);
-        let log_error = if high { 6.0 } else { 0.5 };
+        let excess = if high { 6.0 } else { 0.5 };
         let score = FrameScore {
             frame,
             seconds: None,
             psnr: 30.0,
             patch: 0.1,
             distances: Vec::new(),
-            log_error,
+            excess,
         };
         let map = Map {
             height: 16,
             width: 16,
             values: vec![0.0; 256],
         };
+        let grid = |values: [f64; 4]| Map64 {
+            height: 2,
+            width: 2,
+            values: values.to_vec(),
+        };
         heat.push(&ScoredFrame {
             score: score.clone(),
             maps: FrameMaps {
                 prediction: vec![0.0; 256],
-                error: map,
+                error: map.clone(),
+                texture: map,
                 distances: Vec::new(),
             },
-            tube: Map64 {
-                height: 2,
-                width: 2,
-                values: [0.0, 0.0, 0.0, log_error].map(f64::exp).to_vec(),
+            excess: grid([0.0, 0.0, 0.0, excess]),
+            windows: Windows {
+                error: grid([0.0; 4]),
+                texture: grid([0.0; 4]),
             },
         });
         scores.push(score);
