@@ -13,6 +13,7 @@ use crate::buffers::Scratch;
 use crate::gather::Gather;
 use crate::isa::{Isa, Kernel, Simd};
 use crate::pixels::{Strips, load, store};
+use crate::precision::Precision;
 use crate::threads::SharedMut;
 use crate::view::{View, ViewMut};
 use crate::weights::{Channels, Panels};
@@ -71,8 +72,20 @@ impl PackedItems {
             count,
             features,
             rows: items.to_vec(),
-            compare: Panels::new(isa, &turned, Channels::new(features, count), &[0]),
-            read: Panels::new(isa, items, Channels::new(count, features), &[0]),
+            compare: Panels::new(
+                isa,
+                Precision::F32,
+                &turned,
+                Channels::new(features, count),
+                &[0],
+            ),
+            read: Panels::new(
+                isa,
+                Precision::F32,
+                items,
+                Channels::new(count, features),
+                &[0],
+            ),
             squared_norms: items.chunks_exact(features).map(squared).collect(),
         }
     }
@@ -233,7 +246,8 @@ fn multiply(
                 input_row: 0,
                 input_pixel,
                 taps: &[0],
-                input_channels: panels.channels().input,
+                input_channels: panels.depth(),
+                precision: panels.precision(),
                 weights: panels.weights(panel).as_ptr(),
                 vectors: panel.vectors,
                 channels: panel.channels,

@@ -13,6 +13,8 @@ mod portable;
 
 use std::fmt;
 
+use crate::precision::{Plain, Precision, PrecisionKernel};
+
 /// An instruction set that this machine is known to have.
 ///
 /// Every kernel takes one, so that tests can compare them all; [`Isa::detect`] is what programs use.
@@ -75,6 +77,60 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => avx2::Avx2::LANES,
             Kind::Portable => portable::Portable::LANES,
+        }
+    }
+
+    /// Whether products can be computed in bf16: with AVX-512's instructions for it, and in plain
+    /// Rust, which rounds as they do and gains nothing.
+    pub fn has_bf16(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => {
+                is_x86_feature_detected!("avx512bf16")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => false,
+            Kind::Portable => true,
+        }
+    }
+
+    /// Whether this set computes in `precision`.
+    pub fn computes_in(self, precision: Precision) -> bool {
+        precision == Precision::F32 || self.has_bf16()
+    }
+
+    /// Runs `kernel` compiled for this set and precision.
+    ///
+    /// # Panics
+    /// If the set has no such products.
+    pub(crate) fn run_in<K: PrecisionKernel>(self, precision: Precision, kernel: K) {
+        struct InF32<K>(K);
+        impl<K: PrecisionKernel> Kernel for InF32<K> {
+            #[inline(always)]
+            fn run<S: Simd>(self, s: S) {
+                self.0.run(Plain(s));
+            }
+        }
+        if precision == Precision::F32 {
+            return self.run(InF32(kernel));
+        }
+        assert!(self.has_bf16(), "{self} has no bf16");
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => {
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
+                fn enter<K: PrecisionKernel>(kernel: K) {
+                    // SAFETY: only compiled code with these features reaches this line.
+                    kernel.run(unsafe { avx512::Bf16::new() });
+                }
+                // SAFETY: `has_bf16` detected what `available` had not.
+                unsafe { enter(kernel) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => {}
+            Kind::Portable => kernel.run(portable::Bf16),
         }
     }
 

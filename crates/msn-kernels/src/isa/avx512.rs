@@ -1,8 +1,9 @@
-//! AVX-512F: 16 lanes, 32 registers.
+//! AVX-512F: 16 lanes, 32 registers; and AVX-512 BF16.
 
 use std::arch::x86_64::*;
 
 use super::Simd;
+use crate::precision::Arithmetic;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
@@ -110,5 +111,56 @@ impl Simd for Avx512 {
     unsafe fn store_first(self, p: *mut f32, v: __m512, n: usize) {
         // SAFETY: the caller's promise on `p`; lanes outside the mask are not touched.
         unsafe { _mm512_mask_storeu_ps(p, mask(n), v) }
+    }
+}
+
+/// Products of pairs of bf16.
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16(Avx512);
+
+impl Bf16 {
+    /// # Safety
+    /// The machine has AVX-512F, BW, VL and BF16.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(Avx512(()))
+    }
+}
+
+impl Arithmetic for Bf16 {
+    type S = Avx512;
+    const VALUES: usize = 2;
+
+    #[inline(always)]
+    fn simd(self) -> Avx512 {
+        self.0
+    }
+
+    #[inline(always)]
+    fn product(self, x: __m512, w: __m512, sum: __m512) -> __m512 {
+        // SAFETY: a token of this type exists only where AVX-512 BF16 does; both types are 64 bytes
+        // of plain bits.
+        unsafe {
+            let pairs = |v: __m512| std::mem::transmute::<__m512, __m512bh>(v);
+            _mm512_dpbf16_ps(sum, pairs(x), pairs(w))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: __m512, n: usize) {
+        // SAFETY: a token of this type exists only where AVX-512 BF16 and VL do; both types are 32
+        // bytes of plain bits; the caller's promise on `p`, and lanes outside the mask are not
+        // touched.
+        unsafe {
+            if n == Avx512::LANES {
+                let v = std::mem::transmute::<__m256bh, __m256>(_mm512_cvtneps_pbh(v));
+                _mm256_storeu_ps(p, v);
+            } else {
+                let v =
+                    std::mem::transmute::<__m256bh, __m256>(_mm512_maskz_cvtneps_pbh(mask(n), v));
+                // At most 8 bits are set: n <= 16.
+                _mm256_mask_storeu_ps(p, mask(n.div_ceil(2)) as __mmask8, v);
+            }
+        }
     }
 }

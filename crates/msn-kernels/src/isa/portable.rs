@@ -1,6 +1,7 @@
 //! Plain Rust on arrays of eight, for the compiler to vectorise.
 
 use super::Simd;
+use crate::precision::{Arithmetic, pair, unpair};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
@@ -137,6 +138,40 @@ impl Simd for Portable {
         for (i, lane) in v.into_iter().enumerate().take(n) {
             // SAFETY: the caller's promise on `p`, i < n.
             unsafe { p.add(i).write(lane) };
+        }
+    }
+}
+
+/// Products of pairs of bf16, as AVX-512's instruction has them.
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16;
+
+impl Arithmetic for Bf16 {
+    type S = Portable;
+    const VALUES: usize = 2;
+
+    #[inline(always)]
+    fn simd(self) -> Portable {
+        Portable
+    }
+
+    #[inline(always)]
+    fn product(self, x: V, w: V, sum: V) -> V {
+        let mut out = sum;
+        for i in 0..Portable::LANES {
+            let ((x0, x1), (w0, w1)) = (unpair(x[i]), unpair(w[i]));
+            out[i] += x0 * w0;
+            out[i] += x1 * w1;
+        }
+        out
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: V, n: usize) {
+        for (i, two) in v[..n].chunks(2).enumerate() {
+            let both = pair(two[0], two.get(1).copied().unwrap_or(0.0));
+            // SAFETY: the caller's promise on `p`, 2i < n.
+            unsafe { p.add(i).write(both) };
         }
     }
 }

@@ -136,8 +136,15 @@ fn evaluation_agrees_with_the_golden_cases() {
         let ([n, h, w], input, _) = case.input();
         for isa in Isa::available() {
             for (algorithm, times) in [(Algorithm::Direct, 1.0), (Algorithm::Winograd, 10.0)] {
-                let mut net = Inference::with_isa(&case.config(), &case.weights(), algorithm, isa)
-                    .expect("a network");
+                let mut net = Inference::with_method(
+                    &case.config(),
+                    &case.weights(),
+                    Method {
+                        isa,
+                        ..Method::new(algorithm)
+                    },
+                )
+                .expect("a network");
                 // Twice: what is left in the buffers must not matter.
                 let first = net.run(&input, n, h, w).expect("an output");
                 let other = net.run(
