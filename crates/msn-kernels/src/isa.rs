@@ -202,6 +202,14 @@ pub(crate) trait Simd: Copy {
     fn scale_by_power_of_two(self, a: Self::V, n: Self::V) -> Self::V;
     /// The sum of all lanes, in an order that does not change.
     fn sum(self, a: Self::V) -> f32;
+    /// The largest lane.
+    fn largest(self, a: Self::V) -> f32;
+    /// The first lane that equals `x`, `LANES` if none does.
+    fn find(self, a: Self::V, x: f32) -> usize;
+    /// The first `n` lanes of `a`, `x` in the others; `n <= LANES`.
+    fn first(self, a: Self::V, n: usize, x: f32) -> Self::V;
+    /// `a` with `x` in lane `i < LANES`.
+    fn with_lane(self, a: Self::V, i: usize, x: f32) -> Self::V;
 
     /// # Safety
     /// `p` is valid for reading `LANES` floats.
@@ -274,6 +282,58 @@ mod tests {
                     s.store_first(self.tanh.as_mut_ptr().add(i), s.tanh(x), n);
                 }
                 i += n;
+            }
+        }
+    }
+
+    /// Lanes of a vector that begins with `x`, after each operation on lanes.
+    struct Lanes<'a> {
+        x: &'a [f32],
+        failed: &'a mut Vec<String>,
+    }
+
+    impl Kernel for Lanes<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let mut row = [0.0_f32; 16];
+            let mut check = |what: &str, ok: bool| {
+                if !ok {
+                    self.failed.push(what.to_owned());
+                }
+            };
+            // SAFETY: the slice is as long as a vector at least, and so is `row`.
+            let v = unsafe { s.load(self.x.as_ptr()) };
+            let x = &self.x[..S::LANES];
+            let largest = x.iter().fold(f32::MIN, |a, b| a.max(*b));
+            check("largest", s.largest(v) == largest);
+            for (i, value) in x.iter().enumerate() {
+                let first = x.iter().position(|x| x == value).unwrap_or(S::LANES);
+                check("find", s.find(v, *value) == first);
+                // SAFETY: as above.
+                unsafe { s.store(row.as_mut_ptr(), s.with_lane(v, i, -7.0)) };
+                let expected = |j: usize| if j == i { -7.0 } else { x[j] };
+                check("with_lane", (0..S::LANES).all(|j| row[j] == expected(j)));
+                // SAFETY: as above.
+                unsafe { s.store(row.as_mut_ptr(), s.first(v, i, -8.0)) };
+                let expected = |j: usize| if j < i { x[j] } else { -8.0 };
+                check("first", (0..S::LANES).all(|j| row[j] == expected(j)));
+            }
+            check("find none", s.find(v, 1e9) == S::LANES);
+            check("sum", (s.sum(v) - x.iter().sum::<f32>()).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn lanes_are_found_and_replaced() {
+        for isa in Isa::available() {
+            for shift in 0..16_u16 {
+                let x: Vec<f32> = (0..16_u16).map(|i| f32::from((i + shift) % 11)).collect();
+                let mut failed = Vec::new();
+                isa.run(Lanes {
+                    x: &x,
+                    failed: &mut failed,
+                });
+                assert!(failed.is_empty(), "{isa} {x:?}: {failed:?}");
             }
         }
     }

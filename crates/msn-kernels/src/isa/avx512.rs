@@ -90,6 +90,41 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn largest(self, a: __m512) -> f32 {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe {
+            let a = _mm512_max_ps(a, _mm512_shuffle_f32x4::<0b01_00_11_10>(a, a));
+            let a = _mm512_castps512_ps256(_mm512_max_ps(
+                a,
+                _mm512_shuffle_f32x4::<0b10_11_00_01>(a, a),
+            ));
+            let a = _mm256_castps256_ps128(a);
+            let a = _mm_max_ps(a, _mm_movehl_ps(a, a));
+            _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps::<1>(a, a)))
+        }
+    }
+
+    #[inline(always)]
+    fn find(self, a: __m512, x: f32) -> usize {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        let equal = unsafe { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, _mm512_set1_ps(x)) };
+        equal.trailing_zeros() as usize
+    }
+
+    #[inline(always)]
+    fn first(self, a: __m512, n: usize, x: f32) -> __m512 {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe { _mm512_mask_blend_ps(mask(n), _mm512_set1_ps(x), a) }
+    }
+
+    #[inline(always)]
+    fn with_lane(self, a: __m512, i: usize, x: f32) -> __m512 {
+        debug_assert!(i < 16);
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe { _mm512_mask_blend_ps(1 << i, a, _mm512_set1_ps(x)) }
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {
         // SAFETY: the caller's promise on `p`.
         unsafe { _mm512_loadu_ps(p) }
