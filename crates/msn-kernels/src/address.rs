@@ -306,7 +306,7 @@ impl Kernel for Address<'_> {
     fn run<S: Simd>(mut self, s: S) {
         let count = self.items.count;
         let scale = 1.0 / self.how.temperature;
-        let mut sorted = Vec::new();
+        let mut largest = Scratch::take(self.columns);
         for x in 0..self.columns {
             let from = self.features.wrapping_add(x * self.pixel);
             // SAFETY: pixel x has `features` values.
@@ -338,6 +338,13 @@ impl Kernel for Address<'_> {
                 let d = q + self.items.squared_norms[nearest] - 2.0 * best;
                 distances[x] = d.max(0.0) / self.items.features as f32;
             }
+            largest[x] = best;
+        }
+        // By themselves, so that the processor has several of these long chains at work at once.
+        let mut sorted = Vec::new();
+        for x in 0..self.columns {
+            let row = &mut self.table[x * self.wide..][..self.wide];
+            let best = largest[x];
             let threshold = if self.how.top_k > 0 && self.how.top_k < count {
                 sorted.clear();
                 sorted.extend_from_slice(&row[..count]);
@@ -385,25 +392,24 @@ unsafe fn largest<S: Simd>(s: S, row: *const f32, count: usize) -> usize {
 /// As for [`largest`].
 #[inline(always)]
 unsafe fn largest_but<S: Simd>(s: S, row: *const f32, count: usize, hidden: usize) -> usize {
-    let vector = |i: usize| {
-        let n = S::LANES.min(count - i);
-        // SAFETY: `n` values are left at `i < count`.
-        let v = s.first(unsafe { load(s, row.add(i), n) }, n, f32::NEG_INFINITY);
-        match hidden.wrapping_sub(i) {
-            lane if lane < S::LANES => s.with_lane(v, lane, f32::NEG_INFINITY),
-            _ => v,
-        }
-    };
-    let mut top = vector(0);
+    // SAFETY: the caller's promise.
+    let first = unsafe { but(s, row, 0, count, hidden) };
+    let mut top = first;
     let mut i = S::LANES;
     while i < count {
-        top = s.max(top, vector(i));
+        // SAFETY: the caller's promise.
+        top = s.max(top, unsafe { but(s, row, i, count, hidden) });
         i += S::LANES;
     }
     let best = s.largest(top);
+    let mut v = first;
     let mut i = 0;
     while i < count {
-        let lane = s.find(vector(i), best);
+        if i > 0 {
+            // SAFETY: the caller's promise.
+            v = unsafe { but(s, row, i, count, hidden) };
+        }
+        let lane = s.find(v, best);
         if lane < S::LANES {
             return i + lane;
         }
@@ -441,6 +447,20 @@ unsafe fn scaled<S: Simd>(s: S, from: *const f32, factor: f32, to: *mut f32, len
         // SAFETY: i + n <= len.
         unsafe { store(s, to.add(i), s.mul(load(s, from.add(i), n), factor), n) };
         i += n;
+    }
+}
+
+/// The vector at `i < count` of `count` values, with -inf at `hidden` and past the end.
+/// # Safety
+/// `row` is valid for reading `count` floats.
+#[inline(always)]
+unsafe fn but<S: Simd>(s: S, row: *const f32, i: usize, count: usize, hidden: usize) -> S::V {
+    let n = S::LANES.min(count - i);
+    // SAFETY: `n` values are left at `i`.
+    let v = s.first(unsafe { load(s, row.add(i), n) }, n, f32::NEG_INFINITY);
+    match hidden.wrapping_sub(i) {
+        lane if lane < S::LANES => s.with_lane(v, lane, f32::NEG_INFINITY),
+        _ => v,
     }
 }
 

@@ -208,8 +208,11 @@ fn squared_distances<S: Simd>(s: S, q: &[f32], near: &[f32], far: &[f32]) -> (f3
         let n = S::LANES.min(q.len() - i);
         // SAFETY: `n` values are left in all three.
         let (q, near, far) = unsafe {
-            let at = |v: &[f32]| load(s, v.as_ptr().add(i), n);
-            (at(q), at(near), at(far))
+            (
+                load(s, q.as_ptr().add(i), n),
+                load(s, near.as_ptr().add(i), n),
+                load(s, far.as_ptr().add(i), n),
+            )
         };
         let d = s.sub(q, near);
         plain = s.fma(d, d, plain);
