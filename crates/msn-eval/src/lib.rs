@@ -17,11 +17,12 @@ mod protocol;
 mod regions;
 mod report;
 mod scoring;
+mod spool;
 
 pub use error::EvalError;
 pub use events::{EventCard, clock};
 pub use fair::{Fair, standardise};
-pub use files::{scores_csv, write_file};
+pub use files::{scores_csv, write_file, write_file_from};
 pub use protocol::{
     DataCard, EvalOptions, Evaluation, KindFigures, LAMBDA, LabelCard, Priors, Protocol,
     VideoScores, evaluate,
@@ -29,3 +30,4 @@ pub use protocol::{
 pub use regions::{JudgedRegions, RegionCard, RegionJudge};
 pub use report::{Picture, curve_svg, report};
 pub use scoring::{FrameScore, ScoredFrame, Scorer, Seen, Stream};
+pub use spool::ScoreSpool;

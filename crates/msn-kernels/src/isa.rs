@@ -58,6 +58,19 @@ impl Isa {
         sets
     }
 
+    /// The set of this name, where the machine has it.
+    ///
+    /// # Errors
+    /// The sets that it has, as a sentence.
+    pub fn named(name: &str) -> Result<Self, String> {
+        let sets = Self::available();
+        let found = sets.iter().find(|set| set.name() == name).copied();
+        found.ok_or_else(|| {
+            let names: Vec<_> = sets.iter().map(|set| set.name()).collect();
+            format!("this processor's sets are {}", names.join(", "))
+        })
+    }
+
     /// `avx512`, `avx2` or `portable`.
     pub const fn name(self) -> &'static str {
         match self.0 {
@@ -284,6 +297,15 @@ mod tests {
                 i += n;
             }
         }
+    }
+
+    #[test]
+    fn sets_have_names() {
+        for isa in Isa::available() {
+            assert_eq!(Isa::named(isa.name()), Ok(isa));
+        }
+        let error = Isa::named("avx9").unwrap_err();
+        assert!(error.contains("portable"), "{error}");
     }
 
     /// Lanes of a vector that begins with `x`, after each operation on lanes.

@@ -53,6 +53,12 @@ impl Method {
     }
 }
 
+impl From<Algorithm> for Method {
+    fn from(algorithm: Algorithm) -> Self {
+        Self::new(algorithm)
+    }
+}
+
 impl Default for Method {
     fn default() -> Self {
         Self::new(Algorithm::Fastest)
