@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use msn_kernels::*;
 
-const RUNS: usize = 41;
-const WARM_UP: usize = 5;
+const RUNS: usize = 21;
+const WARM_UP: usize = 3;
 
 /// Times of one operation at each level.
 type Row = (Operation, [Duration; 5]);

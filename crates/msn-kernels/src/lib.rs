@@ -4,7 +4,8 @@
 //! [convolution](conv3x3) (direct or by [Winograd's algorithm](Algorithm)), [transposed
 //! convolution](up_conv3x3), their gradients, [2x2 max-pooling](max_pool2), [batch
 //! normalisation](moments) fused with ReLU, [addressing of memory pools](read_items) and
-//! [Adam]; and, built from them, two engines for MSN-net: [`Inference`] and [`Training`].
+//! [Adam]; and, built from them, two engines for MSN-net: [`Inference`] and [`Training`]. Inference
+//! also knows [bf16](Precision), and both a [profile](Profile).
 //!
 //! **Layout.** Images are channels-last, `[batch, height, width, channels]`, from input to output:
 //! a vector register holds channels of one pixel, and nothing is ever transposed. A [`View`] may be

@@ -105,7 +105,7 @@ fn scores_do_not_depend_on_the_kernels() {
 #[test]
 fn a_score_table_is_written_whole_and_leaves_nothing_behind() {
     let (_guard, dir) = temporary();
-    let size = ["--train", "4", "--test", "2", "--seconds", "6"];
+    let size = ["--train", "4", "--test", "2", "--seconds", "10"];
     stdout(msn(&dir).args(["data", "synth", "scene"]).args(size));
     stdout(msn(&dir).args(["train", "scene", "--out", "run", "epochs=1"]));
     let sources = ["scene/test/01.mp4", "scene/test/02.mp4"];
