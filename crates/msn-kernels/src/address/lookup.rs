@@ -59,7 +59,7 @@ impl Lookup {
     /// queries.
     ///
     /// # Panics
-    /// As [`read_items`].
+    /// As [`read_items`](super::read_items).
     pub fn read(
         &mut self,
         features: View<'_>,
