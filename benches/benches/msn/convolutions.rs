@@ -7,11 +7,11 @@ use burn::tensor::{
     ops::ConvOptions,
 };
 use msn_kernels::{
-    Algorithm, Channels, Epilogue, FeatureMap, Isa, PackedWeights, Shape, View, ViewMut, conv3x3,
-    conv3x3_weight_gradient, hwio_to_oihw,
+    Algorithm, Channels, Epilogue, FeatureMap, Method, PackedWeights, Precision, Shape, View,
+    ViewMut, conv3x3, conv3x3_weight_gradient, hwio_to_oihw,
 };
 
-use crate::{assert_close, draws};
+use crate::{assert_close, draws, methods, tolerance};
 
 /// One convolution: channels in and out, side of the picture.
 #[derive(Clone, Copy)]
@@ -98,7 +98,7 @@ fn one(harness: &mut Harness, case: Case, pass: Pass) {
         return;
     }
     let data = Data::new(case);
-    let expected = data.kernels(pass, Algorithm::Direct);
+    let expected = data.kernels(pass, Method::new(Algorithm::Direct));
     for device in harness.devices() {
         let mut backend = OnBackend {
             harness,
@@ -110,9 +110,12 @@ fn one(harness: &mut Harness, case: Case, pass: Pass) {
         };
         device.on(&mut backend);
     }
-    for (variant, algorithm) in [("direct", Algorithm::Direct), ("fast", Algorithm::Fastest)] {
-        assert_close(variant, &data.kernels(pass, algorithm), &expected, 1e-3);
-        data.time(harness, &subject, variant, pass, algorithm);
+    for (variant, method) in methods() {
+        let tolerance = tolerance(method);
+        if method.precision == Precision::F32 || pass == Pass::Forward {
+            assert_close(&variant, &data.kernels(pass, method), &expected, tolerance);
+            data.time(harness, &subject, &variant, pass, method);
+        }
     }
 }
 
@@ -145,12 +148,21 @@ impl Data {
         self.shape.with_channels(self.case.cout)
     }
 
+    fn packed(&self, method: Method) -> PackedWeights {
+        let Method {
+            isa,
+            algorithm,
+            precision,
+        } = method;
+        PackedWeights::in_precision(isa, algorithm, precision, &self.hwio, self.channels())
+    }
+
     /// What the project's kernels compute.
-    fn kernels(&self, pass: Pass, algorithm: Algorithm) -> Vec<f32> {
-        let isa = Isa::detect();
+    fn kernels(&self, pass: Pass, method: Method) -> Vec<f32> {
+        let Method { isa, algorithm, .. } = method;
         match pass {
             Pass::Forward => {
-                let weights = PackedWeights::new(isa, algorithm, &self.hwio, self.channels());
+                let weights = self.packed(method);
                 convolved(&self.input, self.shape, &weights, self.out())
             }
             Pass::InputGradient => {
@@ -178,14 +190,14 @@ impl Data {
         subject: &str,
         variant: &str,
         pass: Pass,
-        algorithm: Algorithm,
+        method: Method,
     ) {
-        let isa = Isa::detect();
+        let Method { isa, algorithm, .. } = method;
         let input = FeatureMap::from_view(View::dense(&self.input, self.shape));
         let gradient = FeatureMap::from_view(View::dense(&self.gradient, self.out()));
         match pass {
             Pass::Forward => {
-                let weights = PackedWeights::new(isa, algorithm, &self.hwio, self.channels());
+                let weights = self.packed(method);
                 let mut to = FeatureMap::zeros(self.out());
                 harness.time(subject, variant, || {
                     conv3x3(input.view(), &weights, Epilogue::default(), to.view_mut());

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use benches::{Harness, Options};
 use clap::Parser;
+use msn_model::{Algorithm, Isa, Method, Precision};
 
 fn main() -> ExitCode {
     match run(Options::parse()) {
@@ -50,6 +51,35 @@ fn draws(n: usize, seed: u64) -> Vec<f32> {
     use rand::{RngExt, SeedableRng};
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     (0..n).map(|_| rng.random::<f32>() * 2.0 - 1.0).collect()
+}
+
+/// The ways in which the project's kernels compute, by name: on the best instruction set of this
+/// processor, in bf16 where it has that, and on its lesser sets.
+fn methods() -> Vec<(String, Method)> {
+    let fast = Method::default();
+    let mut all = vec![
+        ("direct".to_owned(), Method::new(Algorithm::Direct)),
+        ("fast".to_owned(), fast),
+    ];
+    let bf16 = Method {
+        precision: Precision::Bf16,
+        ..fast
+    };
+    if fast.isa != Isa::portable() && fast.isa.has_bf16() {
+        all.push(("fast bf16".to_owned(), bf16));
+    }
+    for isa in Isa::available().into_iter().skip(1) {
+        all.push((format!("fast {isa}"), Method { isa, ..fast }));
+    }
+    all
+}
+
+/// How far a method's results may be from direct ones, as a share of the largest value.
+fn tolerance(method: Method) -> f32 {
+    match method.precision {
+        Precision::F32 => 1e-3,
+        Precision::Bf16 => 0.1,
+    }
 }
 
 /// Fails where two results differ by more than `tolerance` of the largest value.

@@ -5,10 +5,12 @@ use std::cell::RefCell;
 use anyhow::Result;
 use benches::{Harness, PerDevice};
 use burn::tensor::backend::AutodiffBackend;
-use msn_model::{Algorithm, Clips, CpuNet, MsnNet, OnDevice, Predictor, Tensors};
+use msn_model::{
+    Algorithm, Clips, CpuNet, Method, MsnNet, OnDevice, Precision, Predictor, Tensors,
+};
 use msn_train::{BurnEngine, CpuEngine, Engine, Preset, Settings};
 
-use crate::{assert_close, draws};
+use crate::{assert_close, draws, methods, tolerance};
 
 /// A network and the frames it is timed on.
 #[derive(Clone)]
@@ -95,8 +97,8 @@ pub fn inference(harness: &mut Harness) -> Result<()> {
             continue;
         }
         let (tensors, clips) = (fresh(&case.settings), case.clips());
-        let net = |algorithm| CpuNet::new(&case.settings.net, &tensors, algorithm);
-        let expected = predicted(&net(Algorithm::Direct)?, &clips);
+        let net = |method| CpuNet::new(&case.settings.net, &tensors, method);
+        let expected = predicted(&net(Method::new(Algorithm::Direct))?, &clips);
         for device in harness.devices() {
             let name = device.to_string();
             if too_slow(&name, &case) {
@@ -114,12 +116,13 @@ pub fn inference(harness: &mut Harness) -> Result<()> {
             };
             device.on(&mut infer);
         }
-        for (variant, algorithm) in [("direct", Algorithm::Direct), ("fast", Algorithm::Fastest)] {
-            let net = net(algorithm)?;
-            assert_close(variant, &predicted(&net, &clips), &expected, 1e-3);
+        for (variant, method) in methods() {
+            let net = net(method)?;
+            let ours = predicted(&net, &clips);
+            assert_close(&variant, &ours, &expected, tolerance(method));
             harness.time_per(
                 &subject,
-                variant,
+                &variant,
                 Some((case.batch as f64, "frames")),
                 || {
                     let _ = net.maps(clips.clone());
@@ -182,8 +185,8 @@ pub fn training(harness: &mut Harness) -> Result<()> {
             continue;
         }
         let (tensors, clips) = (fresh(&case.settings), case.clips());
-        let engine = |settings: &Settings, tensors: &Tensors, algorithm| {
-            CpuEngine::new(settings, tensors, algorithm).map(RefCell::new)
+        let engine = |settings: &Settings, tensors: &Tensors, method: Method| {
+            CpuEngine::new(settings, tensors, method).map(RefCell::new)
         };
         let step = |engine: &RefCell<CpuEngine>| -> f64 {
             engine
@@ -192,7 +195,8 @@ pub fn training(harness: &mut Harness) -> Result<()> {
                 .expect("a step")
                 .loss
         };
-        let expected = step(&engine(&case.settings, &tensors, Algorithm::Direct)?);
+        let direct = Method::new(Algorithm::Direct);
+        let expected = step(&engine(&case.settings, &tensors, direct)?);
         for device in harness.devices() {
             let name = device.to_string();
             if too_slow(&name, &case) {
@@ -209,12 +213,15 @@ pub fn training(harness: &mut Harness) -> Result<()> {
             };
             device.on(&mut train);
         }
-        for (variant, algorithm) in [("direct", Algorithm::Direct), ("fast", Algorithm::Fastest)] {
-            let engine = engine(&case.settings, &tensors, algorithm)?;
-            assert_loss(variant, step(&engine), expected);
+        for (variant, method) in methods() {
+            if method.precision != Precision::F32 {
+                continue;
+            }
+            let engine = engine(&case.settings, &tensors, method)?;
+            assert_loss(&variant, step(&engine), expected);
             harness.time_per(
                 &subject,
-                variant,
+                &variant,
                 Some((case.batch as f64, "frames")),
                 || {
                     step(&engine);

@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_kernels::{Inference, KernelError};
 use msn_model::{
-    Algorithm, Clips, Input, Meta, TensorFile, Tensors, WEIGHTS_FORMAT, Weights, channels_last,
+    Algorithm, Clips, Input, Meta, Method, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
+    channels_last,
 };
 use msn_train::{CpuEngine, Engine};
 use serde::Deserialize;
@@ -37,6 +38,8 @@ enum Request {
     Infer { name: String, times: usize },
     /// Does `times` training steps.
     Train { name: String, times: usize },
+    /// Computes predictions in `precision` from here on; whether that can be had.
+    Precision { name: String, precision: String },
     /// Writes the last prediction, [N, H, W, C].
     Prediction { name: String, to: Utf8PathBuf },
 }
@@ -45,6 +48,8 @@ struct Subject {
     case: Case,
     input: Vec<f32>,
     clips: Clips,
+    tensors: Tensors,
+    algorithm: Algorithm,
     inference: RefCell<Inference>,
     engine: RefCell<CpuEngine>,
 }
@@ -107,6 +112,11 @@ fn answer(line: &str, subjects: &mut HashMap<String, Subject>) -> Result<Value> 
             })?;
             json!({ "seconds": seconds, "loss": loss })
         }
+        Request::Precision { name, precision } => {
+            find(subjects, &name)?;
+            let precision: Precision = precision.parse().map_err(|e: String| anyhow!(e))?;
+            json!({ "there": subjects[&name].compute_in(precision)? })
+        }
         Request::Prediction { name, to } => {
             find(subjects, &name)?;
             let prediction = subjects[&name].predict()?;
@@ -140,10 +150,27 @@ impl Subject {
         Ok(Self {
             input,
             clips,
+            algorithm,
             inference: RefCell::new(inference?),
             engine: RefCell::new(engine),
             case,
+            tensors,
         })
+    }
+
+    /// False where the processor has no such products.
+    fn compute_in(&self, precision: Precision) -> Result<bool> {
+        let method = Method {
+            precision,
+            ..Method::new(self.algorithm)
+        };
+        if !method.isa.computes_in(precision) {
+            return Ok(false);
+        }
+        let tensor = |name: &str| self.tensors.get(name).map(|t| t.values.clone());
+        let net = &self.case.settings.net;
+        *self.inference.borrow_mut() = Inference::with_method(&net.into(), &tensor, method)?;
+        Ok(true)
     }
 
     fn predict(&self) -> Result<Vec<f32>> {

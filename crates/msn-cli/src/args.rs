@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
-use msn_model::{Algorithm, Kernels};
+use msn_model::{Isa, Kernels, Method, Precision};
 
 use crate::{Usage, device::Device};
 
@@ -100,6 +100,17 @@ pub(crate) struct PlaceArgs {
     /// How flex computes convolutions: plain (Burn's own), direct or fast [default: fast]
     #[arg(long, value_name = "KIND")]
     pub kernels: Option<Kernels>,
+    /// Instruction set of direct and fast: avx512, avx2 or portable [default: the best there is]
+    #[arg(long, value_name = "SET", value_parser = Isa::named)]
+    pub isa: Option<Isa>,
+}
+
+/// What predictions are computed in.
+#[derive(Debug, Args)]
+pub(crate) struct PrecisionArgs {
+    /// What direct and fast multiply in: f32, or bf16 where the processor has AVX-512 BF16
+    #[arg(long, value_name = "f32|bf16", default_value_t)]
+    pub precision: Precision,
 }
 
 fn minutes(text: &str) -> Result<f64, String> {
@@ -118,20 +129,50 @@ impl PlaceArgs {
         flex.then(|| self.kernels.unwrap_or(Kernels::Fast))
     }
 
-    /// The algorithm of the project's own kernels, where they are to compute.
+    /// How the project's own kernels are to compute, where they are.
     ///
     /// # Errors
-    /// [`Usage`] where a device other than the CPU's own is asked for them.
-    pub fn algorithm(&self) -> Result<Option<Algorithm>, Usage> {
-        if let Some(kernels) = self.kernels() {
-            return Ok(kernels.algorithm());
+    /// [`Usage`] where what was asked for by name can't be had.
+    pub fn method(&self, precision: Precision) -> Result<Option<Method>, Usage> {
+        let own = "what the kernels direct and fast of --device flex compute";
+        let algorithm = match self.kernels() {
+            Some(kernels) => kernels.algorithm(),
+            None => match (self.device, self.kernels) {
+                (_, None | Some(Kernels::Plain)) => None,
+                (device, Some(kernels)) => {
+                    return Err(Usage(format!(
+                        "--kernels {kernels} computes on the CPU: leave out --device {device}"
+                    )));
+                }
+            },
+        };
+        let Some(algorithm) = algorithm else {
+            let asked = match (precision, self.isa) {
+                (Precision::F32, None) => return Ok(None),
+                (Precision::F32, Some(isa)) => format!("--isa {isa}"),
+                (precision, _) => format!("--precision {precision}"),
+            };
+            let instead = match self.kernels {
+                Some(kernels) => format!("--kernels {kernels}"),
+                None => format!("--device {}", self.device),
+            };
+            return Err(Usage(format!("{asked} is {own}: leave out {instead}")));
+        };
+        let isa = self.isa.unwrap_or_else(Isa::detect);
+        if !isa.computes_in(precision) {
+            return Err(Usage(format!(
+                "--precision {precision} needs AVX-512 BF16, which {} has not: leave it out",
+                match self.isa {
+                    Some(isa) => format!("--isa {isa}"),
+                    None => "this processor".to_owned(),
+                }
+            )));
         }
-        match (self.device, self.kernels) {
-            (_, None | Some(Kernels::Plain)) => Ok(None),
-            (device, Some(kernels)) => Err(Usage(format!(
-                "--kernels {kernels} computes on the CPU: leave out --device {device}"
-            ))),
-        }
+        Ok(Some(Method {
+            isa,
+            algorithm,
+            precision,
+        }))
     }
 }
 
@@ -189,6 +230,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
+    pub precision: PrecisionArgs,
+    #[command(flatten)]
     pub source: SourceArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
@@ -207,6 +250,8 @@ pub(crate) struct ScoreArgs {
     pub out: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub place: PlaceArgs,
+    #[command(flatten)]
+    pub precision: PrecisionArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -305,6 +350,8 @@ pub(crate) struct SelftestArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
+    pub precision: PrecisionArgs,
+    #[command(flatten)]
     pub keep: KeepArgs,
 }
 
@@ -341,6 +388,8 @@ pub(crate) enum WeightsCommand {
         layout: LayoutArgs,
         #[command(flatten)]
         place: PlaceArgs,
+        #[command(flatten)]
+        precision: PrecisionArgs,
         #[command(flatten)]
         keep: KeepArgs,
     },

@@ -23,6 +23,8 @@ struct Findings {
     threads: usize,
     /// Instruction sets that the kernels know and this processor has, the chosen one first.
     instruction_sets: Vec<String>,
+    /// Whether the chosen one computes in bf16.
+    bf16: bool,
     memory_bytes: u64,
     memory_free_bytes: u64,
     /// FFmpeg's version, where it is built in.
@@ -81,6 +83,7 @@ fn examine(args: &DoctorArgs) -> Findings {
             .to_owned(),
         threads: rayon::current_num_threads(),
         instruction_sets: sets,
+        bf16: best.has_bf16(),
         memory_bytes: system.total_memory(),
         memory_free_bytes: system.available_memory(),
         ffmpeg: msn_video::ffmpeg_version(),
@@ -150,9 +153,10 @@ fn text(found: &Findings) -> String {
         vec![
             "kernels".to_owned(),
             format!(
-                "{} (of {})",
+                "{} (of {}){}",
                 found.instruction_sets[0],
-                found.instruction_sets.join(", ")
+                found.instruction_sets.join(", "),
+                if found.bf16 { ", bf16" } else { "" }
             ),
         ],
         vec![

@@ -8,6 +8,7 @@ use msn_eval::{
     RegionJudge, VideoScores, scores_csv, write_file, write_overlay,
 };
 use msn_metrics::Bootstrap;
+use msn_model::Precision;
 
 use crate::{
     Usage,
@@ -79,6 +80,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         found: &found,
         set: &set,
         place: &args.place,
+        precision: args.precision.precision,
         keep,
         out: out.as_deref(),
         memory,
@@ -133,6 +135,7 @@ pub(crate) struct Request<'a> {
     pub found: &'a Found,
     pub set: &'a DataSet,
     pub place: &'a PlaceArgs,
+    pub precision: Precision,
     /// Where decoded frames are kept.
     pub keep: Keep,
     /// Where scores, `eval.json` and `report.html` go.
@@ -156,7 +159,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
             found.path
         );
     }
-    let predictor = run::predictor(found, request.place)?;
+    let predictor = run::predictor(found, request.place, request.precision)?;
     let scorer = run::scorer(predictor.as_ref(), meta);
     eprintln!("reading {} test videos", set.test.len());
     let videos = load_within(&set.test, &run::load_options(meta), &request.keep)?;

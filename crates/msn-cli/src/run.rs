@@ -7,7 +7,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{Color, DataSet, Keep, LoadOptions, OpenOptions, Size};
 use msn_eval::{Fair, Scorer};
-use msn_model::{CpuNet, Meta, OnDevice, Predictor, Weights};
+use msn_model::{CpuNet, Meta, OnDevice, Precision, Predictor, Weights};
 use msn_train::{Choose, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -97,13 +97,13 @@ pub(crate) fn find(path: &Utf8Path) -> Result<Found> {
 }
 
 /// A network on a device, ready to evaluate.
-pub(crate) fn predictor(found: &Found, place: &PlaceArgs) -> Result<Box<dyn Predictor>> {
-    if let Some(algorithm) = place.algorithm()? {
-        let net = CpuNet::new(
-            &found.weights.meta.config,
-            &found.weights.tensors,
-            algorithm,
-        );
+pub(crate) fn predictor(
+    found: &Found,
+    place: &PlaceArgs,
+    precision: Precision,
+) -> Result<Box<dyn Predictor>> {
+    if let Some(method) = place.method(precision)? {
+        let net = CpuNet::new(&found.weights.meta.config, &found.weights.tensors, method);
         return Ok(Box::new(net.map_err(|e| anyhow!("{}: {e}", found.path))?));
     }
     struct Load<'a>(&'a Found);

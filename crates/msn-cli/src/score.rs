@@ -1,20 +1,19 @@
-//! `msn score`: sources frame by frame, with memory that does not grow with the frames' size.
+//! `msn score`: sources frame by frame, with memory that grows neither with the frames' size nor with
+//! their number.
 
 use std::{
-    io::Write as _,
+    fs::File,
+    io::{BufReader, BufWriter, Seek as _, Write},
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
+use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{LoadOptions, Video};
-use msn_eval::{Scorer, Seen, VideoScores, scores_csv, write_file};
+use msn_eval::{ScoreSpool, Scorer, Seen, write_file_from};
 use msn_video::{Options, open_ahead};
 
-use crate::{
-    Failed,
-    args::ScoreArgs,
-    run::{self, Found},
-};
+use crate::{Failed, args::ScoreArgs, run};
 
 /// Frames that wait decoded for the network: two of its batches.
 const READ_AHEAD: usize = 16;
@@ -29,24 +28,22 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
             found.path
         );
     }
-    let predictor = run::predictor(&found, &args.place)?;
+    let predictor = run::predictor(&found, &args.place, args.precision.precision)?;
     let scorer = run::scorer(predictor.as_ref(), meta);
     let load = run::load_options(meta);
-    let mut csv = String::new();
+    let folder = spool_folder(args.out.as_deref())?;
+    let mut output = Output::new(args.out.as_deref(), &folder)?;
     let mut failed = false;
     for video in &videos {
-        match score_video(video, &found, &scorer, &load) {
+        let spool = ScoreSpool::new(&folder, meta.config.pools.len())?;
+        match score_video(video, spool, &scorer, &load) {
             Ok(scores) => {
-                let table = scores_csv(&scores, &meta.config.pools);
                 // One header for all.
-                let from = match csv.is_empty() {
-                    true => 0,
-                    false => table.find('\n').map_or(0, |end| end + 1),
-                };
-                if args.out.is_none() {
-                    std::io::stdout().write_all(&table.as_bytes()[from..])?;
-                }
-                csv += &table[from..];
+                let first = std::mem::replace(&mut output.is_empty, false);
+                let calibration = meta.calibration.as_ref();
+                let to = output.to.as_mut();
+                scores.write_csv(&video.name, &meta.config.pools, first, calibration, to)?;
+                to.flush()?;
             }
             Err(error) if videos.len() == 1 => return Err(error),
             // The others are worth their scores all the same.
@@ -56,21 +53,69 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
             }
         }
     }
-    if let Some(out) = args.out.as_ref().filter(|_| !csv.is_empty()) {
-        write_file(out, csv.as_bytes())?;
-    }
+    output.finish()?;
     match failed {
         true => Err(Failed.into()),
         false => Ok(()),
     }
 }
 
+/// Where scores wait: beside the file that they are for, whose disk has room for them, or among the
+/// system's temporary files.
+fn spool_folder(out: Option<&Utf8Path>) -> Result<Utf8PathBuf> {
+    let Some(out) = out else {
+        let folder = Utf8PathBuf::from_path_buf(std::env::temp_dir());
+        return folder.map_err(|path| anyhow!("{} is no UTF-8 path", path.display()));
+    };
+    let mut folders = out.ancestors().skip(1);
+    let there = folders
+        .find(|f| f.is_dir())
+        .filter(|f| !f.as_str().is_empty());
+    Ok(there.unwrap_or(Utf8Path::new(".")).to_owned())
+}
+
+/// Where the table goes: standard output, or a file that is written when all is known.
+struct Output<'a> {
+    to: Box<dyn Write>,
+    /// The file, and what was written for it so far, which has no name yet.
+    file: Option<(&'a Utf8Path, File)>,
+    is_empty: bool,
+}
+
+impl<'a> Output<'a> {
+    fn new(out: Option<&'a Utf8Path>, folder: &Utf8Path) -> Result<Self> {
+        let Some(out) = out else {
+            return Ok(Self {
+                to: Box::new(std::io::stdout()),
+                file: None,
+                is_empty: true,
+            });
+        };
+        let waiting = tempfile::tempfile_in(folder)
+            .with_context(|| format!("can't write a temporary file into {folder}"))?;
+        Ok(Self {
+            to: Box::new(BufWriter::new(waiting.try_clone()?)),
+            file: Some((out, waiting)),
+            is_empty: true,
+        })
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.to.flush()?;
+        if let Some((out, mut waiting)) = self.file.filter(|_| !self.is_empty) {
+            waiting.rewind()?;
+            write_file_from(out, &mut BufReader::new(waiting))?;
+        }
+        Ok(())
+    }
+}
+
 fn score_video(
     video: &Video,
-    found: &Found,
+    mut scores: ScoreSpool,
     scorer: &Scorer<'_>,
     load: &LoadOptions,
-) -> Result<VideoScores> {
+) -> Result<ScoreSpool> {
     let source = &video.source;
     let options = Options {
         size: Some(load.size),
@@ -92,13 +137,12 @@ fn score_video(
     }
     let mut reader = open_ahead(source, &options, rate_hz, READ_AHEAD)?;
     let side = |v: u32| usize::try_from(v).unwrap_or(usize::MAX);
-    // Only numbers are kept of what has been scored.
-    let mut scores = Vec::new();
     let (began, mut spoke) = (Instant::now(), Instant::now());
     let size = (side(load.size.height), side(load.size.width));
     let frames = scorer.source(&video.name, reader.by_ref(), size, step, &mut |seen| {
         match seen {
-            Seen::Scored(scored) => scores.push(scored.score),
+            // Only numbers are kept of what has been scored.
+            Seen::Scored(scored) => scores.push(&scored.score)?,
             Seen::Lost(lost) => eprintln!(
                 "warning: {source}, frame {} is lost: {}",
                 lost.index, lost.reason
@@ -125,12 +169,5 @@ fn score_video(
             scorer.frames_needed()
         ));
     }
-    let calibration = found.weights.meta.calibration.as_ref();
-    Ok(VideoScores::new(
-        &video.name,
-        frames,
-        scores,
-        None,
-        calibration,
-    ))
+    Ok(scores)
 }

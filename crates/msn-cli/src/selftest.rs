@@ -36,7 +36,7 @@ pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
     let videos = load_within(&set.train, &run::load_options(meta), &run::keep(&args.keep))?;
     data::warn(&videos);
     let (held, donors) = parts(&found, card.as_ref(), &videos)?;
-    let predictor = run::predictor(&found, &args.place)?;
+    let predictor = run::predictor(&found, &args.place, args.precision.precision)?;
     let scorer = run::scorer(predictor.as_ref(), meta);
     let test = self_test(&scorer, calibration, &videos, &held, &donors, args.seed)?;
     if args.json {

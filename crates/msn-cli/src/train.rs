@@ -10,7 +10,7 @@ use msn_data::{
     load_within, short_videos, usual_rate_hz,
 };
 use msn_eval::write_file;
-use msn_model::{Input, Meta, WEIGHTS_FORMAT, Weights};
+use msn_model::{Input, Meta, Precision, WEIGHTS_FORMAT, Weights};
 use msn_train::{BurnEngine, CpuEngine, Engine, Event, Preset, Progress, Settings, TrainError};
 
 use crate::{
@@ -37,8 +37,8 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         return Ok(());
     }
     let mut engine = on(args.place.device, Fresh(&settings))?;
-    if let Some(algorithm) = args.place.algorithm()? {
-        engine = Box::new(CpuEngine::new(&settings, &engine.tensors(), algorithm)?);
+    if let Some(method) = args.place.method(Precision::F32)? {
+        engine = Box::new(CpuEngine::new(&settings, &engine.tensors(), method)?);
     }
     let data = match data {
         Some(data) => data,
@@ -202,7 +202,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             weights: Weights { meta, tensors },
             run: None,
         };
-        let predictor = run::predictor(&found, &args.place)?;
+        let predictor = run::predictor(&found, &args.place, Precision::F32)?;
         let scorer = run::scorer(predictor.as_ref(), &found.weights.meta);
         found.weights.meta.calibration = Some(scorer.calibrate(&videos, &held.held)?);
         std::fs::create_dir_all(folder.join("weights"))
@@ -229,6 +229,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             found: &found,
             set: &set,
             place: &args.place,
+            precision: Precision::F32,
             keep,
             out: Some(&folder),
             memory,

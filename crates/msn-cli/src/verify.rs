@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
-use msn_model::{Algorithm, Kernels, TensorFile};
+use msn_model::{Kernels, Method, Precision, TensorFile};
 use msn_train::{Row, Verdict, verify as compare};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
-    struct Verify<'a>(&'a TensorFile, Option<Algorithm>);
+    struct Verify<'a>(&'a TensorFile, Option<Method>);
     impl Job for Verify<'_> {
         type Output = Vec<Row>;
 
@@ -29,7 +29,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
         kernels: Some(kernels),
         ..args.place.clone()
     };
-    let rows = on(place.device, Verify(&file, place.algorithm()?))?;
+    let rows = on(place.device, Verify(&file, place.method(Precision::F32)?))?;
     let on = match kernels {
         Kernels::Plain => place.device.to_string(),
         kernels => format!("the {kernels} kernels"),

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
 use msn_data::{DataSet, load_within, segments};
-use msn_model::{Kernels, Meta, NetConfig, TensorFile, Tensors, WEIGHTS_FORMAT, Weights};
+use msn_model::{
+    Kernels, Meta, NetConfig, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
+};
 use msn_train::{Preset, Settings};
 use serde_json::json;
 
@@ -30,8 +32,9 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             normal,
             layout,
             place,
+            precision,
             keep,
-        } => calibrate(weights, normal, layout, place, keep),
+        } => calibrate(weights, normal, layout, place, precision.precision, keep),
     }
 }
 
@@ -119,8 +122,9 @@ fn fits(weights: &Weights, path: &Utf8Path) -> Result<()> {
     let plain = PlaceArgs {
         device: Device::default(),
         kernels: Some(Kernels::Plain),
+        isa: None,
     };
-    run::predictor(&found, &plain).map(|_| ())
+    run::predictor(&found, &plain, Precision::F32).map(|_| ())
 }
 
 fn read_state(file: &Utf8Path) -> Result<Tensors> {
@@ -184,6 +188,7 @@ fn calibrate(
     normal: &[String],
     layout: &LayoutArgs,
     place: &PlaceArgs,
+    precision: Precision,
     keep: &KeepArgs,
 ) -> Result<()> {
     let mut found = run::find(weights)?;
@@ -202,7 +207,7 @@ fn calibrate(
         &run::keep(keep),
     )?;
     data::warn(&videos);
-    let predictor = run::predictor(&found, place)?;
+    let predictor = run::predictor(&found, place, precision)?;
     let calibration = run::scorer(predictor.as_ref(), &found.weights.meta)
         .calibrate(&videos, &segments(&videos))?;
     let told = format!(

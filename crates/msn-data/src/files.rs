@@ -1,6 +1,6 @@
 //! Files that are there as a whole or not at all.
 
-use std::io::{self, Write};
+use std::io::{self, Read};
 
 use camino::Utf8Path;
 use tempfile::NamedTempFile;
@@ -22,9 +22,17 @@ pub(crate) fn begin(folder: &Utf8Path, prefix: &str) -> io::Result<NamedTempFile
 /// # Errors
 /// The system's.
 pub fn write_whole(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole_from(path, &mut &*bytes)
+}
+
+/// [`write_whole`] with all that `content` still has.
+///
+/// # Errors
+/// The system's.
+pub fn write_whole_from(path: &Utf8Path, content: &mut dyn Read) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_str().is_empty());
     let mut file = begin(folder.unwrap_or(Utf8Path::new(".")), ".tmp")?;
-    file.write_all(bytes)?;
+    io::copy(content, &mut file)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())

@@ -69,7 +69,7 @@ pub use check::{
 pub use clips::{Clip, HoldOut, Segment, clips, hold_out, segments, short_videos};
 pub use dataset::{DataSet, LabelSource, OpenOptions, Video};
 pub use error::DataError;
-pub use files::write_whole;
+pub use files::{write_whole, write_whole_from};
 pub use keep::Keep;
 pub use labels::events::write_events;
 pub use labels::masks::{Mask, Masks};

@@ -23,11 +23,12 @@ mod regions;
 mod report;
 mod scoring;
 mod selftest;
+mod spool;
 
 pub use error::EvalError;
 pub use events::{EventCard, clock};
 pub use fair::{Fair, standardise};
-pub use files::{scores_csv, write_file};
+pub use files::{scores_csv, write_file, write_file_from};
 pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOptions, survey};
 pub use overlay::{HeatMaps, Overlay, write_overlay};
 pub use protocol::{
@@ -38,3 +39,4 @@ pub use regions::{JudgedRegions, RegionCard, RegionJudge};
 pub use report::{Picture, curve_svg, memory_page, report};
 pub use scoring::{FrameScore, ScoredFrame, Scorer, Seen, Stream};
 pub use selftest::{Injected, InjectedFigures, SelfTest, self_test};
+pub use spool::ScoreSpool;

@@ -46,7 +46,7 @@ impl VideoScores {
         labels: Option<FrameLabels>,
         calibration: Option<&Calibration>,
     ) -> Self {
-        let legacy = legacy(&scores);
+        let legacy = legacy_scores(&scores);
         let fair = calibration.map(|c| scores.iter().map(|s| standardise(s.excess, c)).collect());
         Self {
             name: name.to_owned(),
@@ -78,21 +78,23 @@ impl VideoScores {
     }
 }
 
-fn legacy(scores: &[FrameScore]) -> Vec<f64> {
+fn legacy_scores(scores: &[FrameScore]) -> Vec<f64> {
     let column =
         |f: &dyn Fn(&FrameScore) -> f64| min_max(&scores.iter().map(f).collect::<Vec<f64>>());
     let error = column(&|s| -s.psnr);
     let pools = scores.first().map_or(0, |s| s.distances.len());
-    if pools == 0 {
-        return error;
-    }
     let distances: Vec<Vec<f64>> = (0..pools).map(|p| column(&|s| s.distances[p])).collect();
-    let mean = |i: usize| distances.iter().map(|d| d[i]).sum::<f64>() / crate::fair::count(pools);
-    error
-        .iter()
-        .enumerate()
-        .map(|(i, e)| LAMBDA * e + (1.0 - LAMBDA) * mean(i))
-        .collect()
+    let sum = |i: usize| distances.iter().map(|d| d[i]).sum::<f64>();
+    let legacies = error.iter().enumerate();
+    legacies.map(|(i, &e)| legacy(e, sum(i), pools)).collect()
+}
+
+/// The legacy score of a frame from its normalised error and the sum of its normalised distances.
+pub(crate) fn legacy(error: f64, distances: f64, pools: usize) -> f64 {
+    match pools {
+        0 => error,
+        _ => LAMBDA * error + (1.0 - LAMBDA) * (distances / crate::fair::count(pools)),
+    }
 }
 
 /// The frame-level figures of one protocol.

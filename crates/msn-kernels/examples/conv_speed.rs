@@ -28,8 +28,8 @@ fn main() {
         rayon::current_num_threads()
     );
     println!(
-        "{:>24} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "", "direct", "(dense)", "winograd", "gradient", "winograd"
+        "{:>24} {:>9} {:>9} {:>9} {:>9} {:>9} {:>11} {:>9}",
+        "", "direct", "(dense)", "winograd", "gradient", "winograd", "bf16 direct", "winograd"
     );
     for w in [16, 32] {
         let convs = [
@@ -96,8 +96,25 @@ fn main() {
             let gw = best(flops, || {
                 conv3x3_weight_gradient(isa, Algorithm::Winograd, map.view(), g.view(), &mut gw)
             });
+            let mut bf16 = |algorithm| {
+                if !isa.has_bf16() {
+                    return f64::NAN;
+                }
+                let packed = PackedWeights::in_precision(
+                    isa,
+                    algorithm,
+                    Precision::Bf16,
+                    &weights,
+                    channels,
+                );
+                best(flops, || {
+                    let epilogue = Epilogue::bias_relu(&bias);
+                    conv3x3(map.view(), &packed, epilogue, out.view_mut())
+                })
+            };
+            let (hd, hw) = (bf16(Algorithm::Direct), bf16(Algorithm::Winograd));
             println!(
-                "{:>24} {d:>9.0} {dd:>9.0} {wg:>9.0} {gd:>9.0} {gw:>9.0}",
+                "{:>24} {d:>9.0} {dd:>9.0} {wg:>9.0} {gd:>9.0} {gw:>9.0} {hd:>11.0} {hw:>9.0}",
                 format!("{cin} -> {cout} @ {size}")
             );
         }

@@ -20,9 +20,9 @@ fn times(mut f: impl FnMut()) -> (f64, f64) {
 }
 
 fn main() {
+    let isa = Isa::detect();
     println!(
-        "{}, {} threads; best / median of 15 runs",
-        Isa::detect(),
+        "{isa}, {} threads; best / median of 15 runs",
         rayon::current_num_threads()
     );
     for width in [16, 32] {
@@ -68,6 +68,18 @@ fn main() {
                 println!(
                     "width {width} {algorithm:?}: predict {batch} x 128 px: {best:.2} / {median:.2} ms ({:.0} frames/s)",
                     batch as f64 / median * 1e3
+                );
+            }
+            if isa.has_bf16() {
+                let method = Method {
+                    precision: Precision::Bf16,
+                    ..Method::new(algorithm)
+                };
+                let mut net = Inference::with_method(&config, &tensor, method).expect("a network");
+                let input = frames(1, 128, 4);
+                let (best, median) = times(|| assert!(net.run(&input, 1, 128, 128).is_ok()));
+                println!(
+                    "width {width} {algorithm:?}: predict 1 x 128 px in bf16: {best:.2} / {median:.2} ms"
                 );
             }
             let losses = LossWeights {

@@ -13,6 +13,7 @@ use crate::buffers::Scratch;
 use crate::gather::Gather;
 use crate::isa::{Isa, Kernel, Simd};
 use crate::pixels::{Strips, load, store};
+use crate::precision::Precision;
 use crate::threads::SharedMut;
 use crate::view::{View, ViewMut};
 use crate::weights::{Channels, Panels};
@@ -71,8 +72,20 @@ impl PackedItems {
             count,
             features,
             rows: items.to_vec(),
-            compare: Panels::new(isa, &turned, Channels::new(features, count), &[0]),
-            read: Panels::new(isa, items, Channels::new(count, features), &[0]),
+            compare: Panels::new(
+                isa,
+                Precision::F32,
+                &turned,
+                Channels::new(features, count),
+                &[0],
+            ),
+            read: Panels::new(
+                isa,
+                Precision::F32,
+                items,
+                Channels::new(count, features),
+                &[0],
+            ),
             squared_norms: items.chunks_exact(features).map(squared).collect(),
         }
     }
@@ -116,6 +129,20 @@ pub struct Readings<'a> {
 /// # Panics
 /// If shapes do not fit together, the temperature is not positive, or `top_k` exceeds the items.
 pub fn read_items(features: View<'_>, items: &PackedItems, how: Addressing, to: Readings<'_>) {
+    read(features, items, how, to, None);
+}
+
+/// The most and second most similar item of a query, the first of equals.
+type Nearest = [u32; 2];
+
+/// [`read_items`], and where asked for the two nearest items of each query.
+fn read(
+    features: View<'_>,
+    items: &PackedItems,
+    how: Addressing,
+    to: Readings<'_>,
+    nearest: Option<&mut [Nearest]>,
+) {
     let shape = features.shape();
     assert_eq!(
         shape.channels, items.features,
@@ -155,12 +182,17 @@ pub fn read_items(features: View<'_>, items: &PackedItems, how: Addressing, to: 
         distances.as_ref().is_none_or(|d| d.len() == shape.pixels()),
         "distances for {shape:?}"
     );
+    assert!(
+        nearest.as_ref().is_none_or(|n| n.len() == shape.pixels()),
+        "nearest items for {shape:?}"
+    );
 
     let queries = queries.as_mut().map(ViewMut::shared);
     let read = read.as_mut().map(ViewMut::shared);
     let addresses = addresses.as_mut().map(ViewMut::shared);
     let similarities = similarities.as_mut().map(ViewMut::shared);
     let distances = distances.as_mut().map(|d| SharedMut::new(d));
+    let nearest = nearest.map(SharedMut::new);
 
     let isa = items.isa;
     // Rows of a table of similarities are whole vectors.
@@ -194,6 +226,7 @@ pub fn read_items(features: View<'_>, items: &PackedItems, how: Addressing, to: 
                     similarities: similarities
                         .map(|a| (a.ptr(strip.image, y, 0), a.pixel_stride())),
                     distances: distances.map(|d| d.part(first, shape.width)),
+                    nearest: nearest.map(|n| n.part(first, shape.width)),
                 });
                 if let Some(read) = read {
                     let to = read.ptr(strip.image, y, 0);
@@ -233,7 +266,8 @@ fn multiply(
                 input_row: 0,
                 input_pixel,
                 taps: &[0],
-                input_channels: panels.channels().input,
+                input_channels: panels.depth(),
+                precision: panels.precision(),
                 weights: panels.weights(panel).as_ptr(),
                 vectors: panel.vectors,
                 channels: panel.channels,
@@ -264,6 +298,7 @@ struct Address<'a> {
     addresses: Option<(*mut f32, usize)>,
     similarities: Option<(*mut f32, usize)>,
     distances: Option<&'a mut [f32]>,
+    nearest: Option<&'a mut [Nearest]>,
 }
 
 impl Kernel for Address<'_> {
@@ -271,7 +306,7 @@ impl Kernel for Address<'_> {
     fn run<S: Simd>(mut self, s: S) {
         let count = self.items.count;
         let scale = 1.0 / self.how.temperature;
-        let mut sorted = Vec::new();
+        let mut largest = Scratch::take(self.columns);
         for x in 0..self.columns {
             let from = self.features.wrapping_add(x * self.pixel);
             // SAFETY: pixel x has `features` values.
@@ -284,15 +319,32 @@ impl Kernel for Address<'_> {
             // SAFETY: a row of the table is whole vectors, of which `count` values matter.
             let nearest = unsafe { similarity(s, row, count, factor) };
             let best = row[nearest];
+            if let Some(all) = &mut self.nearest {
+                let second = if count == 1 {
+                    1
+                } else {
+                    // SAFETY: the row holds `count` values.
+                    unsafe { largest_but(s, row.as_ptr(), count, nearest) }
+                };
+                // No network has as many items as would be cut off.
+                all[x] = [nearest as u32, second as u32];
+            }
             if let Some((to, pixel)) = self.similarities {
                 // SAFETY: pixel x has `count` values.
-                unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), to.add(x * pixel), count) };
+                unsafe { copy(s, row.as_ptr(), to.add(x * pixel), count) };
             }
             if let Some(distances) = &mut self.distances {
                 let q = squares * factor * factor;
                 let d = q + self.items.squared_norms[nearest] - 2.0 * best;
                 distances[x] = d.max(0.0) / self.items.features as f32;
             }
+            largest[x] = best;
+        }
+        // By themselves, so that the processor has several of these long chains at work at once.
+        let mut sorted = Vec::new();
+        for x in 0..self.columns {
+            let row = &mut self.table[x * self.wide..][..self.wide];
+            let best = largest[x];
             let threshold = if self.how.top_k > 0 && self.how.top_k < count {
                 sorted.clear();
                 sorted.extend_from_slice(&row[..count]);
@@ -306,10 +358,64 @@ impl Kernel for Address<'_> {
             unsafe { softmax(s, row, count, best, threshold, scale) };
             if let Some((to, pixel)) = self.addresses {
                 // SAFETY: pixel x has `count` values.
-                unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), to.add(x * pixel), count) };
+                unsafe { copy(s, row.as_ptr(), to.add(x * pixel), count) };
             }
         }
     }
+}
+
+/// # Safety
+/// `from` is valid for reading and `to` for writing `len` floats.
+#[inline(always)]
+unsafe fn copy<S: Simd>(s: S, from: *const f32, to: *mut f32, len: usize) {
+    let mut i = 0;
+    while i < len {
+        let n = S::LANES.min(len - i);
+        // SAFETY: i + n <= len.
+        unsafe { store(s, to.add(i), load(s, from.add(i), n), n) };
+        i += n;
+    }
+}
+
+/// Index of the largest of `count` values, the first of equals; 0 where nothing compares.
+/// # Safety
+/// `row` is valid for reading `count` floats.
+#[inline(always)]
+unsafe fn largest<S: Simd>(s: S, row: *const f32, count: usize) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { largest_but(s, row, count, usize::MAX) }
+}
+
+/// [`largest`] without the value at `hidden`, if there is one; where nothing compares, 0 or, if that
+/// is hidden, 1.
+/// # Safety
+/// As for [`largest`].
+#[inline(always)]
+unsafe fn largest_but<S: Simd>(s: S, row: *const f32, count: usize, hidden: usize) -> usize {
+    // SAFETY: the caller's promise.
+    let first = unsafe { but(s, row, 0, count, hidden) };
+    let mut top = first;
+    let mut i = S::LANES;
+    while i < count {
+        // SAFETY: the caller's promise.
+        top = s.max(top, unsafe { but(s, row, i, count, hidden) });
+        i += S::LANES;
+    }
+    let best = s.largest(top);
+    let mut v = first;
+    let mut i = 0;
+    while i < count {
+        if i > 0 {
+            // SAFETY: the caller's promise.
+            v = unsafe { but(s, row, i, count, hidden) };
+        }
+        let lane = s.find(v, best);
+        if lane < S::LANES {
+            return i + lane;
+        }
+        i += S::LANES;
+    }
+    usize::from(hidden == 0)
 }
 
 /// The squared norm of a pixel and what makes it a unit vector.
@@ -344,6 +450,20 @@ unsafe fn scaled<S: Simd>(s: S, from: *const f32, factor: f32, to: *mut f32, len
     }
 }
 
+/// The vector at `i < count` of `count` values, with -inf at `hidden` and past the end.
+/// # Safety
+/// `row` is valid for reading `count` floats.
+#[inline(always)]
+unsafe fn but<S: Simd>(s: S, row: *const f32, i: usize, count: usize, hidden: usize) -> S::V {
+    let n = S::LANES.min(count - i);
+    // SAFETY: `n` values are left at `i`.
+    let v = s.first(unsafe { load(s, row.add(i), n) }, n, f32::NEG_INFINITY);
+    match hidden.wrapping_sub(i) {
+        lane if lane < S::LANES => s.with_lane(v, lane, f32::NEG_INFINITY),
+        _ => v,
+    }
+}
+
 /// Scales a row of products to similarities; the index of the largest, the first on a tie.
 /// # Safety
 /// `row` is whole vectors and holds `count` values.
@@ -359,13 +479,8 @@ unsafe fn similarity<S: Simd>(s: S, row: &mut [f32], count: usize, factor: f32) 
         }
         i += S::LANES;
     }
-    let mut nearest = 0;
-    for (i, v) in row[..count].iter().enumerate() {
-        if *v > row[nearest] {
-            nearest = i;
-        }
-    }
-    nearest
+    // SAFETY: the row holds `count` values.
+    unsafe { largest(s, row.as_ptr(), count) }
 }
 
 /// Softmax of `row * scale` over the values that are at least `threshold`.
@@ -385,13 +500,14 @@ unsafe fn softmax<S: Simd>(
     let mut i = 0;
     while i < count {
         let n = S::LANES.min(count - i);
-        // SAFETY: whole vectors; values beyond `count` are read as nothing and stay unused.
+        // SAFETY: whole vectors; values beyond `count` become 0.
         unsafe {
             let at = row.as_mut_ptr().add(i);
             let v = s.load(at);
             let e = s.exp(s.mul(s.sub(v, best), scale));
-            s.store(at, s.if_greater(threshold, v, s.zero(), e));
-            sum = s.add(sum, s.load_first(at, n));
+            let e = s.first(s.if_greater(threshold, v, s.zero(), e), n, 0.0);
+            s.store(at, e);
+            sum = s.add(sum, e);
         }
         i += S::LANES;
     }

@@ -1,7 +1,8 @@
 //! The register tile that all convolutions share: pixels times vectors of output channels, summed
 //! over taps and input channels.
 
-use crate::isa::{Isa, Kernel, Simd};
+use crate::isa::{Isa, Simd};
+use crate::precision::{Arithmetic, Precision, PrecisionKernel};
 
 /// Rows of output pixels of one panel of output channels.
 ///
@@ -13,7 +14,10 @@ pub(crate) struct Gather<'a> {
     pub(crate) input_row: usize,
     pub(crate) input_pixel: usize,
     pub(crate) taps: &'a [usize],
+    /// Floats of an input pixel that count: its channels, in bf16 half as many, rounded up.
     pub(crate) input_channels: usize,
+    /// What the floats of input and weights hold.
+    pub(crate) precision: Precision,
     /// `[tap, input channel, vectors * lanes]`.
     pub(crate) weights: *const f32,
     pub(crate) vectors: usize,
@@ -39,19 +43,19 @@ impl Gather<'_> {
         );
         debug_assert!(self.channels > (self.vectors - 1) * isa.lanes());
         debug_assert!(self.bias.is_none_or(|b| b.len() == self.channels));
-        isa.run(self);
+        isa.run_in(self.precision, self);
     }
 }
 
-impl Kernel for Gather<'_> {
+impl PrecisionKernel for Gather<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<A: Arithmetic>(self, a: A) {
         // SAFETY: `Gather::run` is the only way here and has the promise.
         unsafe {
             if self.vectors == 2 {
-                rows::<S, 2>(s, &self)
+                rows::<A, 2>(a, &self)
             } else {
-                rows::<S, 1>(s, &self)
+                rows::<A, 1>(a, &self)
             }
         }
     }
@@ -60,13 +64,15 @@ impl Kernel for Gather<'_> {
 /// # Safety
 /// As for [`Gather::run`].
 #[inline(always)]
-unsafe fn rows<S: Simd, const NV: usize>(s: S, g: &Gather<'_>) {
+unsafe fn rows<A: Arithmetic, const NV: usize>(a: A, g: &Gather<'_>) {
+    let s = a.simd();
+    let lanes = <A::S as Simd>::LANES;
     let mut bias = [s.zero(); NV];
     if let Some(b) = g.bias {
         for v in 0..NV {
-            let n = (g.channels - v * S::LANES).min(S::LANES);
+            let n = (g.channels - v * lanes).min(lanes);
             // SAFETY: `bias` has `channels` floats.
-            bias[v] = unsafe { s.load_first(b.as_ptr().add(v * S::LANES), n) };
+            bias[v] = unsafe { s.load_first(b.as_ptr().add(v * lanes), n) };
         }
     }
     let mut y = 0;
@@ -74,14 +80,14 @@ unsafe fn rows<S: Simd, const NV: usize>(s: S, g: &Gather<'_>) {
         let mut x = 0;
         // SAFETY: y < rows, x + P <= columns; the caller's promise.
         unsafe {
-            if S::PIXELS == 8 {
-                x = tiles::<S, 8, NV>(s, g, &bias, y, x);
-            } else if S::PIXELS == 6 {
-                x = tiles::<S, 6, NV>(s, g, &bias, y, x);
+            if <A::S as Simd>::PIXELS == 8 {
+                x = tiles::<A, 8, NV>(a, g, &bias, y, x);
+            } else if <A::S as Simd>::PIXELS == 6 {
+                x = tiles::<A, 6, NV>(a, g, &bias, y, x);
             }
-            x = tiles::<S, 4, NV>(s, g, &bias, y, x);
-            x = tiles::<S, 2, NV>(s, g, &bias, y, x);
-            tiles::<S, 1, NV>(s, g, &bias, y, x);
+            x = tiles::<A, 4, NV>(a, g, &bias, y, x);
+            x = tiles::<A, 2, NV>(a, g, &bias, y, x);
+            tiles::<A, 1, NV>(a, g, &bias, y, x);
         }
         y += 1;
     }
@@ -91,20 +97,21 @@ unsafe fn rows<S: Simd, const NV: usize>(s: S, g: &Gather<'_>) {
 /// # Safety
 /// As for [`Gather::run`], with y < rows.
 #[inline(always)]
-unsafe fn tiles<S: Simd, const P: usize, const NV: usize>(
-    s: S,
+unsafe fn tiles<A: Arithmetic, const P: usize, const NV: usize>(
+    a: A,
     g: &Gather<'_>,
-    bias: &[S::V; NV],
+    bias: &[<A::S as Simd>::V; NV],
     y: usize,
     mut x: usize,
 ) -> usize {
+    let s = a.simd();
     while x + P <= g.columns {
         // SAFETY: the tile lies within the rows and columns for which the caller promised.
         unsafe {
             let input = g.input.add(y * g.input_row + x * g.input_pixel);
             let mut acc = [[s.zero(); NV]; P];
             accumulate(
-                s,
+                a,
                 &mut acc,
                 input,
                 g.input_pixel,
@@ -124,32 +131,34 @@ unsafe fn tiles<S: Simd, const P: usize, const NV: usize>(
 /// # Safety
 /// These addresses are valid for reading.
 #[inline(always)]
-pub(crate) unsafe fn accumulate<S: Simd, const P: usize, const NV: usize>(
-    s: S,
-    acc: &mut [[S::V; NV]; P],
+unsafe fn accumulate<A: Arithmetic, const P: usize, const NV: usize>(
+    a: A,
+    acc: &mut [[<A::S as Simd>::V; NV]; P],
     input: *const f32,
     pixel: usize,
     taps: &[usize],
     channels: usize,
     mut weights: *const f32,
 ) {
+    let s = a.simd();
+    let lanes = <A::S as Simd>::LANES;
     for &tap in taps {
         // SAFETY: the caller's promise.
         unsafe {
-            let mut a = input.add(tap);
+            let mut from = input.add(tap);
             for _ in 0..channels {
                 let mut w = [s.zero(); NV];
                 for v in 0..NV {
-                    w[v] = s.load(weights.add(v * S::LANES));
+                    w[v] = s.load(weights.add(v * lanes));
                 }
                 for p in 0..P {
-                    let x = s.splat(*a.add(p * pixel));
+                    let x = s.splat(*from.add(p * pixel));
                     for v in 0..NV {
-                        acc[p][v] = s.fma(x, w[v], acc[p][v]);
+                        acc[p][v] = a.product(x, w[v], acc[p][v]);
                     }
                 }
-                a = a.add(1);
-                weights = weights.add(NV * S::LANES);
+                from = from.add(1);
+                weights = weights.add(NV * lanes);
             }
         }
     }

@@ -13,6 +13,8 @@ mod portable;
 
 use std::fmt;
 
+use crate::precision::{Plain, Precision, PrecisionKernel};
+
 /// An instruction set that this machine is known to have.
 ///
 /// Every kernel takes one, so that tests can compare them all; [`Isa::detect`] is what programs use.
@@ -56,6 +58,19 @@ impl Isa {
         sets
     }
 
+    /// The set of this name, where the machine has it.
+    ///
+    /// # Errors
+    /// The sets that it has, as a sentence.
+    pub fn named(name: &str) -> Result<Self, String> {
+        let sets = Self::available();
+        let found = sets.iter().find(|set| set.name() == name).copied();
+        found.ok_or_else(|| {
+            let names: Vec<_> = sets.iter().map(|set| set.name()).collect();
+            format!("this processor's sets are {}", names.join(", "))
+        })
+    }
+
     /// `avx512`, `avx2` or `portable`.
     pub const fn name(self) -> &'static str {
         match self.0 {
@@ -75,6 +90,60 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => avx2::Avx2::LANES,
             Kind::Portable => portable::Portable::LANES,
+        }
+    }
+
+    /// Whether products can be computed in bf16: with AVX-512's instructions for it, and in plain
+    /// Rust, which rounds as they do and gains nothing.
+    pub fn has_bf16(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => {
+                is_x86_feature_detected!("avx512bf16")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => false,
+            Kind::Portable => true,
+        }
+    }
+
+    /// Whether this set computes in `precision`.
+    pub fn computes_in(self, precision: Precision) -> bool {
+        precision == Precision::F32 || self.has_bf16()
+    }
+
+    /// Runs `kernel` compiled for this set and precision.
+    ///
+    /// # Panics
+    /// If the set has no such products.
+    pub(crate) fn run_in<K: PrecisionKernel>(self, precision: Precision, kernel: K) {
+        struct InF32<K>(K);
+        impl<K: PrecisionKernel> Kernel for InF32<K> {
+            #[inline(always)]
+            fn run<S: Simd>(self, s: S) {
+                self.0.run(Plain(s));
+            }
+        }
+        if precision == Precision::F32 {
+            return self.run(InF32(kernel));
+        }
+        assert!(self.has_bf16(), "{self} has no bf16");
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => {
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
+                fn enter<K: PrecisionKernel>(kernel: K) {
+                    // SAFETY: only compiled code with these features reaches this line.
+                    kernel.run(unsafe { avx512::Bf16::new() });
+                }
+                // SAFETY: `has_bf16` detected what `available` had not.
+                unsafe { enter(kernel) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => {}
+            Kind::Portable => kernel.run(portable::Bf16),
         }
     }
 
@@ -146,6 +215,14 @@ pub(crate) trait Simd: Copy {
     fn scale_by_power_of_two(self, a: Self::V, n: Self::V) -> Self::V;
     /// The sum of all lanes, in an order that does not change.
     fn sum(self, a: Self::V) -> f32;
+    /// The largest lane.
+    fn largest(self, a: Self::V) -> f32;
+    /// The first lane that equals `x`, `LANES` if none does.
+    fn find(self, a: Self::V, x: f32) -> usize;
+    /// The first `n` lanes of `a`, `x` in the others; `n <= LANES`.
+    fn first(self, a: Self::V, n: usize, x: f32) -> Self::V;
+    /// `a` with `x` in lane `i < LANES`.
+    fn with_lane(self, a: Self::V, i: usize, x: f32) -> Self::V;
 
     /// # Safety
     /// `p` is valid for reading `LANES` floats.
@@ -218,6 +295,67 @@ mod tests {
                     s.store_first(self.tanh.as_mut_ptr().add(i), s.tanh(x), n);
                 }
                 i += n;
+            }
+        }
+    }
+
+    #[test]
+    fn sets_have_names() {
+        for isa in Isa::available() {
+            assert_eq!(Isa::named(isa.name()), Ok(isa));
+        }
+        let error = Isa::named("avx9").unwrap_err();
+        assert!(error.contains("portable"), "{error}");
+    }
+
+    /// Lanes of a vector that begins with `x`, after each operation on lanes.
+    struct Lanes<'a> {
+        x: &'a [f32],
+        failed: &'a mut Vec<String>,
+    }
+
+    impl Kernel for Lanes<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let mut row = [0.0_f32; 16];
+            let mut check = |what: &str, ok: bool| {
+                if !ok {
+                    self.failed.push(what.to_owned());
+                }
+            };
+            // SAFETY: the slice is as long as a vector at least, and so is `row`.
+            let v = unsafe { s.load(self.x.as_ptr()) };
+            let x = &self.x[..S::LANES];
+            let largest = x.iter().fold(f32::MIN, |a, b| a.max(*b));
+            check("largest", s.largest(v) == largest);
+            for (i, value) in x.iter().enumerate() {
+                let first = x.iter().position(|x| x == value).unwrap_or(S::LANES);
+                check("find", s.find(v, *value) == first);
+                // SAFETY: as above.
+                unsafe { s.store(row.as_mut_ptr(), s.with_lane(v, i, -7.0)) };
+                let expected = |j: usize| if j == i { -7.0 } else { x[j] };
+                check("with_lane", (0..S::LANES).all(|j| row[j] == expected(j)));
+                // SAFETY: as above.
+                unsafe { s.store(row.as_mut_ptr(), s.first(v, i, -8.0)) };
+                let expected = |j: usize| if j < i { x[j] } else { -8.0 };
+                check("first", (0..S::LANES).all(|j| row[j] == expected(j)));
+            }
+            check("find none", s.find(v, 1e9) == S::LANES);
+            check("sum", (s.sum(v) - x.iter().sum::<f32>()).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn lanes_are_found_and_replaced() {
+        for isa in Isa::available() {
+            for shift in 0..16_u16 {
+                let x: Vec<f32> = (0..16_u16).map(|i| f32::from((i + shift) % 11)).collect();
+                let mut failed = Vec::new();
+                isa.run(Lanes {
+                    x: &x,
+                    failed: &mut failed,
+                });
+                assert!(failed.is_empty(), "{isa} {x:?}: {failed:?}");
             }
         }
     }

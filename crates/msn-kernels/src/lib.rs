@@ -4,7 +4,8 @@
 //! [convolution](conv3x3) (direct or by [Winograd's algorithm](Algorithm)), [transposed
 //! convolution](up_conv3x3), their gradients, [2x2 max-pooling](max_pool2), [batch
 //! normalisation](moments) fused with ReLU, [addressing of memory pools](read_items) and
-//! [Adam]; and, built from them, two engines for MSN-net: [`Inference`] and [`Training`].
+//! [Adam]; and, built from them, two engines for MSN-net: [`Inference`] and [`Training`]. Inference
+//! also knows [bf16](Precision), and both a [profile](Profile).
 //!
 //! **Layout.** Images are channels-last, `[batch, height, width, channels]`, from input to output:
 //! a vector register holds channels of one pixel, and nothing is ever transposed. A [`View`] may be
@@ -57,6 +58,7 @@ mod network;
 mod norm;
 mod outer;
 mod pixels;
+mod precision;
 pub mod reference;
 mod sums;
 mod tanh;
@@ -76,10 +78,12 @@ pub use isa::Isa;
 pub use loss::squared_error_of_tanh;
 pub use max_pool::{max_pool2, max_pool2_backward};
 pub use network::{
-    Inference, KernelError, Losses, NetworkConfig, OptimiserState, Output, Training, TrainingConfig,
+    Inference, KernelError, Losses, Method, NetworkConfig, Operation, OptimiserState, Output,
+    Profile, Training, TrainingConfig,
 };
 pub use norm::{Affine, Moments, NormGradient, apply_affine, batch_norm_backward, moments};
 pub use outer::{conv3x3_weight_gradient, up_conv3x3_weight_gradient};
+pub use precision::Precision;
 pub use sums::channel_sums;
 pub use tanh::tanh_in_place;
 pub use up::{PackedUpGradient, PackedUpWeights, up_conv3x3, up_conv3x3_input_gradient};

@@ -6,15 +6,20 @@
 mod infer;
 mod layers;
 mod parameters;
+mod profile;
 mod train;
 
 pub use infer::{Inference, Output};
 pub use parameters::OptimiserState;
+pub use profile::{Operation, Profile};
 pub use train::{Losses, Training, TrainingConfig};
 
 use layers::Layer;
 use thiserror::Error;
 
+use crate::conv::Algorithm;
+use crate::isa::Isa;
+use crate::precision::Precision;
 use crate::view::Shape;
 
 /// The largest level: pictures are halved three times.
@@ -25,6 +30,40 @@ const MULTIPLE: usize = 8;
 const LARGEST: usize = 65536;
 /// Epsilon of the batch norms.
 pub(crate) const NORM_EPSILON: f64 = 1e-5;
+
+/// How an engine computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Method {
+    /// The instruction set.
+    pub isa: Isa,
+    /// How convolutions are computed.
+    pub algorithm: Algorithm,
+    /// What the products of convolutions are computed in; training knows `f32` alone.
+    pub precision: Precision,
+}
+
+impl Method {
+    /// `algorithm` in `f32` on the fastest instruction set of the machine.
+    pub fn new(algorithm: Algorithm) -> Self {
+        Self {
+            isa: Isa::detect(),
+            algorithm,
+            precision: Precision::F32,
+        }
+    }
+}
+
+impl From<Algorithm> for Method {
+    fn from(algorithm: Algorithm) -> Self {
+        Self::new(algorithm)
+    }
+}
+
+impl Default for Method {
+    fn default() -> Self {
+        Self::new(Algorithm::Fastest)
+    }
+}
 
 /// What a network looks like; METHOD.md, Network and A pool.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +101,16 @@ pub enum KernelError {
         value: String,
         /// What it may be.
         expected: &'static str,
+    },
+    /// Products that the instruction set does not have.
+    #[error(
+        "the instruction set {isa} has no products in {precision}, which AVX-512 BF16 has; compute in f32"
+    )]
+    Precision {
+        /// The instruction set.
+        isa: Isa,
+        /// What was asked for.
+        precision: Precision,
     },
     /// The weights lack a tensor.
     #[error("the weights have no tensor {name}; are they of this network's configuration?")]
@@ -170,6 +219,7 @@ impl NetworkConfig {
                 norm,
                 channels,
                 up,
+                ..
             } = layer;
             let (input, output) = (channels.input, channels.output);
             let shape = if up {

@@ -31,19 +31,19 @@ pub(crate) fn map_tasks<T: Send>(count: usize, task: impl Fn(usize) -> T + Send 
 
 /// A slice that several tasks write to, each its own part.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SharedMut<'a> {
-    start: *mut f32,
+pub(crate) struct SharedMut<'a, T = f32> {
+    start: *mut T,
     len: usize,
-    life: PhantomData<&'a mut [f32]>,
+    life: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: the pointer is only used through `at` and `part`, whose callers promise disjoint parts.
-unsafe impl Send for SharedMut<'_> {}
+unsafe impl<T: Send> Send for SharedMut<'_, T> {}
 // SAFETY: as for Send.
-unsafe impl Sync for SharedMut<'_> {}
+unsafe impl<T: Send> Sync for SharedMut<'_, T> {}
 
-impl<'a> SharedMut<'a> {
-    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+impl<'a, T: Copy> SharedMut<'a, T> {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
         Self {
             start: slice.as_mut_ptr(),
             len: slice.len(),
@@ -55,7 +55,7 @@ impl<'a> SharedMut<'a> {
         self.len
     }
 
-    pub(crate) fn as_ptr(self) -> *const f32 {
+    pub(crate) fn as_ptr(self) -> *const T {
         self.start
     }
 
@@ -63,7 +63,7 @@ impl<'a> SharedMut<'a> {
     /// # Safety
     /// What is written through it is written by one task at a time and lies in the slice.
     #[inline(always)]
-    pub(crate) unsafe fn at(self, index: usize) -> *mut f32 {
+    pub(crate) unsafe fn at(self, index: usize) -> *mut T {
         debug_assert!(index <= self.len);
         // SAFETY: `index` is within the slice, as the caller promises.
         unsafe { self.start.add(index) }
@@ -72,7 +72,7 @@ impl<'a> SharedMut<'a> {
     /// The part `from..from + len`.
     /// # Safety
     /// No other task holds an overlapping part at the same time.
-    pub(crate) unsafe fn part(self, from: usize, len: usize) -> &'a mut [f32] {
+    pub(crate) unsafe fn part(self, from: usize, len: usize) -> &'a mut [T] {
         assert!(
             from <= self.len && len <= self.len - from,
             "part {from}+{len} of {}",

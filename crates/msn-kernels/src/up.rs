@@ -7,6 +7,7 @@
 use crate::conv::{Epilogue, rows_of_task};
 use crate::gather::Gather;
 use crate::isa::Isa;
+use crate::precision::Precision;
 use crate::threads::for_each_task;
 use crate::view::{View, ViewMut};
 use crate::weights::{Channels, Panels, TAPS, swap_channels};
@@ -32,13 +33,21 @@ impl PackedUpWeights {
     /// # Panics
     /// If `hwio` is not as long as `channels` says, or a number of channels is 0.
     pub fn new(isa: Isa, hwio: &[f32], channels: Channels) -> Self {
+        Self::in_precision(isa, Precision::F32, hwio, channels)
+    }
+
+    /// [`PackedUpWeights::new`] for products in `precision`.
+    ///
+    /// # Panics
+    /// As for [`PackedUpWeights::new`], and if the instruction set has no such products.
+    pub fn in_precision(isa: Isa, precision: Precision, hwio: &[f32], channels: Channels) -> Self {
         channels.check(hwio);
         assert!(
             channels.input > 0 && channels.output > 0,
             "a convolution without channels: {channels:?}"
         );
         Self {
-            phases: PHASES.map(|(taps, _)| Panels::new(isa, hwio, channels, taps)),
+            phases: PHASES.map(|(taps, _)| Panels::new(isa, precision, hwio, channels, taps)),
         }
     }
 
@@ -91,10 +100,11 @@ pub fn up_conv3x3(
     let rows = rows_of_task(shape.batch, shape.height, shape.width * shape.channels);
     let strips = shape.height.div_ceil(rows);
     let out = output.shared();
+    let (isa, precision) = (weights.phases[0].isa(), weights.phases[0].precision());
     for_each_task(shape.batch * strips, |task| {
         let (n, y) = (task / strips, task % strips * rows);
         let rows = rows.min(shape.height - y);
-        let window = input.window(n, y, rows);
+        let window = input.window_in(isa, precision, n, y, rows);
         for (phase, panels) in weights.phases.iter().enumerate() {
             let offsets = PHASES[phase].1;
             let mut taps = [0; 4];
@@ -111,7 +121,8 @@ pub fn up_conv3x3(
                         input_row: window.row,
                         input_pixel: window.pixel,
                         taps: &taps[..offsets.len()],
-                        input_channels: shape.channels,
+                        input_channels: panels.depth(),
+                        precision,
                         weights: panels.weights(panel).as_ptr(),
                         vectors: panel.vectors,
                         channels: panel.channels,
@@ -150,7 +161,7 @@ impl PackedUpGradient {
         );
         let swapped = Channels::new(channels.output, channels.input);
         let mut packed = Self {
-            panels: Panels::zeros(isa, swapped, TAPS),
+            panels: Panels::zeros(isa, Precision::F32, swapped, TAPS),
         };
         packed.replace(hwio);
         packed
@@ -214,7 +225,8 @@ pub fn up_conv3x3_input_gradient(
                     input_row: 2 * window.row,
                     input_pixel: 2 * window.pixel,
                     taps: &taps,
-                    input_channels: channels.input,
+                    input_channels: panels.depth(),
+                    precision: panels.precision(),
                     weights: panels.weights(panel).as_ptr(),
                     vectors: panel.vectors,
                     channels: panel.channels,

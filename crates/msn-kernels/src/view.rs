@@ -12,6 +12,8 @@ use std::ops::Range;
 use layout::Layout;
 
 use crate::buffers::Scratch;
+use crate::isa::Isa;
+use crate::precision::{Precision, Round};
 use crate::threads::SharedMut;
 
 /// A batch of channels-last images in a slice, perhaps some channels of a wider one.
@@ -251,6 +253,40 @@ impl<'a> View<'a> {
             start: copy.as_ptr(),
             row,
             pixel: c,
+            _copy: Some(copy),
+        }
+    }
+
+    /// [`View::window`] with values as `precision` has them; `pixel` is then in floats.
+    pub(crate) fn window_in(
+        &self,
+        isa: Isa,
+        precision: Precision,
+        image: usize,
+        y: usize,
+        rows: usize,
+    ) -> Window {
+        let window = self.window(image, y, rows);
+        if precision == Precision::F32 {
+            return window;
+        }
+        let s = self.layout.shape;
+        let (rows, columns) = (rows + 2, s.width + 2);
+        let rounded = Round {
+            from: window.start,
+            row: window.row,
+            pixel: window.pixel,
+            rows,
+            columns,
+            channels: s.channels,
+        };
+        // SAFETY: a window is readable for one pixel around its rows.
+        let copy = unsafe { rounded.run(isa) };
+        let pixel = precision.floats(s.channels);
+        Window {
+            start: copy.as_ptr(),
+            row: columns * pixel,
+            pixel,
             _copy: Some(copy),
         }
     }

@@ -6,6 +6,7 @@
 
 use crate::buffers::{AlignedBuf, Scratch};
 use crate::isa::Isa;
+use crate::precision::{Precision, pair_rows};
 use crate::threads::{SharedMut, for_each_task};
 use crate::view::Shape;
 
@@ -144,15 +145,17 @@ pub(crate) struct Panel {
     pub(crate) channels: usize,
     /// 1 or 2.
     pub(crate) vectors: usize,
-    /// Where its weights `[tap, Cin, vectors * lanes]` begin.
+    /// Where its weights `[tap, depth, vectors * lanes]` begin.
     pub(crate) offset: usize,
 }
 
-/// Weights in blocks of output channels that are one register tile wide: `[block][tap, Cin, wide]`,
-/// with zeros for the output channels that fill up the last vector.
+/// Weights in blocks of output channels that are one register tile wide: `[block][tap, depth, wide]`,
+/// with zeros for the output channels that fill up the last vector. The depth is Cin, and in bf16
+/// half of it, two values to a float.
 #[derive(Clone, Debug)]
 pub(crate) struct Panels {
     isa: Isa,
+    precision: Precision,
     taps: usize,
     channels: Channels,
     data: AlignedBuf,
@@ -160,19 +163,27 @@ pub(crate) struct Panels {
 
 impl Panels {
     /// Zeros, for `taps` matrices `[Cin, Cout]`.
-    pub(crate) fn zeros(isa: Isa, channels: Channels, taps: usize) -> Self {
+    pub(crate) fn zeros(isa: Isa, precision: Precision, channels: Channels, taps: usize) -> Self {
+        assert!(isa.computes_in(precision), "{isa} has no {precision}");
         let wide = channels.output.next_multiple_of(isa.lanes());
         Self {
             isa,
+            precision,
             taps,
             channels,
-            data: AlignedBuf::zeroed(taps * channels.input * wide),
+            data: AlignedBuf::zeroed(taps * precision.floats(channels.input) * wide),
         }
     }
 
     /// Takes tap `t` from `[Cin, Cout]` matrix number `order[t]` of `hwio`.
-    pub(crate) fn new(isa: Isa, hwio: &[f32], channels: Channels, order: &[usize]) -> Self {
-        let mut panels = Self::zeros(isa, channels, order.len());
+    pub(crate) fn new(
+        isa: Isa,
+        precision: Precision,
+        hwio: &[f32],
+        channels: Channels,
+        order: &[usize],
+    ) -> Self {
+        let mut panels = Self::zeros(isa, precision, channels, order.len());
         panels.set(hwio, order);
         panels
     }
@@ -186,7 +197,7 @@ impl Panels {
                 .iter()
                 .all(|&t| (t + 1) * input * output <= hwio.len())
         );
-        self.for_each_panel(|p, wide, block| {
+        self.fill(|p, wide, block| {
             for (row, to) in block.chunks_exact_mut(wide).enumerate() {
                 let from = (order[row / input] * input + row % input) * output + p.first;
                 to[..p.channels].copy_from_slice(&hwio[from..from + p.channels]);
@@ -194,10 +205,32 @@ impl Panels {
         });
     }
 
-    /// Calls `f(panel, floats of a row, weights)` for each panel, on several threads.
-    pub(crate) fn for_each_panel(&mut self, f: impl Fn(Panel, usize, &mut [f32]) + Send + Sync) {
+    /// Calls `f(panel, floats of a row, weights)` for each panel, on several threads, to write its
+    /// weights `[tap, Cin, wide]` in `f32`; what it does not write stays what it was, or is 0.
+    pub(crate) fn fill(&mut self, f: impl Fn(Panel, usize, &mut [f32]) + Send + Sync) {
+        let (rows, input) = (self.taps * self.channels.input, self.channels.input);
+        let precision = self.precision;
+        self.for_each_panel(|panel, wide, block| match precision {
+            Precision::F32 => f(panel, wide, block),
+            Precision::Bf16 => {
+                let mut whole = Scratch::take(rows * wide);
+                whole.fill(0.0);
+                f(panel, wide, &mut whole);
+                let depth = precision.floats(input);
+                for (tap, to) in whole
+                    .chunks_exact(input * wide)
+                    .zip(block.chunks_exact_mut(depth * wide))
+                {
+                    pair_rows(tap, wide, to);
+                }
+            }
+        });
+    }
+
+    /// Calls `f(panel, floats of a row, weights as they lie)` for each panel, on several threads.
+    fn for_each_panel(&mut self, f: impl Fn(Panel, usize, &mut [f32]) + Send + Sync) {
         let panels: Vec<Panel> = (0..self.count()).map(|i| self.panel(i)).collect();
-        let (rows, lanes) = (self.taps * self.channels.input, self.isa.lanes());
+        let (rows, lanes) = (self.taps * self.depth(), self.isa.lanes());
         let shared = SharedMut::new(&mut self.data);
         for_each_task(panels.len(), |i| {
             let wide = panels[i].vectors * lanes;
@@ -216,6 +249,15 @@ impl Panels {
         self.channels
     }
 
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Floats of a tap and output channel.
+    pub(crate) fn depth(&self) -> usize {
+        self.precision.floats(self.channels.input)
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.channels.output.div_ceil(2 * self.isa.lanes())
     }
@@ -228,14 +270,13 @@ impl Panels {
             first,
             channels,
             vectors: channels.div_ceil(lanes),
-            offset: first * self.taps * self.channels.input,
+            offset: first * self.taps * self.depth(),
         }
     }
 
-    /// The weights of a panel, `[tap, Cin, vectors * lanes]`.
+    /// The weights of a panel, `[tap, depth, vectors * lanes]`.
     pub(crate) fn weights(&self, panel: Panel) -> &[f32] {
-        &self.data[panel.offset..]
-            [..self.taps * self.channels.input * panel.vectors * self.isa.lanes()]
+        &self.data[panel.offset..][..self.taps * self.depth() * panel.vectors * self.isa.lanes()]
     }
 }
 

@@ -1,10 +1,11 @@
 //! Winograd's F(4x4, 3x3): 3x3 convolution by tiles of 4x4 outputs.
 //!
-//! With the matrices of Lavin and Gray (2016), a tile of outputs is
+//! As Lavin and Gray (2016) have it, with other points, a tile of outputs is
 //! `A^T [(G g G^T) * (B^T d B)] A` for the kernel g and the 6x6 patch d, where the product in the
 //! middle is taken for each of 36 components over all input channels: 36 matrix products of tiles
 //! by channels, 2.25 products an output instead of 9.
 
+mod points;
 mod weight_gradient;
 
 pub(crate) use weight_gradient::weight_gradient;
@@ -14,9 +15,11 @@ use crate::conv::Epilogue;
 use crate::gather::Gather;
 use crate::isa::{Isa, Kernel, Simd};
 use crate::pixels::load;
+use crate::precision::{Arithmetic, Precision, PrecisionKernel};
 use crate::threads::{SharedMut, for_each_task};
 use crate::view::{Patch, Shape, SharedView, View, ViewMut};
 use crate::weights::{Channels, Panel, Panels, TAPS};
+use points::{end, inner_pair, input_side, kernel_side, outer_pair, output_side};
 
 /// Components of a transformed tile.
 const PARTS: usize = 36;
@@ -35,16 +38,20 @@ pub(crate) struct Winograd {
 }
 
 impl Winograd {
-    pub(crate) fn zeros(isa: Isa, channels: Channels) -> Self {
+    pub(crate) fn zeros(isa: Isa, precision: Precision, channels: Channels) -> Self {
         Self {
-            panels: Panels::zeros(isa, channels, PARTS),
+            panels: Panels::zeros(isa, precision, channels, PARTS),
         }
+    }
+
+    pub(crate) fn precision(&self) -> Precision {
+        self.panels.precision()
     }
 
     /// Replaces the weights.
     pub(crate) fn set(&mut self, hwio: &[f32], order: &[usize; TAPS]) {
         let (isa, channels) = (self.panels.isa(), self.panels.channels());
-        self.panels.for_each_panel(|panel, wide, block| {
+        self.panels.fill(|panel, wide, block| {
             isa.run(TransformWeights {
                 hwio,
                 order,
@@ -64,13 +71,14 @@ impl Winograd {
         if count == 0 {
             return;
         }
-        let tiles = tiles_of_task(count, cin, 2 * isa.lanes());
+        let precision = self.panels.precision();
+        let stride = precision.floats(cin.next_multiple_of(isa.lanes()));
+        let tiles = tiles_of_task(count, stride, 2 * isa.lanes());
         let out = output.shared();
         for_each_task(count.div_ceil(tiles), |task| {
             let first = task * tiles;
             let tiles = tiles.min(count - first);
             let place = |i: usize| Place::of(shape, first + i);
-            let stride = cin.next_multiple_of(isa.lanes());
             // The extra line keeps the 36 parts of a tile out of one cache set.
             let part = tiles * stride + 16;
             let mut values = Scratch::take(PARTS * part);
@@ -79,12 +87,13 @@ impl Winograd {
                 let at = place(i);
                 let patch = input.patch(at.image, at.y, at.x, &mut edge);
                 let parts = SharedMut::new(&mut values[i * stride..]);
-                isa.run(TransformInput {
+                let transform = TransformInput {
                     patch,
                     channels: cin,
                     parts,
                     part,
-                });
+                };
+                isa.run_in(precision, transform);
             }
             let mut sums = Scratch::take(0);
             for i in 0..self.panels.count() {
@@ -122,23 +131,24 @@ impl Winograd {
         sums: &mut Scratch,
     ) {
         let isa = self.panels.isa();
-        let cin = self.panels.channels().input;
+        let depth = self.panels.depth();
         let sum = SumLayout::new(isa, panel, tiles);
         sums.resize(PARTS * sum.part);
         let weights = self.panels.weights(panel);
         for k in 0..PARTS {
             let input = &values[k * part..][..tiles * stride];
-            let weights = &weights[k * cin * sum.tile..][..cin * sum.tile];
+            let weights = &weights[k * depth * sum.tile..][..depth * sum.tile];
             let output = &mut sums[k * sum.part..][..tiles * sum.tile];
-            // SAFETY: the three slices are as long as `tiles` pixels of `stride`, one tap of `cin`
-            // and `tiles` pixels of `sum.tile` need; cin <= stride.
+            // SAFETY: the three slices are as long as `tiles` pixels of `stride`, one tap of `depth`
+            // and `tiles` pixels of `sum.tile` need; depth <= stride.
             unsafe {
                 Gather {
                     input: input.as_ptr(),
                     input_row: 0,
                     input_pixel: stride,
                     taps: &[0],
-                    input_channels: cin,
+                    input_channels: depth,
+                    precision: self.panels.precision(),
                     weights: weights.as_ptr(),
                     vectors: panel.vectors,
                     channels: sum.tile,
@@ -269,24 +279,6 @@ impl Kernel for TransformWeights<'_> {
     }
 }
 
-/// G g.
-#[inline(always)]
-fn kernel_side<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; 6] {
-    let [g0, g1, g2] = g;
-    let even = s.mul(s.add(g0, g2), s.splat(-1.0 / 6.0));
-    let odd = s.mul(g1, s.splat(1.0 / 6.0));
-    let even2 = s.fma(g2, s.splat(1.0 / 6.0), s.mul(g0, s.splat(1.0 / 24.0)));
-    let odd2 = s.mul(g1, s.splat(1.0 / 12.0));
-    [
-        s.mul(g0, s.splat(0.25)),
-        s.sub(even, odd),
-        s.add(even, odd),
-        s.add(even2, odd2),
-        s.sub(even2, odd2),
-        g2,
-    ]
-}
-
 /// B^T d B for one tile and all channels. `parts` holds one vector more than the channels need at
 /// every multiple of `part` below 36.
 struct TransformInput<'a> {
@@ -296,19 +288,21 @@ struct TransformInput<'a> {
     part: usize,
 }
 
-impl Kernel for TransformInput<'_> {
+impl PrecisionKernel for TransformInput<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<A: Arithmetic>(self, a: A) {
+        let s = a.simd();
+        let lanes = <A::S as Simd>::LANES;
         let mut c = 0;
         while c < self.channels {
-            let n = S::LANES.min(self.channels - c);
+            let n = lanes.min(self.channels - c);
             // SAFETY: a patch is valid for 6x6 pixels of `channels`; a tile has room for whole
             // vectors of its channels in each part, which `Winograd::run` reserved.
             unsafe {
-                if n == S::LANES {
-                    self.channels_at(s, c, |p| s.load(p));
+                if n == lanes {
+                    self.channels_at(a, c, |p| s.load(p));
                 } else {
-                    self.channels_at(s, c, |p| s.load_first(p, n));
+                    self.channels_at(a, c, |p| s.load_first(p, n));
                 }
             }
             c += n;
@@ -320,72 +314,61 @@ impl TransformInput<'_> {
     /// # Safety
     /// `load` may read the patch at channels `c..`, and a vector may be written there in each part.
     #[inline(always)]
-    unsafe fn channels_at<S: Simd>(
+    unsafe fn channels_at<A: Arithmetic>(
         &self,
-        s: S,
+        a: A,
         c: usize,
-        load: impl Fn(*const f32) -> S::V + Copy,
+        load: impl Fn(*const f32) -> <A::S as Simd>::V + Copy,
     ) {
+        let s = a.simd();
         let from = self.patch.start.wrapping_add(c);
         let d =
             |i: usize, j: usize| load(from.wrapping_add(i * self.patch.row + j * self.patch.pixel));
-        let (two, four, minus_five) = (s.splat(2.0), s.splat(4.0), s.splat(-5.0));
         // Rows of B^T d two at a time, so that nothing but registers is needed; the patch is
         // in the first level cache after the first pass.
         let zero = [s.zero(); 6];
-        let mut r = zero;
+        let (mut p, mut q) = (zero, zero);
         for j in 0..6 {
-            r[j] = s.fma(four, d(0, j), s.fma(minus_five, d(2, j), d(4, j)));
+            p[j] = end(s, d(0, j), d(2, j), d(4, j));
         }
         // SAFETY: the caller's promise.
-        unsafe { self.row(s, c, 0, r) };
-        let (mut a, mut b) = (zero, zero);
+        unsafe { self.row(a, c, 0, p) };
         for j in 0..6 {
-            let even = s.fnma(four, d(2, j), d(4, j));
-            let odd = s.fnma(four, d(1, j), d(3, j));
-            (a[j], b[j]) = (s.add(even, odd), s.sub(even, odd));
+            (p[j], q[j]) = outer_pair(s, d(1, j), d(2, j), d(3, j), d(4, j));
         }
         // SAFETY: the caller's promise.
         unsafe {
-            self.row(s, c, 1, a);
-            self.row(s, c, 2, b);
+            self.row(a, c, 1, p);
+            self.row(a, c, 2, q);
         }
         for j in 0..6 {
-            let even = s.sub(d(4, j), d(2, j));
-            let odd = s.sub(d(3, j), d(1, j));
-            (a[j], b[j]) = (s.fma(two, odd, even), s.fnma(two, odd, even));
+            (p[j], q[j]) = inner_pair(s, d(1, j), d(2, j), d(3, j), d(4, j));
         }
         // SAFETY: the caller's promise.
         unsafe {
-            self.row(s, c, 3, a);
-            self.row(s, c, 4, b);
+            self.row(a, c, 3, p);
+            self.row(a, c, 4, q);
         }
         for j in 0..6 {
-            r[j] = s.fma(four, d(1, j), s.fma(minus_five, d(3, j), d(5, j)));
+            p[j] = end(s, d(1, j), d(3, j), d(5, j));
         }
         // SAFETY: the caller's promise.
-        unsafe { self.row(s, c, 5, r) };
+        unsafe { self.row(a, c, 5, p) };
     }
 
     /// Row `i` of (B^T d) B.
     /// # Safety
     /// A vector may be written at channel `c` in each part.
     #[inline(always)]
-    unsafe fn row<S: Simd>(&self, s: S, c: usize, i: usize, d: [S::V; 6]) {
-        let (two, four, minus_five) = (s.splat(2.0), s.splat(4.0), s.splat(-5.0));
-        let (even, odd) = (s.fnma(four, d[2], d[4]), s.fnma(four, d[1], d[3]));
-        let (even2, odd2) = (s.sub(d[4], d[2]), s.sub(d[3], d[1]));
-        let out = [
-            s.fma(four, d[0], s.fma(minus_five, d[2], d[4])),
-            s.add(even, odd),
-            s.sub(even, odd),
-            s.fma(two, odd2, even2),
-            s.fnma(two, odd2, even2),
-            s.fma(four, d[1], s.fma(minus_five, d[3], d[5])),
-        ];
+    unsafe fn row<A: Arithmetic>(&self, a: A, c: usize, i: usize, d: [<A::S as Simd>::V; 6]) {
+        let (s, lanes) = (a.simd(), <A::S as Simd>::LANES);
+        let out = input_side(s, d);
         for j in 0..6 {
             // SAFETY: the caller's promise.
-            unsafe { s.store(self.parts.at((6 * i + j) * self.part + c), out[j]) };
+            unsafe {
+                let to = self.parts.at((6 * i + j) * self.part + c / A::VALUES);
+                a.store(to, out[j], lanes);
+            }
         }
     }
 }
@@ -457,17 +440,4 @@ impl Kernel for TransformOutput<'_> {
             first += n;
         }
     }
-}
-
-/// A^T m.
-#[inline(always)]
-fn output_side<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 4] {
-    let (p, q) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
-    let (r, u) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
-    [
-        s.add(s.add(m[0], p), r),
-        s.fma(s.splat(2.0), u, q),
-        s.fma(s.splat(4.0), r, p),
-        s.add(s.fma(s.splat(8.0), u, q), m[5]),
-    ]
 }

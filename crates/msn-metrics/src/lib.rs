@@ -84,5 +84,5 @@ pub use frame::{
 };
 pub use prior::{Prior, PriorRow, prior_rows};
 pub use table::{VideoScores, keep_common_frames, read_scores_csv};
-pub use treatment::{min_max, smooth_gaussian};
+pub use treatment::{MinMax, min_max, smooth_gaussian};
 pub use video::{ScoredVideo, check};

@@ -3,22 +3,49 @@ use crate::MetricsError;
 /// Widths of a Gaussian beyond which a frame has no part in the mean.
 const REACH: f64 = 4.0;
 
+/// The range of some values, seen one by one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MinMax {
+    low: f64,
+    high: f64,
+}
+
+impl Default for MinMax {
+    fn default() -> Self {
+        Self {
+            low: f64::INFINITY,
+            high: f64::NEG_INFINITY,
+        }
+    }
+}
+
+impl MinMax {
+    /// Takes a finite value in.
+    pub fn add(&mut self, value: f64) {
+        self.low = self.low.min(value);
+        self.high = self.high.max(value);
+    }
+
+    /// Maps the smallest value that was seen to 0 and the largest to 1; where all were equal, all to
+    /// 0. A range beyond the largest f64 is handled without overflow.
+    pub fn normalise(&self, value: f64) -> f64 {
+        let Self { low, high } = *self;
+        if high.partial_cmp(&low) != Some(std::cmp::Ordering::Greater) {
+            return 0.0;
+        }
+        // Halving keeps the range finite where the plain difference would overflow.
+        let scale = if (high - low).is_finite() { 1.0 } else { 0.5 };
+        (value * scale - low * scale) / (high * scale - low * scale)
+    }
+}
+
 /// Maps the smallest value to 0 and the largest to 1; a constant signal becomes 0 throughout.
 ///
 /// Values must be finite. A range beyond the largest f64 is handled without overflow.
 pub fn min_max(values: &[f64]) -> Vec<f64> {
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if high.partial_cmp(&low) != Some(std::cmp::Ordering::Greater) {
-        return vec![0.0; values.len()];
-    }
-    // Halving keeps the range finite where the plain difference would overflow.
-    let scale = if (high - low).is_finite() { 1.0 } else { 0.5 };
-    let range = high * scale - low * scale;
-    values
-        .iter()
-        .map(|&v| (v * scale - low * scale) / range)
-        .collect()
+    let mut range = MinMax::default();
+    values.iter().for_each(|&v| range.add(v));
+    values.iter().map(|&v| range.normalise(v)).collect()
 }
 
 /// Gaussian mean centred on each frame, `sigma` in frames.

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fmt, str::FromStr};
 
-use msn_kernels::{Algorithm, Inference, KernelError, NetworkConfig};
+use msn_kernels::{Algorithm, Inference, KernelError, Method, NetworkConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -80,17 +80,18 @@ pub struct CpuNet {
 }
 
 impl CpuNet {
-    /// A network with these tensors.
+    /// A network with these tensors, computed by an [`Algorithm`] or, more exactly told, a [`Method`].
     ///
     /// # Errors
-    /// [`KernelError`] names a setting, or a tensor that is missing or of another size.
+    /// [`KernelError`] names a setting, a tensor that is missing or of another size, or a precision
+    /// that the instruction set lacks.
     pub fn new(
         config: &NetConfig,
         tensors: &Tensors,
-        algorithm: Algorithm,
+        method: impl Into<Method>,
     ) -> Result<Self, KernelError> {
         let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
-        let inference = Inference::new(&config.into(), &tensor, algorithm)?;
+        let inference = Inference::with_method(&config.into(), &tensor, method.into())?;
         Ok(Self {
             config: config.clone(),
             inference: RefCell::new(inference),

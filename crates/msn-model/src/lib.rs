@@ -37,7 +37,7 @@ pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
 pub use kernels::{CpuNet, Kernels, channels_last};
 pub use layers::{BatchStatistics, Mode};
 pub use loss::{LossWeights, Losses};
-pub use msn_kernels::Algorithm;
+pub use msn_kernels::{Algorithm, Isa, Method, Precision};
 pub use net::{Asked, MsnNet, Output};
 pub use score::{FrameMaps, Map, Map64, evaluate};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};

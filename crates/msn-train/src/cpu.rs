@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use msn_kernels::{
-    Adam as KernelAdam, Algorithm, KernelError, LossWeights, Losses, OptimiserState, Training,
-    TrainingConfig, WriteRule,
+    Adam as KernelAdam, KernelError, LossWeights, Losses, Method, OptimiserState, Precision,
+    Training, TrainingConfig, WriteRule,
 };
 use msn_memory::{Health, Monitor, Write, WriteMax};
 use msn_model::{Clips, CpuNet, HostTensor, Predictor, Tensors, channels_last};
@@ -17,7 +17,7 @@ pub struct CpuEngine {
     settings: Settings,
     training: Training,
     monitors: Vec<(usize, Monitor)>,
-    algorithm: Algorithm,
+    method: Method,
     /// Names and shapes of the network's tensors.
     shapes: Vec<(String, Vec<usize>)>,
 }
@@ -26,12 +26,20 @@ impl CpuEngine {
     /// Goes on from `tensors`, those of a network with these settings.
     ///
     /// # Errors
-    /// [`TrainError::Engine`] for a setting that the kernels lack, or tensors that do not fit.
+    /// [`TrainError::Engine`] for a setting or a precision that the kernels lack, or tensors that do
+    /// not fit.
     pub fn new(
         settings: &Settings,
         tensors: &Tensors,
-        algorithm: Algorithm,
+        method: impl Into<Method>,
     ) -> Result<Self, TrainError> {
+        let method = method.into();
+        if method.precision != Precision::F32 {
+            return Err(TrainError::Engine(format!(
+                "the kernels train in f32, not in {}",
+                method.precision
+            )));
+        }
         let t = &settings.train;
         for (name, on) in [("start_items", t.start_items), ("revive", t.revive)] {
             if on {
@@ -40,13 +48,13 @@ impl CpuEngine {
                 )));
             }
         }
-        let training = build(settings, tensors, algorithm)?;
+        let training = build(settings, tensors, method)?;
         let monitor = |&pool: &usize| (pool, Monitor::new(settings.net.items));
         Ok(Self {
             settings: settings.clone(),
             training,
             monitors: settings.net.pools.iter().map(monitor).collect(),
-            algorithm,
+            method,
             shapes: tensors
                 .iter()
                 .map(|(name, t)| (name.clone(), t.shape.clone()))
@@ -161,7 +169,7 @@ impl Engine for CpuEngine {
     }
 
     fn predictor(&self, tensors: &Tensors) -> Result<Box<dyn Predictor>, TrainError> {
-        let net = CpuNet::new(&self.settings.net, tensors, self.algorithm);
+        let net = CpuNet::new(&self.settings.net, tensors, self.method);
         let net = net.map_err(|e| TrainError::Engine(e.to_string()))?;
         Ok(Box::new(net))
     }
@@ -180,7 +188,7 @@ impl Engine for CpuEngine {
     fn restore(&mut self, state: EngineState) -> Result<(), TrainError> {
         let wrong = |e: KernelError| TrainError::Engine(e.to_string());
         let flat = |t: Tensors| t.into_iter().map(|(name, t)| (name, t.values)).collect();
-        let mut training = build(&self.settings, &state.tensors, self.algorithm)?;
+        let mut training = build(&self.settings, &state.tensors, self.method)?;
         let optimiser = OptimiserState {
             steps: u32::try_from(state.steps).unwrap_or(u32::MAX),
             mean: flat(state.mean),
@@ -196,11 +204,7 @@ impl Engine for CpuEngine {
 }
 
 /// The kernels' network with these tensors.
-fn build(
-    settings: &Settings,
-    tensors: &Tensors,
-    algorithm: Algorithm,
-) -> Result<Training, TrainError> {
+fn build(settings: &Settings, tensors: &Tensors, method: Method) -> Result<Training, TrainError> {
     let loss = &settings.loss;
     #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
     let [compactness, separateness, information] =
@@ -214,7 +218,8 @@ fn build(
         detach_read: settings.net.detach_read,
     };
     let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
-    Training::new(&(&settings.net).into(), config, &tensor, algorithm)
+    let Method { isa, algorithm, .. } = method;
+    Training::with_isa(&(&settings.net).into(), config, &tensor, algorithm, isa)
         .map_err(|e| TrainError::Engine(e.to_string()))
 }
 

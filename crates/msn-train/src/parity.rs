@@ -4,7 +4,7 @@ mod compute;
 
 use burn::tensor::{FloatDType, backend::AutodiffBackend};
 use msn_model::{
-    Algorithm, HostTensor, ParityCase, TensorError, TensorFile, Tensors, WeightsError,
+    Algorithm, HostTensor, Method, ParityCase, TensorError, TensorFile, Tensors, WeightsError,
 };
 use serde::Serialize;
 
@@ -113,7 +113,7 @@ fn is_stepped(name: &str) -> bool {
         .is_some_and(|n| !n.contains("running_") && !n.ends_with(".items"))
 }
 
-/// Compares a golden case in f32: on a device, or with an `algorithm` on the project's own CPU
+/// Compares a golden case in f32: on a device, or with a `method` on the project's own CPU
 /// kernels, whose tolerances are ten times as large for anything but direct convolution. Where a
 /// tensor is out of tolerance and the device knows f64, the case is computed again in f64 there, to
 /// tell rounding from a mistake.
@@ -123,16 +123,16 @@ fn is_stepped(name: &str) -> bool {
 pub fn verify<B: AutodiffBackend>(
     file: &TensorFile,
     device: &B::Device,
-    algorithm: Option<Algorithm>,
+    method: Option<Method>,
 ) -> Result<Vec<Row>, ParityError> {
     let golden = Golden {
         file,
         case: ParityCase::of(file)?,
     };
-    let (ours, slack) = match algorithm {
+    let (ours, slack) = match method {
         None => (golden.on::<B>(device, FloatDType::F32)?, 1.0),
-        Some(Algorithm::Direct) => (golden.on_kernels(Algorithm::Direct)?, 1.0),
-        Some(algorithm) => (golden.on_kernels(algorithm)?, 10.0),
+        Some(method) if method.algorithm == Algorithm::Direct => (golden.on_kernels(method)?, 1.0),
+        Some(method) => (golden.on_kernels(method)?, 10.0),
     };
     let mut rows = rows(file, &ours, slack)?;
     if rows.iter().all(Row::passes) || !B::supports_dtype(device, FloatDType::F64.into()) {

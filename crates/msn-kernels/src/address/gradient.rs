@@ -1,9 +1,6 @@
 //! Gradient of a pool's features while training.
 
-use super::lookup::{
-    Logarithms, Lookup, SHIFT, SMALLEST_LOGARITHM, SMALLEST_PROBABILITY, squared_distances,
-    two_nearest,
-};
+use super::lookup::{Logarithms, Lookup, SHIFT, SMALLEST_LOGARITHM, SMALLEST_PROBABILITY};
 use super::{PackedItems, multiply, norm};
 use crate::buffers::Scratch;
 use crate::isa::{Kernel, Simd};
@@ -59,17 +56,18 @@ impl Lookup {
         );
         let isa = items.isa;
         let queries = shape.pixels().max(1) as f64;
-        // h'(mean address) of the information loss.
-        let of_mean: Vec<f32> = self
-            .mean_address
-            .iter()
-            .map(|&p| entropy_slope(p as f32, (p as f32).ln()))
-            .collect();
         let wide = items.count.next_multiple_of(isa.lanes());
+        // h'(mean address) of the information loss.
+        let mut of_mean = Scratch::take(wide);
+        of_mean.fill(0.0);
+        for (to, &p) in of_mean.iter_mut().zip(&self.mean_address) {
+            *to = entropy_slope(p as f32);
+        }
         let out = gradient.shared();
         Strips::new(shape).for_each(|strip| {
             let mut table = Scratch::take(shape.width * wide);
             let mut row = Scratch::take(shape.width * items.features);
+            let mut shifts = Scratch::take(shape.width);
             for y in strip.y..strip.y + strip.rows {
                 let first = (strip.image * shape.height + y) * shape.width;
                 let from = of_read.ptr(strip.image, y, 0);
@@ -83,7 +81,6 @@ impl Lookup {
                     wide,
                     shape.width,
                 );
-                let mut shifts = Scratch::take(shape.width);
                 isa.run(Coefficients {
                     lookup: self,
                     items,
@@ -130,10 +127,10 @@ impl Lookup {
     }
 }
 
-/// d/dp of -p ln max(p, 1e-12), given ln p.
-fn entropy_slope(p: f32, logarithm: f32) -> f32 {
+/// d/dp of -p ln max(p, 1e-12).
+fn entropy_slope(p: f32) -> f32 {
     if p > SMALLEST_PROBABILITY {
-        -logarithm - 1.0
+        -p.ln() - 1.0
     } else {
         -SMALLEST_LOGARITHM
     }
@@ -160,47 +157,65 @@ struct Coefficients<'a> {
 impl Kernel for Coefficients<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let d = self.items.features;
+        let count = self.items.count;
+        assert!(self.wide.is_multiple_of(S::LANES) && self.of_mean.len() == self.wide);
+        let (scale, information) = (s.splat(self.scale), s.splat(self.information));
         for (x, row) in self.table.chunks_exact_mut(self.wide).enumerate() {
             let k = self.first + x;
-            let row = &mut row[..self.items.count];
-            let (similarities, addresses) =
+            let (similarity, address) =
                 (self.lookup.similarities_of(k), self.lookup.addresses_of(k));
-            let (first, second) = two_nearest(similarities);
-            if self.detach_read {
-                row.fill(0.0);
-            }
-            if self.information != 0.0 {
-                let logarithm = Logarithms::new(similarities, addresses, first, self.scale);
-                for (i, g) in row.iter_mut().enumerate() {
-                    let slope =
-                        entropy_slope(addresses[i], logarithm.of(similarities[i], addresses[i]));
-                    *g += self.information * (slope - self.of_mean[i]);
+            let [first, second] = self.lookup.nearest_of(k);
+            let kept = self.lookup.kept[k];
+            let logarithms = Logarithms::new(s, similarity[first], kept.top, self.scale);
+            let mut products = s.zero();
+            let mut i = 0;
+            while i < count {
+                let n = S::LANES.min(count - i);
+                // SAFETY: `n` items are left in the rows; `row` and `of_mean` are whole vectors.
+                unsafe {
+                    let a = load(s, address.as_ptr().add(i), n);
+                    let at = row.as_mut_ptr().add(i);
+                    let mut g = if self.detach_read {
+                        s.zero()
+                    } else {
+                        s.load(at)
+                    };
+                    if self.information != 0.0 {
+                        let logarithm = logarithms.of(load(s, similarity.as_ptr().add(i), n), a);
+                        let slope = s.sub(s.splat(-1.0), logarithm);
+                        let smallest = s.splat(-SMALLEST_LOGARITHM);
+                        let slope = s.if_greater(a, s.splat(SMALLEST_PROBABILITY), slope, smallest);
+                        let of_mean = s.load(self.of_mean.as_ptr().add(i));
+                        g = s.fma(information, s.sub(slope, of_mean), g);
+                    }
+                    products = s.fma(g, a, products);
+                    s.store(at, g);
                 }
+                i += n;
             }
             // Through the softmax.
-            let mean: f32 = row.iter().zip(addresses).map(|(g, a)| g * a).sum();
-            for (g, a) in row.iter_mut().zip(addresses) {
-                *g = a * (*g - mean) * self.scale;
+            let mean = s.splat(s.sum(products));
+            let mut i = 0;
+            while i < count {
+                let n = S::LANES.min(count - i);
+                // SAFETY: as above.
+                unsafe {
+                    let a = load(s, address.as_ptr().add(i), n);
+                    let at = row.as_mut_ptr().add(i);
+                    s.store(at, s.mul(s.mul(a, s.sub(s.load(at), mean)), scale));
+                }
+                i += n;
             }
             // The query's own part of the two losses below is lost in the normalisation, but for
             // queries of norm 0, which have no direction to be moved in.
             row[first] -= self.compactness;
             self.shifts[x] = 0.0;
-            if self.separateness != 0.0 && second < row.len() {
-                let q = self.lookup.query(k);
-                let near = squared_distances(s, q, &self.items.rows[first * d..][..d])
-                    .1
-                    .sqrt();
-                let far = squared_distances(s, q, &self.items.rows[second * d..][..d])
-                    .1
-                    .sqrt();
-                if near - far + 1.0 > 0.0 {
-                    let inverse = |v: f32| if v > 0.0 { self.separateness / v } else { 0.0 };
-                    row[first] -= inverse(near);
-                    row[second] += inverse(far);
-                    self.shifts[x] = (inverse(near) - inverse(far)) * SHIFT;
-                }
+            let (near, far) = (kept.near, kept.far);
+            if self.separateness != 0.0 && second < count && near - far + 1.0 > 0.0 {
+                let inverse = |v: f32| if v > 0.0 { self.separateness / v } else { 0.0 };
+                row[first] -= inverse(near);
+                row[second] += inverse(far);
+                self.shifts[x] = (inverse(near) - inverse(far)) * SHIFT;
             }
         }
     }

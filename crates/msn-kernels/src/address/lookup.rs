@@ -1,9 +1,10 @@
 //! What a pool answers while training, and its losses (METHOD.md, A pool).
 
-use super::{Addressing, PackedItems, Readings, read_items};
-use crate::buffers::AlignedBuf;
-use crate::isa::{Kernel, Simd};
+use super::{Addressing, Nearest, PackedItems, Readings};
+use crate::buffers::{AlignedBuf, Scratch};
+use crate::isa::{Isa, Kernel, Simd};
 use crate::pixels::{Strips, load};
+use crate::threads::SharedMut;
 use crate::view::{Shape, View, ViewMut};
 
 /// Added to each difference in the norms of separateness, as PyTorch's triplet loss does.
@@ -29,14 +30,28 @@ pub struct PoolLosses {
 pub struct Lookup {
     pub(super) shape: Shape,
     pub(super) items: usize,
-    pub(super) how: Option<Addressing>,
+    pub(super) how: Option<(Addressing, Isa)>,
     /// `[K, D]`
     queries: AlignedBuf,
     /// `[K, M]`
     similarities: AlignedBuf,
     /// `[K, M]`
     addresses: AlignedBuf,
+    /// Of each query, filled by `read`.
+    nearest: Vec<Nearest>,
+    /// Of each query, filled by `losses`.
+    pub(super) kept: Vec<Kept>,
     pub(super) mean_address: Vec<f64>,
+}
+
+/// What the losses of a query leave for its gradient.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kept {
+    /// Logarithm of its largest address.
+    pub(super) top: f32,
+    /// Distance to the nearest item, and to the second nearest, with 1e-6 in each difference.
+    pub(super) near: f32,
+    pub(super) far: f32,
 }
 
 impl Lookup {
@@ -44,7 +59,7 @@ impl Lookup {
     /// queries.
     ///
     /// # Panics
-    /// As [`read_items`].
+    /// As [`read_items`](super::read_items).
     pub fn read(
         &mut self,
         features: View<'_>,
@@ -55,7 +70,8 @@ impl Lookup {
     ) {
         let shape = features.shape();
         let by_item = shape.with_channels(items.count);
-        (self.shape, self.items, self.how) = (shape, items.count, Some(how));
+        (self.shape, self.items, self.how) = (shape, items.count, Some((how, items.isa)));
+        self.nearest.resize(shape.pixels(), Nearest::default());
         self.queries.resize(shape.len());
         self.similarities.resize(by_item.len());
         self.addresses.resize(by_item.len());
@@ -66,7 +82,7 @@ impl Lookup {
             similarities: Some(ViewMut::dense(&mut self.similarities, by_item)),
             distances: None,
         };
-        read_items(features, items, how, to);
+        super::read(features, items, how, to, Some(&mut self.nearest));
         if let Some(to) = queries {
             crate::view::copy(View::dense(&self.queries, shape), to);
         }
@@ -90,8 +106,8 @@ impl Lookup {
     /// How many queries are most similar to each item, the first on a tie.
     pub fn usage(&self) -> Vec<usize> {
         let mut usage = vec![0; self.items];
-        for row in self.similarities.chunks_exact(self.items.max(1)) {
-            usage[(1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })] += 1;
+        for [first, _] in &self.nearest {
+            usage[*first as usize] += 1;
         }
         usage
     }
@@ -103,7 +119,9 @@ impl Lookup {
     pub fn losses(&mut self, items: &PackedItems) -> PoolLosses {
         let how = self.check(items);
         let count = items.count;
-        let this = &*self;
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.resize(self.shape.pixels(), Kept::default());
+        let (this, all) = (&*self, SharedMut::new(&mut kept));
         let parts = Strips::new(self.shape).map(|strip| {
             let first = (strip.image * this.shape.height + strip.y) * this.shape.width;
             let mut part = Sums {
@@ -114,11 +132,14 @@ impl Lookup {
                 lookup: this,
                 items,
                 scale: 1.0 / how.temperature,
-                queries: first..first + strip.rows * this.shape.width,
+                first,
+                // SAFETY: strips do not overlap.
+                kept: unsafe { all.part(first, strip.rows * this.shape.width) },
                 sums: &mut part,
             });
             part
         });
+        self.kept = kept;
         let mut sums = Sums {
             addresses: vec![0.0; count],
             ..Sums::default()
@@ -151,10 +172,11 @@ impl Lookup {
             self.items,
             self.shape.channels
         );
-        self.how.unwrap_or(Addressing {
+        let unused = Addressing {
             temperature: 1.0,
             top_k: 0,
-        })
+        };
+        self.how.map_or(unused, |(how, _)| how)
     }
 
     pub(super) fn similarities_of(&self, query: usize) -> &[f32] {
@@ -165,51 +187,45 @@ impl Lookup {
         &self.addresses[query * self.items..][..self.items]
     }
 
+    pub(super) fn nearest_of(&self, query: usize) -> [usize; 2] {
+        self.nearest[query].map(|i| i as usize)
+    }
+
     pub(super) fn query(&self, query: usize) -> &[f32] {
         &self.queries[query * self.shape.channels..][..self.shape.channels]
     }
 }
 
-/// The most and second most similar item, the first of equals.
+/// |q - m|^2 and |q - m + 1e-6|^2, the latter with 1e-6 added to each difference, of the items
+/// `near` and `far`; |q - m|^2 of the former alone.
 #[inline(always)]
-pub(super) fn two_nearest(similarities: &[f32]) -> (usize, usize) {
-    let (mut first, mut second) = (0, 1);
-    if similarities.len() > 1 && similarities[1] > similarities[0] {
-        (first, second) = (1, 0);
-    }
-    for (i, &s) in similarities.iter().enumerate().skip(2) {
-        if s > similarities[first] {
-            (first, second) = (i, first);
-        } else if s > similarities[second] {
-            second = i;
-        }
-    }
-    (first, second)
-}
-
-/// |q - m|^2 and |q - m + 1e-6|^2, the latter with 1e-6 added to each difference.
-#[inline(always)]
-pub(super) fn squared_distances<S: Simd>(s: S, q: &[f32], m: &[f32]) -> (f32, f32) {
-    assert_eq!(q.len(), m.len());
-    let (mut plain, mut shifted) = (s.zero(), s.zero());
+fn squared_distances<S: Simd>(s: S, q: &[f32], near: &[f32], far: &[f32]) -> (f32, f32, f32) {
+    assert!(q.len() == near.len() && q.len() == far.len());
+    let shift = s.splat(SHIFT);
+    let (mut plain, mut shifted, mut second) = (s.zero(), s.zero(), s.zero());
     let mut i = 0;
     while i < q.len() {
         let n = S::LANES.min(q.len() - i);
-        // SAFETY: `n` values are left in both.
-        unsafe {
-            let d = s.sub(load(s, q.as_ptr().add(i), n), load(s, m.as_ptr().add(i), n));
-            plain = s.fma(d, d, plain);
-            let d = s.add(d, s.splat(SHIFT));
-            shifted = s.fma(d, d, shifted);
-        }
+        // SAFETY: `n` values are left in all three.
+        let (q, near, far) = unsafe {
+            (
+                load(s, q.as_ptr().add(i), n),
+                load(s, near.as_ptr().add(i), n),
+                load(s, far.as_ptr().add(i), n),
+            )
+        };
+        let d = s.sub(q, near);
+        plain = s.fma(d, d, plain);
+        let d = s.add(d, shift);
+        shifted = s.fma(d, d, shifted);
+        let d = s.add(s.sub(q, far), shift);
+        second = s.fma(d, d, second);
         i += n;
     }
     // Lanes past the end hold 0 and the shift; take the latter out again.
-    let beyond = q.len().next_multiple_of(S::LANES) - q.len();
-    (
-        s.sum(plain),
-        (s.sum(shifted) - beyond as f32 * SHIFT * SHIFT).max(0.0),
-    )
+    let beyond = (q.len().next_multiple_of(S::LANES) - q.len()) as f32 * SHIFT * SHIFT;
+    let without = |v: S::V| (s.sum(v) - beyond).max(0.0);
+    (s.sum(plain), without(shifted), without(second))
 }
 
 #[derive(Default)]
@@ -224,61 +240,86 @@ struct StripLosses<'a> {
     lookup: &'a Lookup,
     items: &'a PackedItems,
     scale: f32,
-    queries: std::ops::Range<usize>,
+    first: usize,
+    kept: &'a mut [Kept],
     sums: &'a mut Sums,
 }
+
+/// Queries whose addresses are summed in `f32` before they go into an `f64`.
+const SUMMED: usize = 64;
 
 impl Kernel for StripLosses<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let d = self.items.features;
-        for k in self.queries {
-            let (similarities, addresses) =
-                (self.lookup.similarities_of(k), self.lookup.addresses_of(k));
-            let (first, second) = two_nearest(similarities);
-            let q = self.lookup.query(k);
-            let (compact, near) = squared_distances(s, q, &self.items.rows[first * d..][..d]);
-            self.sums.compactness += f64::from(compact);
-            if second < similarities.len() {
-                let (_, far) = squared_distances(s, q, &self.items.rows[second * d..][..d]);
-                self.sums.separateness += f64::from((near.sqrt() - far.sqrt() + 1.0).max(0.0));
+        let (count, d) = (self.items.count, self.items.features);
+        let item = |i: usize| &self.items.rows[i * d..][..d];
+        let mut addresses = Scratch::take(count.next_multiple_of(S::LANES));
+        for (block, kept) in self.kept.chunks_mut(SUMMED).enumerate() {
+            addresses.fill(0.0);
+            let mut entropy = s.zero();
+            for (k, kept) in (self.first + block * SUMMED..).zip(kept) {
+                let (similarity, address) =
+                    (self.lookup.similarities_of(k), self.lookup.addresses_of(k));
+                let [first, second] = self.lookup.nearest_of(k);
+                let other = if second < count { second } else { first };
+                let q = self.lookup.query(k);
+                let (plain, near, far) = squared_distances(s, q, item(first), item(other));
+                self.sums.compactness += f64::from(plain);
+                (kept.near, kept.far) = (near.sqrt(), far.sqrt());
+                if second < count {
+                    self.sums.separateness += f64::from((kept.near - kept.far + 1.0).max(0.0));
+                }
+                kept.top = address[first].ln();
+                let logarithms = Logarithms::new(s, similarity[first], kept.top, self.scale);
+                let mut i = 0;
+                while i < count {
+                    let n = S::LANES.min(count - i);
+                    // SAFETY: `n` items are left in the rows; sums are whole vectors.
+                    unsafe {
+                        let a = load(s, address.as_ptr().add(i), n);
+                        let logarithm = logarithms.of(load(s, similarity.as_ptr().add(i), n), a);
+                        entropy = s.fnma(a, logarithm, entropy);
+                        let sum = addresses.as_mut_ptr().add(i);
+                        s.store(sum, s.add(s.load(sum), a));
+                    }
+                    i += n;
+                }
             }
-            let logarithm = Logarithms::new(similarities, addresses, first, self.scale);
-            let mut entropy = 0.0;
-            for (i, &a) in addresses.iter().enumerate() {
-                self.sums.addresses[i] += f64::from(a);
-                entropy -= a * logarithm.of(similarities[i], a);
+            self.sums.entropy += f64::from(s.sum(entropy));
+            for (sum, a) in self.sums.addresses.iter_mut().zip(addresses.iter()) {
+                *sum += f64::from(*a);
             }
-            self.sums.entropy += f64::from(entropy);
         }
     }
 }
 
 /// Logarithms of a softmax without taking more than one.
-pub(super) struct Logarithms {
-    best: f32,
-    scale: f32,
-    /// Of the largest probability.
-    top: f32,
+#[derive(Clone, Copy)]
+pub(super) struct Logarithms<S: Simd> {
+    s: S,
+    best: S::V,
+    scale: S::V,
+    top: S::V,
 }
 
-impl Logarithms {
+impl<S: Simd> Logarithms<S> {
+    /// From the similarity and the logarithm of the largest probability.
     #[inline(always)]
-    pub(super) fn new(similarities: &[f32], addresses: &[f32], nearest: usize, scale: f32) -> Self {
+    pub(super) fn new(s: S, best: f32, top: f32, scale: f32) -> Self {
         Self {
-            best: similarities[nearest],
-            scale,
-            top: addresses[nearest].ln(),
+            s,
+            best: s.splat(best),
+            scale: s.splat(scale),
+            top: s.splat(top),
         }
     }
 
-    /// ln max(a, 1e-12) of the item with this similarity.
+    /// ln max(a, 1e-12) of items with these similarities.
     #[inline(always)]
-    pub(super) fn of(&self, similarity: f32, address: f32) -> f32 {
-        if address > SMALLEST_PROBABILITY {
-            (similarity - self.best) * self.scale + self.top
-        } else {
-            SMALLEST_LOGARITHM
-        }
+    pub(super) fn of(self, similarity: S::V, address: S::V) -> S::V {
+        let s = self.s;
+        let logarithm = s.fma(s.sub(similarity, self.best), self.scale, self.top);
+        let smallest = s.splat(SMALLEST_LOGARITHM);
+        s.if_greater(address, s.splat(SMALLEST_PROBABILITY), logarithm, smallest)
     }
 }

@@ -1,12 +1,15 @@
 //! Writing: queries of a training step change the items (METHOD.md, A pool).
 
 use super::Lookup;
+use crate::isa::{Isa, Kernel, Simd};
 use crate::threads::map_tasks;
 
 /// New items with a norm below this are not taken.
 const SMALLEST_ITEM: f64 = 1e-6;
 /// A sum of weights below this counts as this.
 const SMALLEST_WEIGHT: f64 = 1e-12;
+/// Queries are summed in this many parts at most.
+const PARTS: usize = 16;
 
 /// How queries change items.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,48 +33,45 @@ pub fn write_items(lookup: &Lookup, items: &mut [f32], rule: WriteRule) {
         count * features,
         "the length of {count} items of {features} features"
     );
-    let temperature = lookup.how.map_or(1.0, |h| f64::from(h.temperature));
+    let (temperature, isa) = lookup.how.map_or((1.0, Isa::portable()), |(how, isa)| {
+        (f64::from(how.temperature), isa)
+    });
     let queries = lookup.shape.pixels();
     if queries == 0 {
         return;
     }
-    let nearest = |k: usize| {
-        let row = lookup.similarities_of(k);
-        (1..count).fold(0, |best, i| if row[i] > row[best] { i } else { best })
-    };
-    let mut owners = Vec::with_capacity(queries);
     let mut top = vec![f32::NEG_INFINITY; count];
-    for k in 0..queries {
-        let owner = nearest(k);
-        owners.push(owner);
-        let row = lookup.similarities_of(k);
-        if rule.own_maximum {
-            top[owner] = top[owner].max(row[owner]);
-        } else {
-            for (t, s) in top.iter_mut().zip(row) {
-                *t = t.max(*s);
-            }
-        }
+    isa.run(Largest {
+        lookup,
+        queries,
+        own: rule.own_maximum,
+        top: &mut top,
+    });
+    // Parts are cut by the number of queries alone, and joined in their order.
+    let part = queries.div_ceil(PARTS);
+    let parts = map_tasks(queries.div_ceil(part), |i| {
+        let mut sums = Sums::new(count, features);
+        isa.run(SumPart {
+            lookup,
+            queries: i * part..queries.min((i + 1) * part),
+            top: &top,
+            temperature,
+            sums: &mut sums,
+        });
+        sums
+    });
+    let mut sums = Sums::new(count, features);
+    for part in &parts {
+        sums.add(part);
     }
-    // One item is one task: its queries are taken in their order.
-    let new = map_tasks(count, |i| {
-        let mut sum = vec![0.0_f64; features];
-        let mut total = 0.0_f64;
-        for k in (0..queries).filter(|&k| owners[k] == i) {
-            let weight = (f64::from(lookup.similarities_of(k)[i] - top[i]) / temperature).exp();
-            total += weight;
-            for (s, q) in sum.iter_mut().zip(lookup.query(k)) {
-                *s += weight * f64::from(*q);
-            }
+    for (i, item) in items.chunks_exact_mut(features).enumerate() {
+        if sums.owned[i] == 0 {
+            continue;
         }
-        let old = &items[i * features..][..features];
-        if !owners.contains(&i) {
-            return old.to_vec();
-        }
-        let divisor = total.max(SMALLEST_WEIGHT);
-        let mut new: Vec<f64> = sum
+        let divisor = sums.weights[i].max(SMALLEST_WEIGHT);
+        let new: Vec<f64> = sums.queries[i * features..][..features]
             .iter()
-            .zip(old)
+            .zip(&*item)
             .map(|(s, m)| match rule.momentum {
                 Some(momentum) => {
                     f64::from(momentum) * f64::from(*m) + (1.0 - f64::from(momentum)) * s / divisor
@@ -81,12 +81,96 @@ pub fn write_items(lookup: &Lookup, items: &mut [f32], rule: WriteRule) {
             .collect();
         let norm = new.iter().map(|v| v * v).sum::<f64>().sqrt();
         if norm < SMALLEST_ITEM {
-            return old.to_vec();
+            continue;
         }
-        new.iter_mut().for_each(|v| *v /= norm);
-        new.into_iter().map(|v| v as f32).collect()
-    });
-    for (to, new) in items.chunks_exact_mut(features).zip(new) {
-        to.copy_from_slice(&new);
+        for (m, v) in item.iter_mut().zip(new) {
+            *m = (v / norm) as f32;
+        }
+    }
+}
+
+/// What the queries of a range come to, by the item that owns them.
+struct Sums {
+    /// Weighted queries, `[M, D]`.
+    queries: Vec<f64>,
+    weights: Vec<f64>,
+    owned: Vec<usize>,
+}
+
+impl Sums {
+    fn new(count: usize, features: usize) -> Self {
+        Self {
+            queries: vec![0.0; count * features],
+            weights: vec![0.0; count],
+            owned: vec![0; count],
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.queries, &other.queries),
+            (&mut self.weights, &other.weights),
+        ];
+        for (sums, others) in pairs {
+            for (sum, other) in sums.iter_mut().zip(others) {
+                *sum += other;
+            }
+        }
+        for (sum, other) in self.owned.iter_mut().zip(&other.owned) {
+            *sum += other;
+        }
+    }
+}
+
+/// The largest similarity of each item, to all queries or to its own.
+struct Largest<'a> {
+    lookup: &'a Lookup,
+    queries: usize,
+    own: bool,
+    top: &'a mut [f32],
+}
+
+impl Kernel for Largest<'_> {
+    // No vectors of `S` are needed: compiled for its instructions, these loops become vectors.
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for k in 0..self.queries {
+            let row = self.lookup.similarities_of(k);
+            if self.own {
+                let [owner, _] = self.lookup.nearest_of(k);
+                self.top[owner] = self.top[owner].max(row[owner]);
+            } else {
+                for (t, s) in self.top.iter_mut().zip(row) {
+                    *t = if *s > *t { *s } else { *t };
+                }
+            }
+        }
+    }
+}
+
+struct SumPart<'a> {
+    lookup: &'a Lookup,
+    queries: std::ops::Range<usize>,
+    top: &'a [f32],
+    temperature: f64,
+    sums: &'a mut Sums,
+}
+
+impl Kernel for SumPart<'_> {
+    // As for `Largest`.
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let features = self.lookup.shape.channels;
+        for k in self.queries {
+            let [owner, _] = self.lookup.nearest_of(k);
+            let similarity = self.lookup.similarities_of(k)[owner];
+            let weight = (f64::from(similarity - self.top[owner]) / self.temperature).exp();
+            self.sums.weights[owner] += weight;
+            self.sums.owned[owner] += 1;
+            let to = &mut self.sums.queries[owner * features..][..features];
+            for (s, q) in to.iter_mut().zip(self.lookup.query(k)) {
+                *s += weight * f64::from(*q);
+            }
+        }
     }
 }

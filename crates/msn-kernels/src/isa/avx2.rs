@@ -97,6 +97,41 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn largest(self, a: __m256) -> f32 {
+        // SAFETY: a token of this type exists only where AVX2 does.
+        unsafe {
+            let a = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let a = _mm_max_ps(a, _mm_movehl_ps(a, a));
+            _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps::<1>(a, a)))
+        }
+    }
+
+    #[inline(always)]
+    fn find(self, a: __m256, x: f32) -> usize {
+        // SAFETY: a token of this type exists only where AVX2 does.
+        let equal =
+            unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, _mm256_set1_ps(x))) };
+        (equal | 1 << Self::LANES).trailing_zeros() as usize
+    }
+
+    #[inline(always)]
+    fn first(self, a: __m256, n: usize, x: f32) -> __m256 {
+        let mask = self.mask(n);
+        // SAFETY: a token of this type exists only where AVX2 does.
+        unsafe { _mm256_blendv_ps(_mm256_set1_ps(x), a, _mm256_castsi256_ps(mask)) }
+    }
+
+    #[inline(always)]
+    fn with_lane(self, a: __m256, i: usize, x: f32) -> __m256 {
+        let (to, after) = (self.mask(i), self.mask(i + 1));
+        // SAFETY: a token of this type exists only where AVX2 does.
+        unsafe {
+            let lane = _mm256_castsi256_ps(_mm256_andnot_si256(to, after));
+            _mm256_blendv_ps(a, _mm256_set1_ps(x), lane)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {
         // SAFETY: the caller's promise on `p`.
         unsafe { _mm256_loadu_ps(p) }

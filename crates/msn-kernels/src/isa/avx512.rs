@@ -1,8 +1,9 @@
-//! AVX-512F: 16 lanes, 32 registers.
+//! AVX-512F: 16 lanes, 32 registers; and AVX-512 BF16.
 
 use std::arch::x86_64::*;
 
 use super::Simd;
+use crate::precision::Arithmetic;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
@@ -89,6 +90,41 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn largest(self, a: __m512) -> f32 {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe {
+            let a = _mm512_max_ps(a, _mm512_shuffle_f32x4::<0b01_00_11_10>(a, a));
+            let a = _mm512_castps512_ps256(_mm512_max_ps(
+                a,
+                _mm512_shuffle_f32x4::<0b10_11_00_01>(a, a),
+            ));
+            let a = _mm256_castps256_ps128(a);
+            let a = _mm_max_ps(a, _mm_movehl_ps(a, a));
+            _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps::<1>(a, a)))
+        }
+    }
+
+    #[inline(always)]
+    fn find(self, a: __m512, x: f32) -> usize {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        let equal = unsafe { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, _mm512_set1_ps(x)) };
+        equal.trailing_zeros() as usize
+    }
+
+    #[inline(always)]
+    fn first(self, a: __m512, n: usize, x: f32) -> __m512 {
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe { _mm512_mask_blend_ps(mask(n), _mm512_set1_ps(x), a) }
+    }
+
+    #[inline(always)]
+    fn with_lane(self, a: __m512, i: usize, x: f32) -> __m512 {
+        debug_assert!(i < 16);
+        // SAFETY: a token of this type exists only where AVX-512F does.
+        unsafe { _mm512_mask_blend_ps(1 << i, a, _mm512_set1_ps(x)) }
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {
         // SAFETY: the caller's promise on `p`.
         unsafe { _mm512_loadu_ps(p) }
@@ -110,5 +146,56 @@ impl Simd for Avx512 {
     unsafe fn store_first(self, p: *mut f32, v: __m512, n: usize) {
         // SAFETY: the caller's promise on `p`; lanes outside the mask are not touched.
         unsafe { _mm512_mask_storeu_ps(p, mask(n), v) }
+    }
+}
+
+/// Products of pairs of bf16.
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16(Avx512);
+
+impl Bf16 {
+    /// # Safety
+    /// The machine has AVX-512F, BW, VL and BF16.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(Avx512(()))
+    }
+}
+
+impl Arithmetic for Bf16 {
+    type S = Avx512;
+    const VALUES: usize = 2;
+
+    #[inline(always)]
+    fn simd(self) -> Avx512 {
+        self.0
+    }
+
+    #[inline(always)]
+    fn product(self, x: __m512, w: __m512, sum: __m512) -> __m512 {
+        // SAFETY: a token of this type exists only where AVX-512 BF16 does; both types are 64 bytes
+        // of plain bits.
+        unsafe {
+            let pairs = |v: __m512| std::mem::transmute::<__m512, __m512bh>(v);
+            _mm512_dpbf16_ps(sum, pairs(x), pairs(w))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: __m512, n: usize) {
+        // SAFETY: a token of this type exists only where AVX-512 BF16 and VL do; both types are 32
+        // bytes of plain bits; the caller's promise on `p`, and lanes outside the mask are not
+        // touched.
+        unsafe {
+            if n == Avx512::LANES {
+                let v = std::mem::transmute::<__m256bh, __m256>(_mm512_cvtneps_pbh(v));
+                _mm256_storeu_ps(p, v);
+            } else {
+                let v =
+                    std::mem::transmute::<__m256bh, __m256>(_mm512_maskz_cvtneps_pbh(mask(n), v));
+                // At most 8 bits are set: n <= 16.
+                _mm256_mask_storeu_ps(p, mask(n.div_ceil(2)) as __mmask8, v);
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Plain Rust on arrays of eight, for the compiler to vectorise.
 
 use super::Simd;
+use crate::precision::{Arithmetic, pair, unpair};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
@@ -111,6 +112,32 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn largest(self, a: V) -> f32 {
+        a.into_iter().fold(a[0], |m, v| if v > m { v } else { m })
+    }
+
+    #[inline(always)]
+    fn find(self, a: V, x: f32) -> usize {
+        a.iter().position(|v| *v == x).unwrap_or(Self::LANES)
+    }
+
+    #[inline(always)]
+    fn first(self, mut a: V, n: usize, x: f32) -> V {
+        for (i, lane) in a.iter_mut().enumerate() {
+            if i >= n {
+                *lane = x;
+            }
+        }
+        a
+    }
+
+    #[inline(always)]
+    fn with_lane(self, mut a: V, i: usize, x: f32) -> V {
+        a[i] = x;
+        a
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> V {
         // SAFETY: the caller's promise on `p`; an array of f32 has the alignment of f32.
         unsafe { p.cast::<V>().read() }
@@ -137,6 +164,40 @@ impl Simd for Portable {
         for (i, lane) in v.into_iter().enumerate().take(n) {
             // SAFETY: the caller's promise on `p`, i < n.
             unsafe { p.add(i).write(lane) };
+        }
+    }
+}
+
+/// Products of pairs of bf16, as AVX-512's instruction has them.
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16;
+
+impl Arithmetic for Bf16 {
+    type S = Portable;
+    const VALUES: usize = 2;
+
+    #[inline(always)]
+    fn simd(self) -> Portable {
+        Portable
+    }
+
+    #[inline(always)]
+    fn product(self, x: V, w: V, sum: V) -> V {
+        let mut out = sum;
+        for i in 0..Portable::LANES {
+            let ((x0, x1), (w0, w1)) = (unpair(x[i]), unpair(w[i]));
+            out[i] += x0 * w0;
+            out[i] += x1 * w1;
+        }
+        out
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: V, n: usize) {
+        for (i, two) in v[..n].chunks(2).enumerate() {
+            let both = pair(two[0], two.get(1).copied().unwrap_or(0.0));
+            // SAFETY: the caller's promise on `p`, 2i < n.
+            unsafe { p.add(i).write(both) };
         }
     }
 }

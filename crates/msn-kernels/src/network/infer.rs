@@ -1,7 +1,9 @@
 //! Evaluation: batch norms folded into the convolutions before them.
 
 use super::layers::{Layer, items_name};
-use super::{KernelError, LEVELS, NORM_EPSILON, NetworkConfig, Tensors};
+use super::{
+    KernelError, LEVELS, Method, NORM_EPSILON, NetworkConfig, Operation, Profile, Tensors,
+};
 use crate::address::{Addressing, PackedItems, Readings, read_items};
 use crate::conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 use crate::isa::Isa;
@@ -25,6 +27,7 @@ pub struct Inference {
     /// By level 1..=4.
     pools: Vec<Option<PackedItems>>,
     levels: Vec<Level>,
+    profile: Profile,
 }
 
 /// A convolution with its batch norm in weights and bias.
@@ -69,24 +72,32 @@ impl Inference {
         tensor: &dyn Fn(&str) -> Option<Vec<f32>>,
         algorithm: Algorithm,
     ) -> Result<Self, KernelError> {
-        Self::with_isa(config, tensor, algorithm, Isa::detect())
+        Self::with_method(config, tensor, Method::new(algorithm))
     }
 
-    /// [`Inference::new`] for a given instruction set.
+    /// [`Inference::new`] with a given instruction set and precision.
     ///
     /// # Errors
-    /// As for [`Inference::new`].
-    pub fn with_isa(
+    /// As for [`Inference::new`], and for a precision that the instruction set does not have.
+    pub fn with_method(
         config: &NetworkConfig,
         tensor: &dyn Fn(&str) -> Option<Vec<f32>>,
-        algorithm: Algorithm,
-        isa: Isa,
+        method: Method,
     ) -> Result<Self, KernelError> {
+        let Method {
+            isa,
+            algorithm,
+            precision,
+        } = method;
         config.check()?;
+        if !isa.computes_in(precision) {
+            return Err(KernelError::Precision { isa, precision });
+        }
         let tensors = Tensors(tensor);
         let conv = |layer: &Layer| -> Result<Folded, KernelError> {
             let (hwio, bias) = fold(&tensors, layer)?;
-            let weights = PackedWeights::new(isa, algorithm, &hwio, layer.channels);
+            let weights =
+                PackedWeights::in_precision(isa, algorithm, precision, &hwio, layer.channels);
             Ok(Folded {
                 weights,
                 bias,
@@ -98,7 +109,8 @@ impl Inference {
         let up = |level| -> Result<_, KernelError> {
             let layer = Layer::up(config, level);
             let (hwio, bias) = fold(&tensors, &layer)?;
-            Ok((PackedUpWeights::new(isa, &hwio, layer.channels), bias))
+            let weights = PackedUpWeights::in_precision(isa, precision, &hwio, layer.channels);
+            Ok((weights, bias))
         };
         let pool = |level: usize| -> Result<_, KernelError> {
             if !config.has_pool(level) {
@@ -120,6 +132,7 @@ impl Inference {
             last: conv(&Layer::last(config))?,
             pools: (1..=LEVELS).map(pool).collect::<Result<_, _>>()?,
             levels: vec![Level::default(); LEVELS],
+            profile: Profile::default(),
             config: config.clone(),
         })
     }
@@ -127,6 +140,11 @@ impl Inference {
     /// The configuration it was built with.
     pub const fn config(&self) -> &NetworkConfig {
         &self.config
+    }
+
+    /// Where the time of [`Inference::run`] goes, once started.
+    pub const fn profile(&mut self) -> &mut Profile {
+        &mut self.profile
     }
 
     /// Predicts from `input`, `[batch, height, width, T * C]` in -1..=1, oldest frame first.
@@ -142,7 +160,9 @@ impl Inference {
     ) -> Result<Output, KernelError> {
         let shape = self.config.input_shape(input, batch, height, width)?;
         let mut output = Output::default();
+        self.profile.resume();
         self.reshape(shape);
+        self.profile.lap(Operation::Rest, 0);
         self.encode(View::dense(input, shape), &mut output);
         self.decode(shape, &mut output);
         Ok(output)
@@ -189,6 +209,7 @@ impl Inference {
                     above.feature.view()
                 };
                 max_pool2(self.isa, feature, level.input.view_mut());
+                self.profile.lap(Operation::MaxPool, number);
             }
             let [first, second] = &self.encoder[i];
             let from = if i == 0 { input } else { level.input.view() };
@@ -220,10 +241,13 @@ impl Inference {
                     } else {
                         readings.read = Some(level.joined.view_mut().channels(0..features));
                     }
+                    self.profile.lap(Operation::Convolution, number);
                     read_items(feature, items, how, readings);
+                    self.profile.lap(Operation::Read, number);
                     output.distance_maps.push((i, distances));
                 }
             }
+            self.profile.lap(Operation::Convolution, number);
         }
     }
 
@@ -234,6 +258,7 @@ impl Inference {
             let [first, second] = &self.decoder[i];
             first.run(level.joined.view(), level.middle.view_mut());
             second.run(level.middle.view(), level.feature.view_mut());
+            self.profile.lap(Operation::Convolution, i + 1);
             if let Some(below) = below.last_mut() {
                 let (weights, bias) = &self.ups[i - 1];
                 let (from, to) = (self.config.handed_on(i), self.config.joined(i));
@@ -243,13 +268,16 @@ impl Inference {
                     Epilogue::bias_relu(bias),
                     below.joined.view_mut().channels(from..to),
                 );
+                self.profile.lap(Operation::UpConvolution, i);
             }
         }
         let shape = shape.with_channels(self.config.channels);
         output.prediction = vec![0.0; shape.len()];
         let mut to = ViewMut::dense(&mut output.prediction, shape);
         self.last.run(self.levels[0].feature.view(), to.reborrow());
+        self.profile.lap(Operation::Convolution, 1);
         tanh_in_place(self.isa, &mut to);
+        self.profile.lap(Operation::Output, 0);
     }
 }
 
@@ -274,6 +302,7 @@ fn fold(tensors: &Tensors<'_>, layer: &Layer) -> Result<(Vec<f32>, Vec<f32>), Ke
         norm,
         channels,
         up,
+        ..
     } = layer;
     let weights = tensors.get(&format!("{name}.weight"), channels.weights())?;
     let mut bias = tensors.get(&format!("{name}.bias"), channels.output)?;

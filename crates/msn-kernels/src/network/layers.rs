@@ -11,16 +11,19 @@ pub(crate) struct Layer {
     /// Name of the batch norm behind it.
     pub(crate) norm: Option<String>,
     pub(crate) channels: Channels,
+    /// Level of its output.
+    pub(crate) level: usize,
     /// Whether it is a transposed convolution.
     pub(crate) up: bool,
 }
 
 impl Layer {
-    fn conv(block: &str, number: usize, norm: bool, input: usize, output: usize) -> Self {
+    fn conv(block: &str, level: usize, number: usize, norm: bool, channels: Channels) -> Self {
         Self {
             name: format!("{block}.conv{number}"),
             norm: norm.then(|| format!("{block}.norm{number}")),
-            channels: Channels::new(input, output),
+            channels,
+            level,
             up: false,
         }
     }
@@ -35,8 +38,14 @@ impl Layer {
         };
         let features = config.features(level);
         [
-            Self::conv(&block, 1, true, input, features),
-            Self::conv(&block, 2, level < LEVELS, features, features),
+            Self::conv(&block, level, 1, true, Channels::new(input, features)),
+            Self::conv(
+                &block,
+                level,
+                2,
+                level < LEVELS,
+                Channels::new(features, features),
+            ),
         ]
     }
 
@@ -45,8 +54,14 @@ impl Layer {
         let block = format!("decoder.level{level}");
         let features = config.features(level);
         [
-            Self::conv(&block, 1, true, config.joined(level), features),
-            Self::conv(&block, 2, true, features, features),
+            Self::conv(
+                &block,
+                level,
+                1,
+                true,
+                Channels::new(config.joined(level), features),
+            ),
+            Self::conv(&block, level, 2, true, Channels::new(features, features)),
         ]
     }
 
@@ -56,13 +71,15 @@ impl Layer {
             name: format!("decoder.up{level}.conv"),
             norm: Some(format!("decoder.up{level}.norm")),
             channels: Channels::new(config.features(level), config.features(level - 1)),
+            level: level - 1,
             up: true,
         }
     }
 
     /// The last convolution.
     pub(crate) fn last(config: &NetworkConfig) -> Self {
-        Self::conv("decoder.level1", 3, false, config.width, config.channels)
+        let channels = Channels::new(config.width, config.channels);
+        Self::conv("decoder.level1", 1, 3, false, channels)
     }
 }
 

@@ -8,7 +8,7 @@ use conv::Conv;
 
 use super::layers::{Layer, items_name};
 use super::parameters::{OptimiserState, Parameters};
-use super::{KernelError, LEVELS, NetworkConfig, Tensors};
+use super::{KernelError, LEVELS, NetworkConfig, Operation, Profile, Tensors};
 use crate::adam::Adam;
 use crate::address::{Addressing, Lookup, LossWeights, PackedItems, WriteRule, write_items};
 use crate::conv::Algorithm;
@@ -62,6 +62,7 @@ pub struct Training {
     levels: Vec<Level>,
     prediction: Vec<f32>,
     last_gradient: FeatureMap,
+    profile: Profile,
 }
 
 #[derive(Clone, Debug)]
@@ -157,6 +158,7 @@ impl Training {
             levels: vec![Level::default(); LEVELS],
             prediction: Vec::new(),
             last_gradient: FeatureMap::default(),
+            profile: Profile::default(),
         })
     }
 
@@ -185,14 +187,22 @@ impl Training {
                 found,
             });
         }
+        self.profile.resume();
         self.reshape(shape);
+        self.profile.lap(Operation::Rest, 0);
         self.encode(View::dense(input, shape));
         self.decode(out_shape);
         let losses = self.losses(target, out_shape);
         self.decode_backward();
         self.encode_backward(View::dense(input, shape));
         self.move_statistics(NORM_MOMENTUM);
+        self.profile.lap(Operation::Rest, 0);
         Ok(losses)
+    }
+
+    /// Where the time of a step, its update and its write goes, once started.
+    pub const fn profile(&mut self) -> &mut Profile {
+        &mut self.profile
     }
 
     /// Moves running statistics by `share` towards those of a batch, `[batch, height, width, T * C]`;
@@ -257,6 +267,7 @@ impl Training {
 
     /// One step of Adam with the gradients of the last [`Training::step`].
     pub fn update(&mut self, adam: &Adam, learning_rate: f64) {
+        self.profile.resume();
         self.parameters.step(self.isa, adam, learning_rate);
         let values = &self.parameters.values;
         let convs = self
@@ -268,15 +279,19 @@ impl Training {
         for conv in convs.chain([&mut self.last]) {
             conv.pack(values);
         }
+        self.profile.lap(Operation::Update, 0);
     }
 
     /// Writes the queries of the last [`Training::step`] into the pools.
     pub fn write(&mut self, rule: WriteRule) {
-        for pool in self.pools.iter_mut().flatten() {
+        self.profile.resume();
+        for (i, pool) in self.pools.iter_mut().enumerate() {
+            let Some(pool) = pool else { continue };
             let (count, features) = (pool.items.count(), pool.items.features());
             let mut items = pool.items.rows().to_vec();
             write_items(&pool.lookup, &mut items, rule);
             pool.items = PackedItems::new(self.isa, &items, count, features);
+            self.profile.lap(Operation::Write, i + 1);
         }
     }
 
@@ -382,11 +397,19 @@ impl Training {
             let features = config.features(i + 1);
             if let Some(above) = above.last() {
                 max_pool2(self.isa, above.encoded(config, i), level.input.view_mut());
+                self.profile.lap(Operation::MaxPool, i + 1);
             }
             let from = if i == 0 { input } else { level.input.view() };
             let [first, second] = &mut self.encoder[i];
             let values = &self.parameters.values;
-            first.forward(self.isa, values, from, level.encoder_middle.view_mut());
+            let profile = &mut self.profile;
+            first.forward(
+                self.isa,
+                values,
+                from,
+                level.encoder_middle.view_mut(),
+                profile,
+            );
             let middle = level.encoder_middle.view();
             if Self::straight(config, i + 1) {
                 second.forward(
@@ -394,9 +417,10 @@ impl Training {
                     values,
                     middle,
                     level.joined.view_mut().channels(0..features),
+                    profile,
                 );
             } else {
-                second.forward(self.isa, values, middle, level.feature.view_mut());
+                second.forward(self.isa, values, middle, level.feature.view_mut(), profile);
             }
             if let Some(pool) = &mut self.pools[i] {
                 let feature = level.feature.view();
@@ -408,6 +432,7 @@ impl Training {
                 } else {
                     pool.lookup.read(feature, &pool.items, how, to, None);
                 }
+                self.profile.lap(Operation::Read, i + 1);
             }
         }
     }
@@ -423,17 +448,25 @@ impl Training {
                 values,
                 level.joined.view(),
                 level.decoder_middle.view_mut(),
+                &mut self.profile,
             );
             second.forward(
                 self.isa,
                 values,
                 level.decoder_middle.view(),
                 level.decoded.view_mut(),
+                &mut self.profile,
             );
             if let Some(below) = below.last_mut() {
                 let range = self.config.handed_on(i)..self.config.joined(i);
                 let to = below.joined.view_mut().channels(range);
-                self.ups[i - 1].forward(self.isa, values, level.decoded.view(), to);
+                self.ups[i - 1].forward(
+                    self.isa,
+                    values,
+                    level.decoded.view(),
+                    to,
+                    &mut self.profile,
+                );
             }
         }
         self.prediction.resize(shape.len(), 0.0);
@@ -443,8 +476,10 @@ impl Training {
             values,
             self.levels[0].decoded.view(),
             to.reborrow(),
+            &mut self.profile,
         );
         tanh_in_place(self.isa, &mut to);
+        self.profile.lap(Operation::Output, 0);
     }
 
     /// The losses, and the gradient behind the last convolution.
@@ -456,8 +491,11 @@ impl Training {
             prediction: squared_error_of_tanh(self.isa, prediction, View::dense(target, shape), to),
             ..Losses::default()
         };
-        for pool in self.pools.iter_mut().flatten() {
+        self.profile.lap(Operation::Output, 0);
+        for (i, pool) in self.pools.iter_mut().enumerate() {
+            let Some(pool) = pool else { continue };
             let parts = pool.lookup.losses(&pool.items);
+            self.profile.lap(Operation::PoolLosses, i + 1);
             losses.compactness += parts.compactness;
             losses.separateness += parts.separateness;
             losses.information += parts.information;

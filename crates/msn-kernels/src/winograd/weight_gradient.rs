@@ -3,11 +3,13 @@
 //!
 //! From `Y = A^T [(G g G^T) * V] A` follows `dg = G^T [sum over tiles (A dY A^T) * V] G`.
 
+use super::points::{kernel_back, output_back};
 use super::{PARTS, Place, SIDE, TransformInput};
 use crate::buffers::Scratch;
 use crate::isa::{Isa, Kernel, Simd};
 use crate::outer::{Outer, add_chunks};
 use crate::pixels::load;
+use crate::precision::Precision;
 use crate::threads::{SharedMut, for_each_task};
 use crate::view::{Patch, View};
 use crate::weights::TAPS;
@@ -103,12 +105,13 @@ impl Tiles<'_> {
                 let at = Place::of(shape, from + t);
                 let patch = self.input.patch(at.image, at.y, at.x, &mut edge);
                 let parts = SharedMut::new(&mut a[t * a_stride..]);
-                self.isa.run(TransformInput {
+                let transform = TransformInput {
                     patch,
                     channels: a_channels,
                     parts,
                     part: a_part,
-                });
+                };
+                self.isa.run_in(Precision::F32, transform);
                 let tile = self.gradient.tile(at.image, at.y, at.x, &mut edge);
                 let parts = SharedMut::new(&mut b[t * row..]);
                 self.isa.run(TransformGradient {
@@ -179,13 +182,13 @@ impl Kernel for TransformGradient<'_> {
                         )
                     };
                 }
-                let column = gradient_side(s, g);
+                let column = output_back(s, g);
                 for i in 0..6 {
                     columns[i][j] = column[i];
                 }
             }
             for i in 0..6 {
-                let row = gradient_side(s, columns[i]);
+                let row = output_back(s, columns[i]);
                 for j in 0..6 {
                     // SAFETY: a tile has room for whole vectors of its channels in each part.
                     unsafe { s.store(self.parts.at((6 * i + j) * self.part + c), row[j]) };
@@ -194,22 +197,6 @@ impl Kernel for TransformGradient<'_> {
             c += n;
         }
     }
-}
-
-/// A g.
-#[inline(always)]
-fn gradient_side<S: Simd>(s: S, g: [S::V; 4]) -> [S::V; 6] {
-    let (even, odd) = (s.add(g[0], g[2]), s.add(g[1], g[3]));
-    let even2 = s.fma(s.splat(4.0), g[2], g[0]);
-    let odd2 = s.fma(s.splat(8.0), g[3], s.add(g[1], g[1]));
-    [
-        g[0],
-        s.add(even, odd),
-        s.sub(even, odd),
-        s.add(even2, odd2),
-        s.sub(even2, odd2),
-        g[3],
-    ]
 }
 
 /// G^T s G for all channels of both sides, added to the output.
@@ -242,13 +229,13 @@ impl Kernel for TransformBack<'_> {
                         // SAFETY: within the sums, by the assertions.
                         m[k] = unsafe { s.load(self.sums.as_ptr().add(at)) };
                     }
-                    let column = back_side(s, m);
+                    let column = kernel_back(s, m);
                     for k in 0..3 {
                         half[k][j] = column[k];
                     }
                 }
                 for k in 0..3 {
-                    let row = back_side(s, half[k]);
+                    let row = kernel_back(s, half[k]);
                     for j in 0..3 {
                         let tap = 3 * k + j;
                         debug_assert!(tap < TAPS);
@@ -265,21 +252,4 @@ impl Kernel for TransformBack<'_> {
             }
         }
     }
-}
-
-/// G^T s.
-#[inline(always)]
-fn back_side<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 3] {
-    let sixth = s.splat(1.0 / 6.0);
-    let (near, near_odd) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
-    let (far, far_odd) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
-    [
-        s.fma(
-            s.splat(1.0 / 24.0),
-            far,
-            s.fnma(sixth, near, s.mul(s.splat(0.25), m[0])),
-        ),
-        s.fnma(sixth, near_odd, s.mul(s.splat(1.0 / 12.0), far_odd)),
-        s.fma(sixth, s.sub(far, near), m[5]),
-    ]
 }

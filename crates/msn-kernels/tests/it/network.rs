@@ -227,3 +227,112 @@ fn settings_that_no_network_has_are_named() {
         assert!(error.to_string().starts_with(setting), "{error}");
     }
 }
+
+/// Predictions in bf16 are those in `f32` but for its rounding, and not the same.
+#[test]
+fn a_prediction_in_bf16_is_near_that_in_f32() {
+    for (pools, concat, skip1) in CASES {
+        let config = NetworkConfig {
+            width: 16,
+            ..config(pools, concat, skip1)
+        };
+        let (input, _) = data(&config);
+        let run = |method: Method| {
+            let tensor = |name: &str| tensor(&config, name);
+            let mut net = Inference::with_method(&config, &tensor, method).expect("a network");
+            net.run(&input, SIZE.0, SIZE.1, SIZE.2)
+                .expect("a prediction")
+                .prediction
+        };
+        let full = run(Method::new(Algorithm::Direct));
+        let size = (full.iter().map(|v| v * v).sum::<f32>() / full.len() as f32).sqrt();
+        for isa in Isa::available().into_iter().filter(|isa| isa.has_bf16()) {
+            for (algorithm, tolerance) in [(Algorithm::Direct, 0.02), (Algorithm::Fastest, 0.06)] {
+                let half = run(Method {
+                    isa,
+                    algorithm,
+                    precision: Precision::Bf16,
+                });
+                let squares = half.iter().zip(&full).map(|(a, b)| (a - b).powi(2));
+                let e = (squares.sum::<f32>() / full.len() as f32).sqrt() / size;
+                assert!(
+                    e > 1e-5 && e < tolerance,
+                    "{pools:?} {isa} {algorithm:?}: {e}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_set_without_bf16_says_so() {
+    let config = config(&[1], false, true);
+    for isa in Isa::available().into_iter().filter(|isa| !isa.has_bf16()) {
+        let method = Method {
+            isa,
+            precision: Precision::Bf16,
+            ..Method::default()
+        };
+        let error = Inference::with_method(&config, &|name| tensor(&config, name), method)
+            .expect_err("no bf16")
+            .to_string();
+        assert!(
+            error.contains(isa.name()) && error.contains("f32"),
+            "{error}"
+        );
+    }
+}
+
+/// The profile counts what ran, and nothing before it is started.
+#[test]
+fn a_profile_names_what_ran() {
+    let config = config(&[1, 2, 3], false, true);
+    let (input, target) = data(&config);
+    let tensor = |name: &str| tensor(&config, name);
+    let mut net = Inference::new(&config, &tensor, Algorithm::Fastest).expect("a network");
+    let run = |net: &mut Inference| {
+        let ran = net.run(&input, SIZE.0, SIZE.1, SIZE.2);
+        ran.expect("a prediction");
+    };
+    run(&mut net);
+    assert!(net.profile().rows().is_empty());
+    net.profile().start();
+    run(&mut net);
+    let has = |profile: &Profile, operation, level| {
+        let mut rows = profile.rows().iter();
+        rows.any(|(o, l, time)| (*o, *l) == (operation, level) && !time.is_zero())
+    };
+    for level in 1..=4 {
+        assert!(has(net.profile(), Operation::Convolution, level));
+        assert_eq!(has(net.profile(), Operation::Read, level), level > 1);
+        assert_eq!(
+            has(net.profile(), Operation::UpConvolution, level),
+            level < 4
+        );
+    }
+    let mut net = Training::new(
+        &config,
+        TrainingConfig::default(),
+        &tensor,
+        Algorithm::Fastest,
+    )
+    .expect("a network");
+    net.profile().start();
+    let ran = net.step(&input, &target, SIZE.0, SIZE.1, SIZE.2);
+    ran.expect("a step");
+    net.write(WriteRule {
+        momentum: None,
+        own_maximum: false,
+    });
+    for operation in [
+        Operation::Read,
+        Operation::PoolLosses,
+        Operation::PoolGradient,
+        Operation::Write,
+        Operation::InputGradient,
+    ] {
+        assert!(has(net.profile(), operation, 2), "{operation:?}");
+    }
+    assert!(has(net.profile(), Operation::InputGradient, 1));
+    assert!(!has(net.profile(), Operation::Update, 0));
+}

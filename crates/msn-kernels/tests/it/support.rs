@@ -53,6 +53,21 @@ impl Source {
     pub fn images(&self) -> Images {
         Images::from_view(self.views()[0])
     }
+
+    /// The same images in bf16.
+    pub fn rounded(&self) -> Images {
+        let values = rounded(&self.views()[0].to_vec());
+        Images::from_view(View::dense(&values, self.shape))
+    }
+}
+
+/// The values with the 8 bits that bf16 keeps, rounded to nearest, ties to even.
+pub fn rounded(v: &[f32]) -> Vec<f32> {
+    let round = |x: &f32| {
+        let bits = x.to_bits();
+        f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+    };
+    v.iter().map(round).collect()
 }
 
 /// Largest |a - b| in units of the largest |b| (at least 1).

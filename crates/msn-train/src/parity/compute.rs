@@ -10,7 +10,7 @@ use burn::{
 use msn_kernels::{Adam as KernelAdam, LossWeights, Training, TrainingConfig, WriteRule};
 use msn_memory::{Write, WriteMax};
 use msn_model::{
-    Algorithm, Clips, CpuNet, FrameMaps, HostTensor, Losses, Mode, MsnNet, ParityCase, Predictor,
+    Clips, CpuNet, FrameMaps, HostTensor, Losses, Method, Mode, MsnNet, ParityCase, Predictor,
     TensorFile, Tensors, Visit, WeightsError, channels_last, evaluate,
 };
 
@@ -89,7 +89,7 @@ impl Golden<'_> {
     }
 
     /// The same by the project's own CPU kernels.
-    pub fn on_kernels(&self, algorithm: Algorithm) -> Result<Tensors, ParityError> {
+    pub fn on_kernels(&self, method: Method) -> Result<Tensors, ParityError> {
         let case = &self.case;
         let wrong = |reason: String| ParityError::Kernels {
             path: self.file.path.clone(),
@@ -100,7 +100,7 @@ impl Golden<'_> {
         let [n, past, h, w] = frames.shape[..] else {
             return Err(wrong("its frames have no four axes".to_owned()));
         };
-        let net = CpuNet::new(&case.config, &weights, algorithm);
+        let net = CpuNet::new(&case.config, &weights, method);
         let net = net.map_err(|e| wrong(e.to_string()))?;
         let maps = net.maps(Clips {
             count: n,
@@ -122,7 +122,8 @@ impl Golden<'_> {
             detach_read: case.config.detach_read,
         };
         let tensor = |name: &str| weights.get(name).map(|t| t.values.clone());
-        let training = Training::new(&(&case.config).into(), config, &tensor, algorithm);
+        let Method { isa, algorithm, .. } = method;
+        let training = Training::with_isa(&(&case.config).into(), config, &tensor, algorithm, isa);
         let mut training = training.map_err(|e| wrong(e.to_string()))?;
         let input = channels_last(&frames.values, n, past, h * w);
         let target = channels_last(&target.values, n, case.config.channels, h * w);

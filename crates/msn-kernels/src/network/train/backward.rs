@@ -2,7 +2,7 @@
 
 use super::Training;
 use crate::max_pool::max_pool2_backward;
-use crate::network::LEVELS;
+use crate::network::{LEVELS, Operation};
 use crate::view::View;
 
 impl Training {
@@ -17,6 +17,7 @@ impl Training {
             top.decoded.view(),
             gradient,
             Some(top.of_feature.view_mut()),
+            &mut self.profile,
         );
         for i in 0..LEVELS {
             let (upper, lower) = self.levels.split_at_mut(i + 1);
@@ -29,6 +30,7 @@ impl Training {
                 level.decoder_middle.view(),
                 of_feature,
                 Some(of_middle),
+                &mut self.profile,
             );
             let (of_middle, of_joined) = (level.of_middle.view_mut(), level.of_joined.view_mut());
             first.backward(
@@ -37,12 +39,20 @@ impl Training {
                 level.joined.view(),
                 of_middle,
                 Some(of_joined),
+                &mut self.profile,
             );
             if let Some(next) = lower.first_mut() {
                 let range = self.config.handed_on(i + 1)..self.config.joined(i + 1);
                 let of_up = level.of_joined.view_mut().channels(range);
                 let of_next = next.of_feature.view_mut();
-                self.ups[i].backward(self.isa, to, next.decoded.view(), of_up, Some(of_next));
+                self.ups[i].backward(
+                    self.isa,
+                    to,
+                    next.decoded.view(),
+                    of_up,
+                    Some(of_next),
+                    &mut self.profile,
+                );
             }
         }
     }
@@ -77,6 +87,7 @@ impl Training {
             } else if !straight {
                 level.of_feature.fill(0.0);
             }
+            self.profile.lap(Operation::PoolGradient, i + 1);
             let mut gradient = if straight {
                 level.of_joined.view_mut().channels(0..features)
             } else {
@@ -89,6 +100,7 @@ impl Training {
                     level.feature.view()
                 };
                 max_pool2_backward(self.isa, feature, next.of_input.view(), gradient.reborrow());
+                self.profile.lap(Operation::MaxPoolGradient, i + 1);
             }
             let [first, second] = &mut self.encoder[i];
             let to = &mut self.parameters;
@@ -99,10 +111,18 @@ impl Training {
                 level.encoder_middle.view(),
                 gradient,
                 Some(of_middle),
+                &mut self.profile,
             );
             let from = if i == 0 { input } else { level.input.view() };
             let of_input = (i > 0).then(|| level.of_input.view_mut());
-            first.backward(self.isa, to, from, level.of_middle.view_mut(), of_input);
+            first.backward(
+                self.isa,
+                to,
+                from,
+                level.of_middle.view_mut(),
+                of_input,
+                &mut self.profile,
+            );
         }
     }
 }

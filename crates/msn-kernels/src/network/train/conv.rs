@@ -6,7 +6,7 @@ use crate::conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 use crate::isa::Isa;
 use crate::network::layers::Layer;
 use crate::network::parameters::{Layout, Parameters};
-use crate::network::{KernelError, NORM_EPSILON, Tensors};
+use crate::network::{KernelError, NORM_EPSILON, Operation, Profile, Tensors};
 use crate::norm::{Affine, Moments, apply_affine, batch_norm_backward, moments};
 use crate::outer::{conv3x3_weight_gradient, up_conv3x3_weight_gradient};
 use crate::sums::channel_sums;
@@ -18,6 +18,7 @@ use crate::view::{FeatureMap, View, ViewMut};
 pub(super) struct Conv {
     weights: Range<usize>,
     bias: Range<usize>,
+    level: usize,
     kind: Kind,
     pub(super) norm: Option<Norm>,
 }
@@ -60,6 +61,7 @@ impl Conv {
             name,
             norm,
             channels,
+            level,
             up,
         } = layer;
         let layout = if *up {
@@ -102,6 +104,7 @@ impl Conv {
         Ok(Self {
             weights,
             bias,
+            level: *level,
             kind,
             norm,
         })
@@ -151,14 +154,21 @@ impl Conv {
         values: &[f32],
         input: View<'_>,
         output: ViewMut<'_>,
+        profile: &mut Profile,
     ) {
         let bias = &values[self.bias.clone()];
+        let operation = match self.kind {
+            Kind::Same { .. } => Operation::Convolution,
+            Kind::Up { .. } => Operation::UpConvolution,
+        };
         let Some(norm) = &mut self.norm else {
             Self::apply(&self.kind, bias, input, output);
+            profile.lap(operation, self.level);
             return;
         };
         norm.raw.reshape(output.shape());
         Self::apply(&self.kind, bias, input, norm.raw.view_mut());
+        profile.lap(operation, self.level);
         norm.moments = moments(isa, norm.raw.view());
         norm.affine = norm.moments.affine(
             &values[norm.gamma.clone()],
@@ -166,10 +176,12 @@ impl Conv {
             NORM_EPSILON,
         );
         apply_affine(isa, norm.raw.view(), &norm.affine, true, output);
+        profile.lap(Operation::Norm, self.level);
     }
 
     /// Gradients of the parameters into `parameters`, that of the input where asked for.
     /// `gradient`, that of the output, is used up.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn backward(
         &mut self,
         isa: Isa,
@@ -177,6 +189,7 @@ impl Conv {
         input: View<'_>,
         mut gradient: ViewMut<'_>,
         of_input: Option<ViewMut<'_>>,
+        profile: &mut Profile,
     ) {
         let to = &mut parameters.gradient;
         if let Some(norm) = &self.norm {
@@ -189,6 +202,7 @@ impl Conv {
         } else {
             to[self.bias.clone()].copy_from_slice(&channel_sums(isa, gradient.as_view()));
         }
+        profile.lap(Operation::NormGradient, self.level);
         let gradient = gradient.as_view();
         let of_weights = &mut to[self.weights.clone()];
         match &self.kind {
@@ -198,16 +212,19 @@ impl Conv {
                 ..
             } => {
                 conv3x3_weight_gradient(isa, *algorithm, input, gradient, of_weights);
+                profile.lap(Operation::WeightGradient, self.level);
                 if let Some(of_input) = of_input {
                     conv3x3(gradient, backward, Epilogue::default(), of_input);
                 }
             }
             Kind::Up { backward, .. } => {
                 up_conv3x3_weight_gradient(isa, input, gradient, of_weights);
+                profile.lap(Operation::WeightGradient, self.level);
                 if let Some(of_input) = of_input {
                     up_conv3x3_input_gradient(gradient, backward, of_input);
                 }
             }
         }
+        profile.lap(Operation::InputGradient, self.level);
     }
 }

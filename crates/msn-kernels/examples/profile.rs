@@ -1,0 +1,168 @@
+//! Prints where the time of a prediction and of a training step goes, by operation and level.
+//!
+//! `profile [WIDTH [SIZE]]`; `RAYON_NUM_THREADS` says how many threads.
+#![allow(clippy::print_stdout)]
+
+use std::time::Duration;
+
+use msn_kernels::*;
+
+const RUNS: usize = 21;
+const WARM_UP: usize = 3;
+
+/// Times of one operation at each level.
+type Row = (Operation, [Duration; 5]);
+
+/// What each operation and level took in one run after the other.
+#[derive(Default)]
+struct Runs(Vec<(Operation, usize, Vec<Duration>)>);
+
+impl Runs {
+    fn add(&mut self, profile: &Profile) {
+        for &(operation, level, time) in profile.rows() {
+            let mut rows = self.0.iter_mut();
+            match rows.find(|(o, l, _)| (*o, *l) == (operation, level)) {
+                Some((_, _, times)) => times.push(time),
+                None => self.0.push((operation, level, vec![time])),
+            }
+        }
+    }
+
+    /// The medians: other programs disturb some runs.
+    fn medians(&mut self) -> Vec<(Operation, usize, Duration)> {
+        let median = |(operation, level, times): &mut (Operation, usize, Vec<Duration>)| {
+            times.sort();
+            (*operation, *level, times[times.len() / 2])
+        };
+        self.0.iter_mut().map(median).collect()
+    }
+}
+
+fn table(title: &str, mut runs: Runs) {
+    let medians = runs.medians();
+    let mut rows: Vec<Row> = Vec::new();
+    for &(operation, level, time) in &medians {
+        match rows.iter_mut().find(|(o, _)| *o == operation) {
+            Some((_, levels)) => levels[level] += time,
+            None => {
+                let mut levels = [Duration::ZERO; 5];
+                levels[level] = time;
+                rows.push((operation, levels));
+            }
+        }
+    }
+    let all: Duration = medians.iter().map(|(_, _, t)| *t).sum();
+    let ms = |t: Duration| t.as_secs_f64() * 1e3;
+    println!("\n{title}: {:.2} ms\n", ms(all));
+    println!("| operation | level 1, ms | 2 | 3 | 4 | all | share |");
+    println!("|---|---|---|---|---|---|---|");
+    for (operation, levels) in rows {
+        let sum: Duration = levels.iter().sum();
+        let level = |l: usize| match levels[l] {
+            Duration::ZERO => String::new(),
+            t => format!("{:.3}", ms(t)),
+        };
+        println!(
+            "| {operation:?} | {} | {} | {} | {} | {:.3} | {:.1} % |",
+            level(1),
+            level(2),
+            level(3),
+            level(4),
+            ms(sum),
+            100.0 * sum.as_secs_f64() / all.as_secs_f64()
+        );
+    }
+}
+
+fn main() {
+    let argument = |n: usize, default: usize| {
+        std::env::args()
+            .nth(n)
+            .map_or(default, |a| a.parse().expect("a number"))
+    };
+    let (width, size) = (argument(1, 16), argument(2, 128));
+    let isa = Isa::detect();
+    println!(
+        "{isa}, {} threads, width {width}",
+        rayon::current_num_threads()
+    );
+    let config = NetworkConfig {
+        frames: 4,
+        channels: 1,
+        width,
+        pools: vec![1, 2, 3],
+        items: 10,
+        skip1: true,
+        concat: false,
+        temperature: 1.0,
+        top_k: 0,
+    };
+    let shapes = config.tensors();
+    let tensor = |name: &str| {
+        let (_, shape) = shapes.iter().find(|(n, _)| n == name)?;
+        let len: usize = shape.iter().product();
+        let scale = match shape[..] {
+            [_, input, ..] if shape.len() == 4 => (2.0 / (9 * input) as f32).sqrt(),
+            _ => 1.0,
+        };
+        let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
+        let one = name.contains("norm") && (name.ends_with("weight") || name.ends_with("var"));
+        Some(
+            (0..len)
+                .map(|i| if one { 1.0 } else { value(i) * scale })
+                .collect(),
+        )
+    };
+    let frames = |batch: usize, size: usize, channels: usize| -> Vec<f32> {
+        (0..batch * size * size * channels)
+            .map(|i| ((i * 31) % 255) as f32 / 127.5 - 1.0)
+            .collect()
+    };
+    for precision in [Precision::F32, Precision::Bf16] {
+        if !isa.computes_in(precision) {
+            println!("no {precision} here");
+            continue;
+        }
+        let method = Method {
+            precision,
+            ..Method::default()
+        };
+        let mut net = Inference::with_method(&config, &tensor, method).expect("a network");
+        let input = frames(1, size, 4);
+        let mut runs = Runs::default();
+        for i in 0..WARM_UP + RUNS {
+            net.profile().start();
+            net.run(&input, 1, size, size).expect("a prediction");
+            if i >= WARM_UP {
+                runs.add(net.profile());
+            }
+        }
+        let title = format!("Prediction, 1 x {size} px, {precision}");
+        table(&title, runs);
+    }
+    let training = TrainingConfig {
+        losses: LossWeights {
+            compactness: 0.1,
+            separateness: 0.1,
+            information: 0.01,
+        },
+        detach_read: false,
+    };
+    let mut net = Training::new(&config, training, &tensor, Algorithm::Fastest).expect("a network");
+    let side = size / 2;
+    let (input, target) = (frames(8, side, 4), frames(8, side, 1));
+    let mut runs = Runs::default();
+    for i in 0..WARM_UP + RUNS {
+        net.profile().start();
+        net.step(&input, &target, 8, side, side).expect("a step");
+        net.update(&Adam::default(), 1e-4);
+        net.write(WriteRule {
+            momentum: None,
+            own_maximum: false,
+        });
+        if i >= WARM_UP {
+            runs.add(net.profile());
+        }
+    }
+    table(&format!("Training step, 8 x {side} px"), runs);
+}
