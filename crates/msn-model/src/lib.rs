@@ -33,7 +33,7 @@ mod weights;
 pub use config::{ConfigError, NetConfig, Rewrite};
 pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
 pub use kernels::{CpuNet, Kernels, channels_last};
-pub use layers::{BatchStatistics, Mode};
+pub use layers::{BatchStatistics, JointMean, Mode};
 pub use loss::{LossWeights, Losses};
 pub use msn_kernels::Algorithm;
 pub use net::{Asked, MsnNet, Output};

@@ -1,6 +1,7 @@
 //! Writing: queries of a training step change the items (METHOD.md, A pool).
 
 use super::Lookup;
+use crate::joint::Joint;
 use crate::threads::map_tasks;
 
 /// New items with a norm below this are not taken.
@@ -24,69 +25,141 @@ pub struct WriteRule {
 /// # Panics
 /// If `items` has not the size of the items that were looked up.
 pub fn write_items(lookup: &Lookup, items: &mut [f32], rule: WriteRule) {
-    let (count, features) = (lookup.items, lookup.shape.channels);
-    assert_eq!(
-        items.len(),
-        count * features,
-        "the length of {count} items of {features} features"
-    );
-    let temperature = lookup.how.map_or(1.0, |h| f64::from(h.temperature));
-    let queries = lookup.shape.pixels();
-    if queries == 0 {
-        return;
+    Gathered::new(lookup, rule).write(items, rule);
+}
+
+/// The sums over queries that a write needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Gathered {
+    features: usize,
+    temperature: f64,
+    /// Queries whose most similar item each is, `[M]`.
+    pub(crate) queries: Vec<usize>,
+    /// The similarity that weights are relative to, `[M]`.
+    top: Vec<f32>,
+    /// Of the queries' weights, `[M]`.
+    total: Vec<f64>,
+    /// Of the weighted queries, `[M, D]`.
+    sum: Vec<f64>,
+}
+
+impl Gathered {
+    pub(crate) fn new(lookup: &Lookup, rule: WriteRule) -> Self {
+        let (count, features) = (lookup.items, lookup.shape.channels);
+        let temperature = lookup.how.map_or(1.0, |h| f64::from(h.temperature));
+        let nearest = |k: usize| {
+            let row = lookup.similarities_of(k);
+            (1..count).fold(0, |best, i| if row[i] > row[best] { i } else { best })
+        };
+        let owners: Vec<usize> = (0..lookup.shape.pixels()).map(nearest).collect();
+        let mut queries = vec![0; count];
+        let mut top = vec![f32::NEG_INFINITY; count];
+        for (k, &owner) in owners.iter().enumerate() {
+            queries[owner] += 1;
+            let row = lookup.similarities_of(k);
+            if rule.own_maximum {
+                top[owner] = top[owner].max(row[owner]);
+            } else {
+                for (t, s) in top.iter_mut().zip(row) {
+                    *t = t.max(*s);
+                }
+            }
+        }
+        // One item is one task: its queries are taken in their order.
+        let sums = map_tasks(count, |i| {
+            let mut sum = vec![0.0_f64; features];
+            let mut total = 0.0_f64;
+            for k in (0..owners.len()).filter(|&k| owners[k] == i) {
+                let weight = (f64::from(lookup.similarities_of(k)[i] - top[i]) / temperature).exp();
+                total += weight;
+                for (s, q) in sum.iter_mut().zip(lookup.query(k)) {
+                    *s += weight * f64::from(*q);
+                }
+            }
+            (total, sum)
+        });
+        let (total, sum): (Vec<f64>, Vec<Vec<f64>>) = sums.into_iter().unzip();
+        Self {
+            features,
+            temperature,
+            queries,
+            top,
+            total,
+            sum: sum.concat(),
+        }
     }
-    let nearest = |k: usize| {
-        let row = lookup.similarities_of(k);
-        (1..count).fold(0, |best, i| if row[i] > row[best] { i } else { best })
-    };
-    let mut owners = Vec::with_capacity(queries);
-    let mut top = vec![f32::NEG_INFINITY; count];
-    for k in 0..queries {
-        let owner = nearest(k);
-        owners.push(owner);
-        let row = lookup.similarities_of(k);
-        if rule.own_maximum {
-            top[owner] = top[owner].max(row[owner]);
-        } else {
-            for (t, s) in top.iter_mut().zip(row) {
+
+    /// Those of the queries of all devices.
+    pub(crate) fn joined(&self, joint: &dyn Joint) -> Self {
+        let count = self.queries.len();
+        let mut own: Vec<f32> = self.queries.iter().map(|&n| n as f32).collect();
+        // An item that no query was looked up for has no similarity that could travel.
+        own.extend(self.top.iter().map(|t| t.max(f32::MIN)));
+        own.extend(self.total.iter().chain(&self.sum).map(|&v| v as f32));
+        let all = joint.gather(&own);
+        let mut joined = Self {
+            queries: vec![0; count],
+            top: vec![f32::MIN; count],
+            total: vec![0.0; count],
+            sum: vec![0.0; self.sum.len()],
+            ..*self
+        };
+        for part in &all {
+            for (t, s) in joined.top.iter_mut().zip(&part[count..]) {
                 *t = t.max(*s);
             }
         }
-    }
-    // One item is one task: its queries are taken in their order.
-    let new = map_tasks(count, |i| {
-        let mut sum = vec![0.0_f64; features];
-        let mut total = 0.0_f64;
-        for k in (0..queries).filter(|&k| owners[k] == i) {
-            let weight = (f64::from(lookup.similarities_of(k)[i] - top[i]) / temperature).exp();
-            total += weight;
-            for (s, q) in sum.iter_mut().zip(lookup.query(k)) {
-                *s += weight * f64::from(*q);
+        for part in &all {
+            let (queries, rest) = part.split_at(count);
+            let (top, rest) = rest.split_at(count);
+            let (total, sum) = rest.split_at(count);
+            for i in (0..count).filter(|&i| queries[i] > 0.0) {
+                joined.queries[i] += queries[i] as usize;
+                let weight = (f64::from(top[i] - joined.top[i]) / self.temperature).exp();
+                joined.total[i] += weight * f64::from(total[i]);
+                let range = i * self.features..(i + 1) * self.features;
+                for (to, v) in joined.sum[range.clone()].iter_mut().zip(&sum[range]) {
+                    *to += weight * f64::from(*v);
+                }
             }
         }
-        let old = &items[i * features..][..features];
-        if !owners.contains(&i) {
-            return old.to_vec();
+        joined
+    }
+
+    /// Changes the items, `[M, D]`.
+    pub(crate) fn write(&self, items: &mut [f32], rule: WriteRule) {
+        let features = self.features;
+        assert_eq!(
+            items.len(),
+            self.queries.len() * features,
+            "the length of {} items of {features} features",
+            self.queries.len()
+        );
+        for (i, item) in items.chunks_exact_mut(features.max(1)).enumerate() {
+            if self.queries[i] == 0 {
+                continue;
+            }
+            let divisor = self.total[i].max(SMALLEST_WEIGHT);
+            let sum = &self.sum[i * features..][..features];
+            let mut new: Vec<f64> = sum
+                .iter()
+                .zip(&*item)
+                .map(|(s, m)| match rule.momentum {
+                    Some(momentum) => {
+                        f64::from(momentum) * f64::from(*m)
+                            + (1.0 - f64::from(momentum)) * s / divisor
+                    }
+                    None => f64::from(*m) + s,
+                })
+                .collect();
+            let norm = new.iter().map(|v| v * v).sum::<f64>().sqrt();
+            if norm < SMALLEST_ITEM {
+                continue;
+            }
+            new.iter_mut().for_each(|v| *v /= norm);
+            for (to, v) in item.iter_mut().zip(new) {
+                *to = v as f32;
+            }
         }
-        let divisor = total.max(SMALLEST_WEIGHT);
-        let mut new: Vec<f64> = sum
-            .iter()
-            .zip(old)
-            .map(|(s, m)| match rule.momentum {
-                Some(momentum) => {
-                    f64::from(momentum) * f64::from(*m) + (1.0 - f64::from(momentum)) * s / divisor
-                }
-                None => f64::from(*m) + s,
-            })
-            .collect();
-        let norm = new.iter().map(|v| v * v).sum::<f64>().sqrt();
-        if norm < SMALLEST_ITEM {
-            return old.to_vec();
-        }
-        new.iter_mut().for_each(|v| *v /= norm);
-        new.into_iter().map(|v| v as f32).collect()
-    });
-    for (to, new) in items.chunks_exact_mut(features).zip(new) {
-        to.copy_from_slice(&new);
     }
 }

@@ -4,15 +4,18 @@
 mod backward;
 mod conv;
 
+use std::sync::Arc;
+
 use conv::Conv;
 
 use super::layers::{Layer, items_name};
 use super::parameters::{OptimiserState, Parameters};
 use super::{KernelError, LEVELS, NetworkConfig, Tensors};
 use crate::adam::Adam;
-use crate::address::{Addressing, Lookup, LossWeights, PackedItems, WriteRule, write_items};
+use crate::address::{Addressing, Gathered, Lookup, LossWeights, PackedItems, WriteRule};
 use crate::conv::Algorithm;
 use crate::isa::Isa;
+use crate::joint::{Joint, summed};
 use crate::loss::squared_error_of_tanh;
 use crate::max_pool::max_pool2;
 use crate::tanh::tanh_in_place;
@@ -62,12 +65,16 @@ pub struct Training {
     levels: Vec<Level>,
     prediction: Vec<f32>,
     last_gradient: FeatureMap,
+    /// The devices that share its batches.
+    joint: Option<Arc<dyn Joint>>,
 }
 
 #[derive(Clone, Debug)]
 struct Pool {
     items: PackedItems,
     lookup: Lookup,
+    /// Queries of each item at the last write.
+    usage: Vec<usize>,
 }
 
 /// The feature maps of one level.
@@ -141,6 +148,7 @@ impl Training {
             Ok(Some(Pool {
                 items,
                 lookup: Lookup::default(),
+                usage: Vec::new(),
             }))
         };
         let pools = (1..=LEVELS).map(pool).collect::<Result<_, _>>()?;
@@ -157,7 +165,15 @@ impl Training {
             levels: vec![Level::default(); LEVELS],
             prediction: Vec::new(),
             last_gradient: FeatureMap::default(),
+            joint: None,
         })
+    }
+
+    /// Shares all batches to come with other devices: each of them gets a part, and what
+    /// [`Training::step`], [`Training::average_gradients`] and [`Training::write`] leave behind is
+    /// that of one device with the joint batch, to rounding, and the same on all devices.
+    pub fn share(&mut self, joint: Arc<dyn Joint>) {
+        self.joint = Some(joint);
     }
 
     /// Forward and backward pass on a batch: `input` is `[batch, height, width, T * C]`, `target`
@@ -195,8 +211,8 @@ impl Training {
         Ok(losses)
     }
 
-    /// Moves running statistics by `share` towards those of a batch, `[batch, height, width, T * C]`;
-    /// nothing else changes.
+    /// Moves running statistics by `share` towards those of a batch, `[batch, height, width, T * C]`,
+    /// of this device alone; nothing else changes.
     ///
     /// # Errors
     /// If the sides are not multiples of 8 or the slice has another length.
@@ -210,8 +226,10 @@ impl Training {
     ) -> Result<(), KernelError> {
         let shape = self.config.input_shape(input, batch, height, width)?;
         self.reshape(shape);
+        let joint = self.joint.take();
         self.encode(View::dense(input, shape));
         self.decode(shape.with_channels(self.config.channels));
+        self.joint = joint;
         self.move_statistics(share);
         Ok(())
     }
@@ -242,6 +260,19 @@ impl Training {
         self.parameters.join();
     }
 
+    /// Makes the gradients their mean over the devices that share a batch; nothing on one device.
+    pub fn average_gradients(&mut self) {
+        let Some(joint) = self.joint.as_deref() else {
+            return;
+        };
+        joint.sum(&mut self.parameters.gradient);
+        let share = 1.0 / joint.devices() as f32;
+        self.parameters
+            .gradient
+            .iter_mut()
+            .for_each(|g| *g *= share);
+    }
+
     /// Scales the gradients of the last [`Training::step`] so that their joint Euclidean norm is at
     /// most `largest`; what it was.
     pub fn clip_gradients(&mut self, largest: f64) -> f64 {
@@ -270,12 +301,17 @@ impl Training {
         }
     }
 
-    /// Writes the queries of the last [`Training::step`] into the pools.
+    /// Writes the queries of the last [`Training::step`], on all devices, into the pools.
     pub fn write(&mut self, rule: WriteRule) {
         for pool in self.pools.iter_mut().flatten() {
             let (count, features) = (pool.items.count(), pool.items.features());
             let mut items = pool.items.rows().to_vec();
-            write_items(&pool.lookup, &mut items, rule);
+            let mut gathered = Gathered::new(&pool.lookup, rule);
+            if let Some(joint) = self.joint.as_deref() {
+                gathered = gathered.joined(joint);
+            }
+            pool.usage.clone_from(&gathered.queries);
+            gathered.write(&mut items, rule);
             pool.items = PackedItems::new(self.isa, &items, count, features);
         }
     }
@@ -301,6 +337,12 @@ impl Training {
     /// What pool `pool` (1, 2, 3) was asked and answered in the last step.
     pub fn lookup(&self, pool: usize) -> Option<&Lookup> {
         self.pools.get(pool)?.as_ref().map(|p| &p.lookup)
+    }
+
+    /// How many queries each item of pool `pool` (1, 2, 3) had at the last [`Training::write`], on
+    /// all devices.
+    pub fn usage(&self, pool: usize) -> Option<&[usize]> {
+        self.pools.get(pool)?.as_ref().map(|p| p.usage.as_slice())
     }
 
     /// Gradients of all parameters by name, in PyTorch's layouts.
@@ -371,6 +413,7 @@ impl Training {
     }
 
     fn encode(&mut self, input: View<'_>) {
+        let joint = self.joint.as_deref();
         let config = &self.config;
         let how = Addressing {
             temperature: config.temperature,
@@ -386,7 +429,13 @@ impl Training {
             let from = if i == 0 { input } else { level.input.view() };
             let [first, second] = &mut self.encoder[i];
             let values = &self.parameters.values;
-            first.forward(self.isa, values, from, level.encoder_middle.view_mut());
+            first.forward(
+                self.isa,
+                values,
+                from,
+                level.encoder_middle.view_mut(),
+                joint,
+            );
             let middle = level.encoder_middle.view();
             if Self::straight(config, i + 1) {
                 second.forward(
@@ -394,9 +443,10 @@ impl Training {
                     values,
                     middle,
                     level.joined.view_mut().channels(0..features),
+                    joint,
                 );
             } else {
-                second.forward(self.isa, values, middle, level.feature.view_mut());
+                second.forward(self.isa, values, middle, level.feature.view_mut(), joint);
             }
             if let Some(pool) = &mut self.pools[i] {
                 let feature = level.feature.view();
@@ -413,6 +463,7 @@ impl Training {
     }
 
     fn decode(&mut self, shape: Shape) {
+        let joint = self.joint.as_deref();
         let values = &self.parameters.values;
         for i in (0..LEVELS).rev() {
             let (below, rest) = self.levels.split_at_mut(i);
@@ -423,17 +474,19 @@ impl Training {
                 values,
                 level.joined.view(),
                 level.decoder_middle.view_mut(),
+                joint,
             );
             second.forward(
                 self.isa,
                 values,
                 level.decoder_middle.view(),
                 level.decoded.view_mut(),
+                joint,
             );
             if let Some(below) = below.last_mut() {
                 let range = self.config.handed_on(i)..self.config.joined(i);
                 let to = below.joined.view_mut().channels(range);
-                self.ups[i - 1].forward(self.isa, values, level.decoded.view(), to);
+                self.ups[i - 1].forward(self.isa, values, level.decoded.view(), to, joint);
             }
         }
         self.prediction.resize(shape.len(), 0.0);
@@ -443,11 +496,13 @@ impl Training {
             values,
             self.levels[0].decoded.view(),
             to.reborrow(),
+            None,
         );
         tanh_in_place(self.isa, &mut to);
     }
 
-    /// The losses, and the gradient behind the last convolution.
+    /// The losses of the batch on all devices, and the gradient behind the last convolution of that
+    /// of this device.
     fn losses(&mut self, target: &[f32], shape: Shape) -> Losses {
         self.last_gradient.reshape(shape);
         let prediction = View::dense(&self.prediction, shape);
@@ -456,8 +511,13 @@ impl Training {
             prediction: squared_error_of_tanh(self.isa, prediction, View::dense(target, shape), to),
             ..Losses::default()
         };
+        if let Some(joint) = self.joint.as_deref() {
+            let mut sum = [losses.prediction];
+            summed(Some(joint), &mut sum);
+            losses.prediction = sum[0] / joint.devices() as f64;
+        }
         for pool in self.pools.iter_mut().flatten() {
-            let parts = pool.lookup.losses(&pool.items);
+            let parts = pool.lookup.joint_losses(&pool.items, self.joint.as_deref());
             losses.compactness += parts.compactness;
             losses.separateness += parts.separateness;
             losses.information += parts.information;

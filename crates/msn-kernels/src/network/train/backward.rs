@@ -8,6 +8,7 @@ use crate::view::View;
 impl Training {
     /// From the last convolution to what the encoder handed on.
     pub(super) fn decode_backward(&mut self) {
+        let joint = self.joint.as_deref();
         let to = &mut self.parameters;
         let top = &mut self.levels[0];
         let gradient = self.last_gradient.view_mut();
@@ -17,6 +18,7 @@ impl Training {
             top.decoded.view(),
             gradient,
             Some(top.of_feature.view_mut()),
+            None,
         );
         for i in 0..LEVELS {
             let (upper, lower) = self.levels.split_at_mut(i + 1);
@@ -29,6 +31,7 @@ impl Training {
                 level.decoder_middle.view(),
                 of_feature,
                 Some(of_middle),
+                joint,
             );
             let (of_middle, of_joined) = (level.of_middle.view_mut(), level.of_joined.view_mut());
             first.backward(
@@ -37,18 +40,27 @@ impl Training {
                 level.joined.view(),
                 of_middle,
                 Some(of_joined),
+                joint,
             );
             if let Some(next) = lower.first_mut() {
                 let range = self.config.handed_on(i + 1)..self.config.joined(i + 1);
                 let of_up = level.of_joined.view_mut().channels(range);
                 let of_next = next.of_feature.view_mut();
-                self.ups[i].backward(self.isa, to, next.decoded.view(), of_up, Some(of_next));
+                self.ups[i].backward(
+                    self.isa,
+                    to,
+                    next.decoded.view(),
+                    of_up,
+                    Some(of_next),
+                    joint,
+                );
             }
         }
     }
 
     /// From what the encoder handed on to the first convolution.
     pub(super) fn encode_backward(&mut self, input: View<'_>) {
+        let joint = self.joint.as_deref();
         let config = &self.config;
         for i in (0..LEVELS).rev() {
             let (upper, lower) = self.levels.split_at_mut(i + 1);
@@ -99,10 +111,18 @@ impl Training {
                 level.encoder_middle.view(),
                 gradient,
                 Some(of_middle),
+                joint,
             );
             let from = if i == 0 { input } else { level.input.view() };
             let of_input = (i > 0).then(|| level.of_input.view_mut());
-            first.backward(self.isa, to, from, level.of_middle.view_mut(), of_input);
+            first.backward(
+                self.isa,
+                to,
+                from,
+                level.of_middle.view_mut(),
+                of_input,
+                joint,
+            );
         }
     }
 }
