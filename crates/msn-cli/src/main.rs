@@ -10,12 +10,14 @@ mod data;
 mod device;
 mod doctor;
 mod dry_run;
+mod engine;
 mod eval;
 mod figures;
 mod highlights;
 mod label;
 mod log;
 mod metrics;
+mod nodes;
 mod picture;
 mod pytorch;
 mod run;
@@ -90,6 +92,7 @@ fn run(cli: Cli) -> Result<()> {
     }
     match cli.command {
         Command::Train(args) => train::train(&args),
+        Command::Orchestrate(args) => nodes::orchestrate(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Score(args) => score::score(&args),
         Command::Verify(args) => verify::verify(&args),
