@@ -106,13 +106,13 @@ pub(crate) fn tell(node: &Node, start: &Start<'_>) -> Result<()> {
         }
         Start::Finished => bytes.push(2),
     }
-    node.from_first(&bytes)?;
+    node.broadcast(&bytes)?;
     Ok(())
 }
 
 /// Begins with what node 0 has; `None` where its run is finished.
 pub(crate) fn follow(node: &Node, engine: &mut dyn Engine) -> Result<Option<Progress>> {
-    let bytes = node.from_first(&[])?;
+    let bytes = node.broadcast(&[])?;
     match bytes.split_first() {
         Some((0, _)) => Ok(Some(Progress::default())),
         Some((1, file)) => {

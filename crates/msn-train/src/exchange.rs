@@ -54,7 +54,7 @@ impl<T: Clone> Exchange<T> {
         Ok(all)
     }
 
-    /// Ends this and all further meetings.
+    /// Ends all waiting for a thread that will not come, now and later.
     pub fn end(&self) {
         self.lock().broken = true;
         self.changed.notify_all();
@@ -65,14 +65,17 @@ impl<T: Clone> Exchange<T> {
         mut state: MutexGuard<'a, State<T>>,
         ready: impl Fn(&State<T>) -> bool,
     ) -> Result<MutexGuard<'a, State<T>>, Broken> {
-        while !state.broken {
+        loop {
+            // Who came in time has its meeting, also where another has left it and ended the next.
             if ready(&state) {
                 return Ok(state);
+            }
+            if state.broken {
+                return Err(Broken);
             }
             let woken = self.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
-        Err(Broken)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {

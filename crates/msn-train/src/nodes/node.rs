@@ -220,11 +220,11 @@ impl Node {
             .collect())
     }
 
-    /// Bytes of node 0 for all; what the others give is not sent.
+    /// Gives bytes of node 0 to all; what the others give is not sent.
     ///
     /// # Errors
     /// [`TrainError::Engine`] names the node that is lost.
-    pub fn from_first(&self, own: &[u8]) -> Result<Vec<u8>, TrainError> {
+    pub fn broadcast(&self, own: &[u8]) -> Result<Vec<u8>, TrainError> {
         let lengths = self.exchange(&[u64::try_from(own.len()).unwrap_or(u64::MAX)])?;
         let length = usize::try_from(lengths[0][0]).unwrap_or(usize::MAX);
         let mut data = lock(&self.data);

@@ -75,7 +75,7 @@ fn nodes_exchange_exactly_and_sum_alike() {
         let got = node.exchange(&own).unwrap();
         let mut sum = [1.0, 1e-30, f32::MIN];
         node.sum(&mut sum).unwrap();
-        let bytes = node.from_first(&[7; 1000][..1000 - node.number()]).unwrap();
+        let bytes = node.broadcast(&[7; 1000][..1000 - node.number()]).unwrap();
         let parts = (node.part(12), node.part(7), node.before(), node.count());
         node.finish();
         (got, sum.map(f32::to_bits), bytes, parts)
