@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use anyhow::Result;
 use burn::tensor::backend::AutodiffBackend;
+use msn_train::Together;
 
 use crate::Usage;
 
@@ -79,6 +80,35 @@ impl FromStr for Device {
     }
 }
 
+/// Devices that share a training: of one kind, several perhaps the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Devices(pub Vec<Device>);
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self(vec![Device::default()])
+    }
+}
+
+impl fmt::Display for Devices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.0.iter().map(Device::to_string).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+impl FromStr for Devices {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let all: Vec<Device> = s.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        if all.iter().any(|d| d.feature() != all[0].feature()) {
+            return Err("give devices of one kind, such as cuda:0,cuda:1 or flex,flex".to_owned());
+        }
+        Ok(Self(all))
+    }
+}
+
 /// Work for any backend.
 pub(crate) trait Job {
     type Output;
@@ -86,8 +116,28 @@ pub(crate) trait Job {
     fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Self::Output>;
 }
 
+/// Work for any backend on several of its devices.
+pub(crate) trait GroupJob {
+    type Output;
+
+    fn run<B: Together>(self, devices: &[B::Device]) -> Result<Self::Output>;
+}
+
 /// Does a job on a device.
 pub(crate) fn on<J: Job>(device: Device, job: J) -> Result<J::Output> {
+    struct One<J>(J);
+    impl<J: Job> GroupJob for One<J> {
+        type Output = J::Output;
+
+        fn run<B: Together>(self, devices: &[B::Device]) -> Result<J::Output> {
+            self.0.run::<B>(&devices[0])
+        }
+    }
+    on_all(&[device], One(job))
+}
+
+/// Does a job on devices of one kind, at least one.
+pub(crate) fn on_all<J: GroupJob>(devices: &[Device], job: J) -> Result<J::Output> {
     #[cfg(any(
         feature = "flex",
         feature = "ndarray",
@@ -95,17 +145,22 @@ pub(crate) fn on<J: Job>(device: Device, job: J) -> Result<J::Output> {
         feature = "wgpu"
     ))]
     use burn::backend::Autodiff;
-    match device {
+    match devices[0] {
         #[cfg(feature = "flex")]
-        Device::Flex => job.run::<Autodiff<burn::backend::Flex>>(&Default::default()),
+        Device::Flex => job.run::<Autodiff<burn::backend::Flex>>(&same(devices)),
         #[cfg(feature = "ndarray")]
-        Device::NdArray => job.run::<Autodiff<burn::backend::NdArray>>(&Default::default()),
+        Device::NdArray => job.run::<Autodiff<burn::backend::NdArray>>(&same(devices)),
         #[cfg(feature = "cuda")]
-        Device::Cuda(index) => {
-            job.run::<Autodiff<burn::backend::Cuda>>(&burn::backend::cuda::CudaDevice::new(index))
+        Device::Cuda(_) => {
+            let place = |device: &Device| match *device {
+                Device::Cuda(index) => burn::backend::cuda::CudaDevice::new(index),
+                _ => Default::default(),
+            };
+            let places: Vec<_> = devices.iter().map(place).collect();
+            job.run::<Autodiff<burn::backend::Cuda>>(&places)
         }
         #[cfg(feature = "wgpu")]
-        Device::Wgpu => job.run::<Autodiff<burn::backend::Wgpu>>(&Default::default()),
+        Device::Wgpu => job.run::<Autodiff<burn::backend::Wgpu>>(&same(devices)),
         #[allow(unreachable_patterns, reason = "with every feature there is no other")]
         other => {
             let feature = other.feature();
@@ -115,4 +170,10 @@ pub(crate) fn on<J: Job>(device: Device, job: J) -> Result<J::Output> {
             .into())
         }
     }
+}
+
+/// The only device of a kind, for each.
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu"))]
+fn same<D: Clone + Default>(devices: &[Device]) -> Vec<D> {
+    vec![D::default(); devices.len()]
 }

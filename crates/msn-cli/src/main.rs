@@ -10,6 +10,7 @@ mod data;
 mod device;
 mod doctor;
 mod dry_run;
+mod engine;
 mod eval;
 mod figures;
 mod highlights;
@@ -17,6 +18,7 @@ mod label;
 mod log;
 mod memory;
 mod metrics;
+mod nodes;
 mod picture;
 mod pytorch;
 mod run;
@@ -92,6 +94,7 @@ fn run(cli: Cli) -> Result<()> {
     }
     match cli.command {
         Command::Train(args) => train::train(&args),
+        Command::Orchestrate(args) => nodes::orchestrate(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Score(args) => score::score(&args),
         Command::Selftest(args) => selftest::selftest(&args),

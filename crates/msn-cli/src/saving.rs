@@ -11,16 +11,16 @@ use msn_train::{Checkpoint, Engine, Progress, Settings, StepReport};
 
 use crate::args::TrainArgs;
 
-/// Takes up the newest checkpoint of a run folder; how far it is.
+/// Takes up the newest checkpoint of a run folder; how far it is, and its file.
 pub(crate) fn restore(
     engine: &mut dyn Engine,
     folder: &Utf8Path,
     settings: &Settings,
     data_hash: &str,
-) -> Result<Progress> {
+) -> Result<(Progress, Option<Utf8PathBuf>)> {
     let Some(newest) = Checkpoint::newest(&folder.join("checkpoints"))? else {
         eprintln!("{folder} has no checkpoint yet: beginning at the first step");
-        return Ok(Progress::default());
+        return Ok((Progress::default(), None));
     };
     for damaged in &newest.damaged {
         eprintln!("warning: {damaged}; taking an earlier one");
@@ -38,7 +38,7 @@ pub(crate) fn restore(
     }
     engine.restore(checkpoint.state)?;
     eprintln!("going on after step {}", checkpoint.progress.steps);
-    Ok(checkpoint.progress)
+    Ok((checkpoint.progress, Some(path)))
 }
 
 /// Writes checkpoints in time.

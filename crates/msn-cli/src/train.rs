@@ -1,9 +1,8 @@
 //! `msn train`.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use anyhow::{Result, anyhow};
-use burn::tensor::backend::AutodiffBackend;
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
     HoldOut, Keep, LoadOptions, LoadedVideo, Manifest, Segment, Size, clips, data_hash, hold_out,
@@ -11,18 +10,18 @@ use msn_data::{
 };
 use msn_eval::write_file;
 use msn_model::{Input, Meta, Precision, WEIGHTS_FORMAT, Weights};
-use msn_train::{BurnEngine, CpuEngine, Engine, Event, Preset, Progress, Settings, TrainError};
+use msn_train::{Engine, Event, Link, Node, Place, Preset, Progress, Settings, TrainError};
 
 use crate::{
     Usage,
     args::TrainArgs,
-    data,
-    device::{Job, on},
-    dry_run,
+    data, dry_run,
+    engine::engine,
     eval::{Request, evaluate},
     figures,
     log::Log,
     memory,
+    nodes::{self, Start},
     run::{self, Found, Lock, RunCard, RunData},
     saving::{Keeper, restore},
     signal::{Interrupted, Signals},
@@ -36,10 +35,9 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         print!("{}", settings.to_toml());
         return Ok(());
     }
-    let mut engine = on(args.place.device, Fresh(&settings))?;
-    if let Some(method) = args.place.method(Precision::F32)? {
-        engine = Box::new(CpuEngine::new(&settings, &engine.tensors(), method)?);
-    }
+    let several = args.nodes.addresses()?.is_some();
+    check_split(&settings, args.place.device.0.len())?;
+    let mut engine = engine(&settings, &args.place, None)?;
     let data = match data {
         Some(data) => data,
         None => data::demo_scene(settings.train.seed)?,
@@ -107,27 +105,54 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             .map(|l| l.resolve(&loaded))
             .transpose()?;
     }
+    let hash = data_hash(&videos)?;
+    let mut node = None;
+    if several {
+        let preset = settings.preset.to_string();
+        let step = if args.resume {
+            run::steps_at_hand(args.out.as_deref(), &set.name, &preset)?
+        } else {
+            0
+        };
+        drop(engine);
+        let devices = args.place.device.0.len();
+        let joined = args.nodes.join(&settings, &hash, devices, step)?;
+        node = joined.map(Arc::new);
+        let link = node.clone().map(|node| node as Arc<dyn Link>);
+        engine = crate::engine::engine(&settings, &args.place, link)?;
+        if let Some(node) = node.as_deref().filter(|node| node.number() > 0) {
+            return follow(node, &settings, &videos, &held, engine.as_mut());
+        }
+    }
     let folder = if args.resume {
         run::resume_folder(args.out.as_deref(), &set.name, &settings.preset.to_string())?
     } else {
         run::make_folder(args.out.as_deref(), &set.name, &settings.preset.to_string())?
     };
     let lock = Lock::take(&folder)?;
-    let hash = data_hash(&videos)?;
     let mut card = card(args, &settings, &set, &data, &videos, &held, &hash);
     let mut done = Progress::default();
+    let mut from = None;
     if args.resume {
         if let Some(begun) = run::begun(&folder, &settings, &card)? {
             card = begun;
             if card.seconds.is_some() {
                 println!("{folder} is a finished run: nothing to resume");
+                if let Some(node) = &node {
+                    nodes::tell(node, &Start::Finished)?;
+                    node.finish();
+                }
                 return Ok(());
             }
         }
-        done = restore(engine.as_mut(), &folder, &settings, &hash)?;
+        (done, from) = restore(engine.as_mut(), &folder, &settings, &hash)?;
         if done.steps > 0 {
             card.resumed_at.push(done.steps);
         }
+    }
+    if let Some(node) = &node {
+        let start = from.as_deref().map_or(Start::Fresh, Start::Checkpoint);
+        nodes::tell(node, &start)?;
     }
     write_file(&folder.join("config.toml"), settings.to_toml().as_bytes())?;
     write_file(&folder.join("run.json"), run::json(&card)?.as_bytes())?;
@@ -140,7 +165,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     let mut log = Log::open(&folder, &settings.net.pools)?;
     let strip = Strip::new(&folder, &settings, &videos, &held)?;
     let signals = Signals::catch()?;
-    let mut interrupted = None;
+    let mut interrupted = false;
     let mut saved = None;
     let mut watch = |event: Event<'_>| {
         let mut take = || -> Result<()> {
@@ -152,8 +177,8 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
                     }
                 }
                 Event::Step(report, engine, progress) => {
-                    interrupted = signals.caught();
-                    if interrupted.is_some() || keeper.is_due(report) {
+                    interrupted = report.stop;
+                    if interrupted || keeper.is_due(report) {
                         log.flush()?;
                         keeper.save(engine, progress)?;
                     }
@@ -168,12 +193,32 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         };
         take().map_err(|e| e.to_string())?;
         match interrupted {
-            Some(_) => Err("interrupted".to_owned()),
-            None => Ok(()),
+            true => Err("interrupted".to_owned()),
+            false => Ok(()),
         }
     };
-    let trained = msn_train::train(&settings, &videos, &held, engine.as_mut(), done, &mut watch);
-    if let Some(signal) = interrupted {
+    let place = Place {
+        node: node.as_deref(),
+        stop: &|| signals.caught().is_some(),
+    };
+    let trained = msn_train::train_at(
+        &place,
+        &settings,
+        &videos,
+        &held,
+        engine.as_mut(),
+        done,
+        &mut watch,
+    );
+    if let (Some(node), true) = (&node, trained.is_ok() || interrupted) {
+        node.finish();
+    }
+    if interrupted {
+        let Some(signal) = signals.caught() else {
+            return Err(anyhow!(
+                "another node was interrupted; this one saved: the same commands with --resume go on with {folder}"
+            ));
+        };
         return Err(Interrupted { signal, folder }.into());
     }
     let progress = match (trained, saved) {
@@ -202,7 +247,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             weights: Weights { meta, tensors },
             run: None,
         };
-        let predictor = run::predictor(&found, &args.place, Precision::F32)?;
+        let predictor = run::predictor(&found, &args.place.one(), Precision::F32)?;
         let scorer = run::scorer(predictor.as_ref(), &found.weights.meta);
         found.weights.meta.calibration = Some(scorer.calibrate(&videos, &held.held)?);
         std::fs::create_dir_all(folder.join("weights"))
@@ -219,7 +264,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     }
     let found = run::find(&folder)?;
     let footage = (&videos[..], &held.train[..]);
-    let memory = memory::of_training(&folder, &found, &set.name, footage, &args.place)?;
+    let memory = memory::of_training(&folder, &found, &set.name, footage, &args.place.one())?;
     drop((engine, videos));
 
     if set.test.is_empty() {
@@ -228,7 +273,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         let request = Request {
             found: &found,
             set: &set,
-            place: &args.place,
+            place: &args.place.one(),
             precision: Precision::F32,
             keep,
             out: Some(&folder),
@@ -289,7 +334,7 @@ fn card(
         command: run::command_line(),
         seed: settings.train.seed,
         device: args.place.device.to_string(),
-        kernels: args.place.kernels().map(|k| k.to_string()),
+        kernels: args.place.one().kernels().map(|k| k.to_string()),
         resumed_at: Vec::new(),
         data: RunData {
             name: set.name.clone(),
@@ -329,13 +374,65 @@ fn meta(settings: &Settings, card: &RunCard, rate_hz: f64) -> Meta {
     }
 }
 
-/// A fresh network on a backend.
-struct Fresh<'a>(&'a Settings);
-
-impl Job for Fresh<'_> {
-    type Output = Box<dyn Engine>;
-
-    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Box<dyn Engine>> {
-        Ok(Box::new(BurnEngine::<B>::new(self.0, device)?))
+/// Trains as a node that writes nothing.
+fn follow(
+    node: &Node,
+    settings: &Settings,
+    videos: &[LoadedVideo],
+    held: &HoldOut,
+    engine: &mut dyn Engine,
+) -> Result<()> {
+    let Some(done) = nodes::follow(node, engine)? else {
+        println!(
+            "node 0 ({}) has a finished run: nothing to resume",
+            node.first()
+        );
+        node.finish();
+        return Ok(());
+    };
+    let signals = Signals::catch()?;
+    let place = Place {
+        node: Some(node),
+        stop: &|| signals.caught().is_some(),
+    };
+    let mut interrupted = false;
+    let mut watch = |event: Event<'_>| match event {
+        Event::Step(report, ..) if report.stop => {
+            interrupted = true;
+            Err("interrupted".to_owned())
+        }
+        _ => Ok(()),
+    };
+    let trained = msn_train::train_at(&place, settings, videos, held, engine, done, &mut watch);
+    if trained.is_ok() || interrupted {
+        node.finish();
     }
+    let first = node.first();
+    match signals.caught() {
+        Some(signal) if interrupted => Err(Interrupted {
+            signal,
+            folder: format!("the run of node 0 ({first})").into(),
+        }
+        .into()),
+        None if interrupted => Err(anyhow!(
+            "another node was interrupted, and node 0 ({first}) saved: the same commands with --resume go on"
+        )),
+        _ => {
+            trained?;
+            println!("done: node 0 ({first}) has the run folder");
+            Ok(())
+        }
+    }
+}
+
+/// Whether a batch can be split over devices.
+fn check_split(settings: &Settings, devices: usize) -> Result<(), Usage> {
+    let batch = settings.train.batch;
+    if batch.is_multiple_of(devices) {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "batch={batch} can't be split evenly over {devices} devices: give batch={}",
+        batch.next_multiple_of(devices)
+    )))
 }

@@ -7,6 +7,7 @@ mod write;
 
 pub use gradient::LossWeights;
 pub use lookup::{Lookup, PoolLosses};
+pub(crate) use write::Gathered;
 pub use write::{WriteRule, write_items};
 
 use crate::buffers::Scratch;

@@ -51,6 +51,7 @@ mod buffers;
 mod conv;
 mod gather;
 mod isa;
+mod joint;
 mod loss;
 mod max_pool;
 mod narrow;
@@ -75,6 +76,7 @@ pub use address::{
 };
 pub use conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 pub use isa::Isa;
+pub use joint::Joint;
 pub use loss::squared_error_of_tanh;
 pub use max_pool::{max_pool2, max_pool2_backward};
 pub use network::{

@@ -2,6 +2,7 @@
 
 mod backward;
 
+pub(crate) use backward::joint_norm_backward;
 pub use backward::{NormGradient, batch_norm_backward};
 
 use crate::isa::{Isa, Kernel, Simd};

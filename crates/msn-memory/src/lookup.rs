@@ -110,8 +110,28 @@ impl<B: Backend> Lookup<B> {
     /// mutual information of query and item. Lowest for sharp and balanced addressing.
     pub fn information(&self) -> Tensor<B, 1> {
         let a = self.address();
+        let mean = a.clone().mean_dim(0);
+        self.information_about(a, mean)
+    }
+
+    /// [`Lookup::information`] where these queries are a part of a batch and other devices have the
+    /// others, each as many: `over_devices` is given this part's mean address [1, M], a constant,
+    /// and gives its mean over all. The gradients of all parts average to that of the whole batch.
+    pub fn joint_information(
+        &self,
+        over_devices: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>,
+    ) -> Tensor<B, 1> {
+        let a = self.address();
+        let own = a.clone().mean_dim(0);
+        let constant = own.clone().detach();
+        // The value of the whole batch, the gradient of this part.
+        let mean = own + (over_devices(constant.clone()) - constant);
+        self.information_about(a, mean)
+    }
+
+    fn information_about(&self, a: Tensor<B, 2>, mean: Tensor<B, 2>) -> Tensor<B, 1> {
         let entropy = |p: Tensor<B, 2>| -(p.clone() * p.clamp_min(1e-12).log()).sum_dim(1);
-        let of_mean = entropy(a.clone().mean_dim(0)).squeeze_dim(1);
+        let of_mean = entropy(mean).squeeze_dim(1);
         (entropy(a).mean() - of_mean).div_scalar(log_items(self.config.items))
     }
 

@@ -149,6 +149,23 @@ pub struct Gathered<B: Backend> {
 }
 
 impl<B: Backend> Gathered<B> {
+    /// All of it as one matrix [M, 3 + D], to travel between devices.
+    pub fn rows(self) -> Tensor<B, 2> {
+        Tensor::cat(vec![self.top, self.count, self.weight, self.sum], 1)
+    }
+
+    /// From [`Gathered::rows`].
+    pub fn from_rows(rows: Tensor<B, 2>) -> Self {
+        let features = rows.dims()[1] - 3;
+        let column = |i| rows.clone().narrow(1, i, 1);
+        Self {
+            top: column(0),
+            count: column(1),
+            weight: column(2),
+            sum: rows.clone().narrow(1, 3, features),
+        }
+    }
+
     /// The sums of both batches together.
     pub fn merge(self, other: Self) -> Self {
         let top = self.top.clone().max_pair(other.top.clone());

@@ -43,10 +43,23 @@ impl<B: AutodiffBackend> BatchStatistics<B> {
     }
 }
 
+/// Several devices that train on parts of one batch, each part as large as the others.
+pub trait JointMean<B: Backend>: std::fmt::Debug + Send + Sync {
+    /// How many devices there are, at least 1.
+    fn devices(&self) -> usize;
+
+    /// The mean over devices of what each of them gives, bit-equal on all. All call it in the same
+    /// order with the same length. Its gradient is the mean over devices of its gradients: averaged
+    /// over devices, the gradients of parameters then are those of the joint batch.
+    fn mean(&self, own: Tensor<B, 1>) -> Tensor<B, 1>;
+}
+
 /// One forward pass: its mode and, while training, what each batch norm saw, in forward order.
 #[derive(Debug)]
-pub(crate) struct Pass<B: Backend> {
+pub(crate) struct Pass<'a, B: Backend> {
     pub mode: Mode,
+    /// Whose batch statistics are shared.
+    pub joint: Option<&'a dyn JointMean<B>>,
     pub statistics: Vec<BatchStatistics<B>>,
 }
 
@@ -93,7 +106,7 @@ impl<B: Backend> Norm<B> {
         }
     }
 
-    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<B>) -> Tensor<B, 4> {
+    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<'_, B>) -> Tensor<B, 4> {
         let [n, c, h, w] = x.dims();
         let row = |t: Tensor<B, 1>| t.reshape([1, c, 1, 1]);
         let (weight, bias) = (row(self.weight.val()), row(self.bias.val()));
@@ -105,7 +118,14 @@ impl<B: Backend> Norm<B> {
                 x * scale + shift
             }
             Mode::Train => {
-                let over = |t: Tensor<B, 4>| t.mean_dim(0).mean_dim(2).mean_dim(3);
+                let over = |t: Tensor<B, 4>| {
+                    let own = t.mean_dim(0).mean_dim(2).mean_dim(3);
+                    match pass.joint {
+                        Some(joint) => row(joint.mean(own.reshape([c]))),
+                        None => own,
+                    }
+                };
+                let devices = pass.joint.map_or(1, JointMean::devices);
                 let rough = over(x.clone());
                 let centred = x - rough.clone();
                 // What rounding left of the mean: a large channel over a small spread would turn
@@ -114,7 +134,7 @@ impl<B: Backend> Norm<B> {
                 let mean = rough.detach() + rest.clone();
                 let centred = centred - rest;
                 let variance = over(centred.clone().square());
-                let count = count(n * h * w);
+                let count = count(n * h * w * devices);
                 pass.statistics.push(BatchStatistics {
                     mean: mean.reshape([c]),
                     variance: variance.clone().detach().reshape([c])
@@ -161,7 +181,7 @@ impl<B: Backend> Block<B> {
         }
     }
 
-    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<B>) -> Tensor<B, 4> {
+    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<'_, B>) -> Tensor<B, 4> {
         let x = relu(self.norm1.forward(self.conv1.forward(x), pass));
         let x = self.conv2.forward(x);
         match &self.norm2 {
@@ -205,7 +225,7 @@ impl<B: Backend> LastBlock<B> {
         }
     }
 
-    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<B>) -> Tensor<B, 4> {
+    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<'_, B>) -> Tensor<B, 4> {
         let x = relu(self.norm1.forward(self.conv1.forward(x), pass));
         let x = relu(self.norm2.forward(self.conv2.forward(x), pass));
         self.conv3.forward(x).tanh()
@@ -244,7 +264,7 @@ impl<B: Backend> Up<B> {
         }
     }
 
-    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<B>) -> Tensor<B, 4> {
+    pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<'_, B>) -> Tensor<B, 4> {
         let options = ConvTransposeOptions::new([2, 2], [1, 1], [1, 1], [1, 1], 1);
         let (weight, bias) = (self.conv.weight.val(), self.conv.bias.val());
         relu(

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
-use crate::{Asked, Output};
+use crate::{Asked, JointMean, Output};
 
 /// How much each pool loss counts beside the prediction error.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,9 +46,24 @@ pub struct Losses<B: Backend> {
 impl<B: Backend> Losses<B> {
     /// Of a forward pass against `target` [N, C, H, W] in [-1, 1].
     pub fn new(output: &Output<B>, target: Tensor<B, 4>) -> Self {
+        Self::of(output, target, &|asked| asked.lookup.information())
+    }
+
+    /// Those of this device's part of a batch; their mean over devices is the loss of the whole.
+    pub fn joint(output: &Output<B>, target: Tensor<B, 4>, joint: &dyn JointMean<B>) -> Self {
+        let mean = |own: Tensor<B, 2>| joint.mean(own.squeeze_dim(0)).unsqueeze_dim(0);
+        let information = |asked: &Asked<B>| asked.lookup.joint_information(mean);
+        Self::of(output, target, &information)
+    }
+
+    fn of(
+        output: &Output<B>,
+        target: Tensor<B, 4>,
+        information: &dyn Fn(&Asked<B>) -> Tensor<B, 1>,
+    ) -> Self {
         let prediction = (output.prediction.clone() - target).square().mean();
         let none = prediction.zeros_like();
-        let summed = |part: fn(&Asked<B>) -> Tensor<B, 1>| {
+        let summed = |part: &dyn Fn(&Asked<B>) -> Tensor<B, 1>| {
             output
                 .asked
                 .iter()
@@ -57,9 +72,9 @@ impl<B: Backend> Losses<B> {
                 .unwrap_or_else(|| none.clone())
         };
         Self {
-            compactness: summed(|a| a.lookup.compactness()),
-            separateness: summed(|a| a.lookup.separateness()),
-            information: summed(|a| a.lookup.information()),
+            compactness: summed(&|a| a.lookup.compactness()),
+            separateness: summed(&|a| a.lookup.separateness()),
+            information: summed(information),
             prediction,
         }
     }

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     ConfigError, NetConfig, Rewrite,
-    layers::{BatchStatistics, Block, LastBlock, Mode, Norm, Pass, Up, halve},
+    layers::{BatchStatistics, Block, JointMean, LastBlock, Mode, Norm, Pass, Up, halve},
 };
 
 /// Features at four scales, w at full size to 8w at an eighth.
@@ -133,9 +133,25 @@ impl<B: Backend> MsnNet<B> {
     /// The frame after `frames` [N, T*C, H, W] in [-1, 1], oldest first, channel fastest; H and W
     /// multiples of 8.
     pub fn forward(&self, frames: Tensor<B, 4>, mode: Mode) -> Output<B> {
+        self.pass(frames, mode, None)
+    }
+
+    /// [`MsnNet::forward`] in [`Mode::Train`] on this device's part of a batch, normalised with the
+    /// statistics of the whole.
+    pub fn forward_joint(&self, frames: Tensor<B, 4>, joint: &dyn JointMean<B>) -> Output<B> {
+        self.pass(frames, Mode::Train, Some(joint))
+    }
+
+    fn pass(
+        &self,
+        frames: Tensor<B, 4>,
+        mode: Mode,
+        joint: Option<&dyn JointMean<B>>,
+    ) -> Output<B> {
         debug_assert!(frames.dims()[2].is_multiple_of(8) && frames.dims()[3].is_multiple_of(8));
         let mut pass = Pass {
             mode,
+            joint,
             statistics: Vec::new(),
         };
         let d = &self.decoder;
@@ -164,6 +180,7 @@ impl<B: Backend> MsnNet<B> {
     pub fn ask(&self, frames: Tensor<B, 4>) -> Vec<Asked<B>> {
         let mut pass = Pass {
             mode: Mode::Evaluate,
+            joint: None,
             statistics: Vec::new(),
         };
         self.encode(frames, &mut pass).1
@@ -173,7 +190,7 @@ impl<B: Backend> MsnNet<B> {
     fn encode(
         &self,
         frames: Tensor<B, 4>,
-        pass: &mut Pass<B>,
+        pass: &mut Pass<'_, B>,
     ) -> ([Tensor<B, 4>; 4], Vec<Asked<B>>) {
         let e = &self.encoder;
         let e1 = e.level1.forward(frames, pass);

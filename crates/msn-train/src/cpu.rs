@@ -1,9 +1,9 @@
 //! Training on the project's own CPU kernels.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use msn_kernels::{
-    Adam as KernelAdam, KernelError, LossWeights, Losses, Method, OptimiserState, Precision,
+    Adam as KernelAdam, Joint, KernelError, LossWeights, Losses, Method, OptimiserState, Precision,
     Training, TrainingConfig, WriteRule,
 };
 use msn_memory::{Health, Monitor, Write, WriteMax};
@@ -20,6 +20,7 @@ pub struct CpuEngine {
     method: Method,
     /// Names and shapes of the network's tensors.
     shapes: Vec<(String, Vec<usize>)>,
+    joint: Option<Arc<dyn Joint>>,
 }
 
 impl CpuEngine {
@@ -59,14 +60,30 @@ impl CpuEngine {
                 .iter()
                 .map(|(name, t)| (name.clone(), t.shape.clone()))
                 .collect(),
+            joint: None,
         })
+    }
+
+    /// Shares all batches to come with other devices ([`crate::Member`]): each engine gets a part,
+    /// and a step is that of one engine with the joint batch, to rounding, and leaves the same
+    /// network on all.
+    pub fn share(&mut self, joint: Arc<dyn Joint>) {
+        self.training.share(joint.clone());
+        self.joint = Some(joint);
+    }
+
+    /// What went wrong between devices.
+    fn exchanged(&self) -> Result<(), TrainError> {
+        let joint = self.joint.as_ref();
+        joint
+            .and_then(|joint| joint.failure())
+            .map_or(Ok(()), |why| Err(TrainError::Engine(why)))
     }
 
     fn health(&mut self) -> Vec<(usize, Health)> {
         let (training, features) = (&self.training, &self.settings.net);
         let one = |(pool, monitor): &mut (usize, Monitor)| {
-            let lookup = training.lookup(*pool)?;
-            let counts: Vec<f64> = lookup.usage().into_iter().map(count).collect();
+            let counts: Vec<f64> = training.usage(*pool)?.iter().map(|&n| count(n)).collect();
             let cosine = largest_cosine(training.items(*pool)?, features.features(*pool + 1));
             Some((*pool, monitor.note(&counts, cosine)))
         };
@@ -134,6 +151,8 @@ impl Engine for CpuEngine {
     fn step(&mut self, clips: Clips, lr: f64) -> Result<StepNumbers, TrainError> {
         let losses = self.pass(&clips)?;
         self.training.join_gradients();
+        self.training.average_gradients();
+        self.exchanged()?;
         if self.settings.train.clip_norm > 0.0 {
             self.training.clip_gradients(self.settings.train.clip_norm);
         }
@@ -146,13 +165,17 @@ impl Engine for CpuEngine {
             },
             lr,
         );
-        Ok(self.write(&losses))
+        let numbers = self.write(&losses);
+        self.exchanged()?;
+        Ok(numbers)
     }
 
     fn accumulate(&mut self, clips: Clips) -> Result<StepNumbers, TrainError> {
         let losses = self.pass(&clips)?;
         self.training.keep_gradients();
-        Ok(self.write(&losses))
+        let numbers = self.write(&losses);
+        self.exchanged()?;
+        Ok(numbers)
     }
 
     fn statistics(&mut self, clips: Clips, share: f64) -> Result<(), TrainError> {
@@ -195,6 +218,9 @@ impl Engine for CpuEngine {
             mean_square: flat(state.mean_square),
         };
         training.set_optimiser(optimiser).map_err(wrong)?;
+        if let Some(joint) = &self.joint {
+            training.share(joint.clone());
+        }
         self.training = training;
         for ((_, monitor), saved) in self.monitors.iter_mut().zip(state.monitors) {
             *monitor = saved;

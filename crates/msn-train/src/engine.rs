@@ -3,18 +3,19 @@
 use burn::{
     module::AutodiffModule,
     optim::{GradientsAccumulator, GradientsParams},
-    tensor::{Tensor, backend::AutodiffBackend},
+    tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_memory::{Health, Monitor};
+use msn_kernels::Joint as _;
+use msn_memory::{Gathered, Health, Monitor};
 use msn_model::{
-    Asked, BatchStatistics, Clips, ConfigError, Losses, Mode, MsnNet, OnDevice, Output, Predictor,
-    TensorError, Tensors,
+    Asked, BatchStatistics, Clips, ConfigError, JointMean, Losses, Mode, MsnNet, OnDevice, Output,
+    Predictor, TensorError, Tensors,
 };
 
 use crate::{
-    Adam, Settings, TrainError,
+    Adam, Member, Settings, Together, TrainError,
     random::{Purpose, generator},
-    step::{Step, after, clip, scale},
+    step::{Step, after, average, clip, scale, update_statistics},
 };
 
 /// The numbers of one step.
@@ -126,6 +127,13 @@ pub struct BurnEngine<B: AutodiffBackend> {
     /// Sum of gradients that wait for the next step, and how many they are.
     kept: GradientsAccumulator<MsnNet<B>>,
     kept_count: u32,
+    joint: Option<Shared<B>>,
+}
+
+/// What shares each batch with other devices.
+struct Shared<B: AutodiffBackend> {
+    member: Member<B::InnerBackend>,
+    mean: Box<dyn JointMean<B>>,
 }
 
 /// A forward and backward pass.
@@ -155,7 +163,31 @@ impl<B: AutodiffBackend> BurnEngine<B> {
             started: !settings.train.start_items,
             kept: GradientsAccumulator::new(),
             kept_count: 0,
+            joint: None,
         })
+    }
+
+    /// Shares all batches to come with the other members of a group: each engine gets a part, and a
+    /// step is that of one engine with the joint batch, to rounding, and leaves the same network on
+    /// all devices.
+    ///
+    /// # Errors
+    /// [`TrainError::Engine`] for a setting that draws on the queries of one device alone.
+    pub fn share(&mut self, member: Member<B::InnerBackend>) -> Result<(), TrainError>
+    where
+        B: Together,
+    {
+        let t = &self.settings.train;
+        for (name, on) in [("start_items", t.start_items), ("revive", t.revive)] {
+            if on {
+                return Err(TrainError::Engine(format!(
+                    "{name}=true draws from the queries of one device: train on one, or leave it out"
+                )));
+            }
+        }
+        let mean = B::joint_mean(&member);
+        self.joint = Some(Shared { member, mean });
+        Ok(())
     }
 
     /// Forward and backward: output, the losses' values, gradients.
@@ -164,8 +196,18 @@ impl<B: AutodiffBackend> BurnEngine<B> {
         if !self.started {
             self.start_items(frames.clone())?;
         }
-        let output = self.net.forward(frames, Mode::Train);
-        let losses = Losses::new(&output, target);
+        let (output, losses) = match &self.joint {
+            None => {
+                let output = self.net.forward(frames, Mode::Train);
+                let losses = Losses::new(&output, target);
+                (output, losses)
+            }
+            Some(joint) => {
+                let output = self.net.forward_joint(frames, joint.mean.as_ref());
+                let losses = Losses::joint(&output, target, joint.mean.as_ref());
+                (output, losses)
+            }
+        };
         let total = losses.total(&self.settings.loss);
         let parts = [
             &total,
@@ -181,9 +223,15 @@ impl<B: AutodiffBackend> BurnEngine<B> {
 
     /// Moves running statistics and writes a pass' queries into the pools; its numbers.
     fn write(&mut self, output: &Output<B>, parts: &Tensor<B, 1>) -> StepNumbers {
-        after(&mut self.net, output);
-        let health = self.observe(&output.asked);
-        let parts: Vec<f64> = parts.to_data().iter::<f64>().collect();
+        let mut parts: Vec<f64> = parts.to_data().iter::<f64>().collect();
+        let health = if let Some(joint) = &self.joint {
+            let member = joint.member.clone();
+            update_statistics(&mut self.net, output);
+            self.write_joint(&member, &output.asked, &mut parts)
+        } else {
+            after(&mut self.net, output);
+            self.observe(&output.asked)
+        };
         StepNumbers {
             loss: parts[0],
             prediction: parts[1],
@@ -192,6 +240,56 @@ impl<B: AutodiffBackend> BurnEngine<B> {
             information: parts[4],
             health,
         }
+    }
+
+    /// Writes the queries of all devices into the pools, and makes `parts` their mean over devices.
+    fn write_joint(
+        &mut self,
+        member: &Member<B::InnerBackend>,
+        asked: &[Asked<B>],
+        parts: &mut [f64],
+    ) -> Vec<(usize, Health)> {
+        #[expect(clippy::cast_possible_truncation, reason = "losses are f32")]
+        let mut own: Vec<f32> = parts.iter().map(|&v| v as f32).collect();
+        let mut shapes = Vec::new();
+        for asked in asked {
+            let rows = asked.lookup.gather().rows();
+            shapes.push(rows.dims());
+            own.extend(rows.into_data().iter::<f32>());
+        }
+        let all = member.gather(&own);
+        let devices = crate::train::count(all.len());
+        for (i, part) in parts.iter_mut().enumerate() {
+            *part = all.iter().map(|values| f64::from(values[i])).sum::<f64>() / devices;
+        }
+        let mut from = parts.len();
+        let mut health = Vec::new();
+        let pools = self.net.pools_mut().iter_mut();
+        for (((pool, monitor), asked), shape) in
+            pools.zip(&mut self.monitors).zip(asked).zip(shapes)
+        {
+            let range = from..from + shape[0] * shape[1];
+            from = range.end;
+            let rows = all.iter().map(|values| {
+                let data = TensorData::new(values[range.clone()].to_vec(), shape);
+                Gathered::from_rows(Tensor::<B, 2>::from_data(data, &self.device))
+            });
+            if let Some(joined) = rows.reduce(Gathered::merge) {
+                let counts: Vec<f64> = joined.count.to_data().iter::<f64>().collect();
+                pool.write_gathered(joined);
+                let cosine = pool.largest_cosine().into_data().iter::<f64>().next();
+                health.push((asked.pool, monitor.note(&counts, cosine.unwrap_or(0.0))));
+            }
+        }
+        health
+    }
+
+    /// What went wrong between devices.
+    fn exchanged(&self) -> Result<(), TrainError> {
+        let joint = self.joint.as_ref();
+        joint
+            .and_then(|joint| joint.member.failure())
+            .map_or(Ok(()), |why| Err(TrainError::Engine(why)))
     }
 
     fn observe(&mut self, asked: &[Asked<B>]) -> Vec<(usize, Health)> {
@@ -225,19 +323,27 @@ impl<B: AutodiffBackend> Engine for BurnEngine<B> {
             self.kept.accumulate(&self.net, grads);
             grads = scale(&self.net, self.kept.grads(), 1.0 / f64::from(kept + 1));
         }
+        if let Some(joint) = &self.joint {
+            grads = average(&self.net, grads, &joint.member);
+            self.exchanged()?;
+        }
         let largest = self.settings.train.clip_norm;
         if largest > 0.0 {
             grads = clip(&self.net, grads, largest);
         }
         self.net = self.step.optimise(self.net.clone(), grads, lr);
-        Ok(self.write(&output, &parts))
+        let numbers = self.write(&output, &parts);
+        self.exchanged()?;
+        Ok(numbers)
     }
 
     fn accumulate(&mut self, clips: Clips) -> Result<StepNumbers, TrainError> {
         let (output, parts, grads) = self.pass(clips)?;
         self.kept.accumulate(&self.net, grads);
         self.kept_count += 1;
-        Ok(self.write(&output, &parts))
+        let numbers = self.write(&output, &parts);
+        self.exchanged()?;
+        Ok(numbers)
     }
 
     fn statistics(&mut self, clips: Clips, share: f64) -> Result<(), TrainError> {

@@ -3,7 +3,7 @@
 use msn_data::{Clip, Segment, clips};
 use msn_model::{Predictor, Tensors};
 
-use crate::{Engine, Progress, TrainError, feed::Feed, train::count};
+use crate::{Engine, Node, Progress, TrainError, feed::Feed, train::count};
 
 /// Clips on which it is measured, at most.
 const CLIPS: usize = 128;
@@ -83,8 +83,11 @@ impl<'a> HeldOut<'a> {
     }
 
     /// Measures the network as it would be used, and keeps it where it is the best so far.
+    ///
+    /// Node 0 measures for all, and all must have its network.
     pub fn judge(
         &self,
+        node: Option<&Node>,
         engine: &dyn Engine,
         progress: &mut Progress,
         epoch: usize,
@@ -92,7 +95,16 @@ impl<'a> HeldOut<'a> {
         let average = progress.average.clone();
         let tensors = average.unwrap_or_else(|| engine.tensors());
         let predictor = engine.predictor(&tensors)?;
-        let held_out = self.error(predictor.as_ref())?;
+        let held_out = match node {
+            None => self.error(predictor.as_ref())?,
+            Some(node) => {
+                let error = match node.number() {
+                    0 => self.error(predictor.as_ref())?,
+                    _ => None,
+                };
+                told(node, error, &tensors)?
+            }
+        };
         let least = progress.best.as_ref().map(|best| best.held_out);
         let is_better = |error: &f64| error.is_finite() && least.is_none_or(|least| *error < least);
         let better = held_out.filter(is_better);
@@ -127,4 +139,27 @@ impl<'a> HeldOut<'a> {
         }
         Ok(Some(sum / count(self.clips.len())))
     }
+}
+
+/// Node 0's error, where all nodes have the same network.
+fn told(node: &Node, error: Option<f64>, tensors: &Tensors) -> Result<Option<f64>, TrainError> {
+    let mut hasher = blake3::Hasher::new();
+    for tensor in tensors.values() {
+        let bytes: Vec<u8> = tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        hasher.update(&bytes);
+    }
+    let mut hash = [0; 8];
+    hash.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    let own = [
+        u64::from_le_bytes(hash),
+        u64::from(error.is_some()),
+        error.unwrap_or_default().to_bits(),
+    ];
+    let all = node.exchange(&own)?;
+    if let Some(other) = all.iter().position(|of| of[0] != all[0][0]) {
+        return Err(TrainError::Engine(format!(
+            "node {other} no longer has the network of node 0: nodes must have processors and devices of one kind, which round alike"
+        )));
+    }
+    Ok((all[0][1] > 0).then(|| f64::from_bits(all[0][2])))
 }

@@ -8,7 +8,10 @@ use burn::{
     },
     tensor::{ElementConversion as _, Tensor, TensorData, backend::AutodiffBackend},
 };
+use msn_kernels::Joint as _;
 use msn_model::{HostTensor, MsnNet, Output, TensorError, Tensors, Visit};
+
+use crate::Member;
 
 /// PyTorch's batch-norm momentum.
 const STATISTICS_SHARE: f64 = 0.1;
@@ -102,8 +105,37 @@ impl<B: AutodiffBackend> Step<B> {
 /// What follows the optimiser: running statistics move, and the queries of `output` are written,
 /// with the items' own step.
 pub(crate) fn after<B: AutodiffBackend>(net: &mut MsnNet<B>, output: &Output<B>) {
-    net.update_statistics(&output.statistics, STATISTICS_SHARE);
+    update_statistics(net, output);
     net.write(&output.asked);
+}
+
+/// Moves running statistics towards what `output`'s pass saw.
+pub(crate) fn update_statistics<B: AutodiffBackend>(net: &mut MsnNet<B>, output: &Output<B>) {
+    net.update_statistics(&output.statistics, STATISTICS_SHARE);
+}
+
+/// The mean of gradients over the devices of a group.
+pub(crate) fn average<B: AutodiffBackend>(
+    net: &MsnNet<B>,
+    grads: GradientsParams,
+    member: &Member<B::InnerBackend>,
+) -> GradientsParams {
+    let mut flatten = Flatten {
+        grads,
+        flat: vec![],
+    };
+    net.visit_tensors(&mut flatten);
+    if flatten.flat.is_empty() {
+        return flatten.grads;
+    }
+    let sum = member.sum_tensor(Tensor::cat(flatten.flat, 0));
+    let mut restore = Restore {
+        grads: flatten.grads,
+        flat: sum.div_scalar(u32::try_from(member.devices()).unwrap_or(u32::MAX)),
+        from: 0,
+    };
+    net.visit_tensors(&mut restore);
+    restore.grads
 }
 
 /// Scales gradients so that their joint Euclidean norm is at most `largest`.
@@ -133,6 +165,39 @@ pub(crate) fn scale<B: AutodiffBackend>(
     let mut scale = Scale { grads, by };
     net.visit_tensors(&mut scale);
     scale.grads
+}
+
+/// All gradients one after the other, in the order of a visit.
+struct Flatten<B: AutodiffBackend> {
+    grads: GradientsParams,
+    flat: Vec<Tensor<B::InnerBackend, 1>>,
+}
+
+impl<B: AutodiffBackend> Visit<B> for Flatten<B> {
+    fn tensor<const D: usize>(&mut self, _: &str, param: &Param<Tensor<B, D>>) {
+        if let Some(gradient) = self.grads.get::<B::InnerBackend, D>(param.id) {
+            let length = gradient.shape().num_elements();
+            self.flat.push(gradient.reshape([length]));
+        }
+    }
+}
+
+/// Puts them back.
+struct Restore<B: AutodiffBackend> {
+    grads: GradientsParams,
+    flat: Tensor<B::InnerBackend, 1>,
+    from: usize,
+}
+
+impl<B: AutodiffBackend> Visit<B> for Restore<B> {
+    fn tensor<const D: usize>(&mut self, _: &str, param: &Param<Tensor<B, D>>) {
+        if let Some(old) = self.grads.remove::<B::InnerBackend, D>(param.id) {
+            let (shape, length) = (old.dims(), old.shape().num_elements());
+            let new = self.flat.clone().narrow(0, self.from, length);
+            self.grads.register(param.id, new.reshape(shape));
+            self.from += length;
+        }
+    }
 }
 
 struct Measure {

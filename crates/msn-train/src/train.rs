@@ -7,9 +7,9 @@ use msn_model::{Clips, ConfigError, Predictor, Tensors};
 use rand::seq::SliceRandom;
 
 use crate::{
-    Best, Engine, EpochReport, Settings, StepNumbers, TrainSettings,
+    Best, Engine, EpochReport, Link, Node, Settings, StepNumbers, TrainSettings,
     budget::Budget,
-    feed::Feed,
+    feed::{Feed, index},
     held_out::HeldOut,
     prefetch::{Prefetched, prefetch},
     random::{Purpose, generator},
@@ -53,6 +53,8 @@ pub struct StepReport {
     pub waited: Duration,
     /// Whether no step follows.
     pub is_last: bool,
+    /// Whether this node or another was asked to stop after this step.
+    pub stop: bool,
 }
 
 /// How far a training is: what a checkpoint keeps beside the engine.
@@ -171,6 +173,39 @@ pub fn train(
     done: Progress,
     watch: &mut dyn FnMut(Event<'_>) -> Result<(), String>,
 ) -> Result<Progress, TrainError> {
+    let place = Place {
+        node: None,
+        stop: &|| false,
+    };
+    train_at(&place, settings, videos, segments, engine, done, watch)
+}
+
+/// Where a training runs and who may stop it.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// This process among others that train the same network; `None` where it is the only one.
+    pub node: Option<&'a Node>,
+    /// Whether somebody asked this process to stop after the step. Where there are several, all
+    /// stop after the same step.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+/// [`train`] as one of several nodes. All call it with the same settings, data and progress; the
+/// engine's [`crate::Member`] has the node for its link. Every batch is split evenly over the
+/// devices of all nodes, so a training goes on with another number of them. Node 0 measures, plans
+/// and keeps the time; the watchers of all are told the same.
+///
+/// # Errors
+/// [`TrainError`], also where a node is lost or no longer has the network of the others.
+pub fn train_at(
+    place: &Place<'_>,
+    settings: &Settings,
+    videos: &[LoadedVideo],
+    segments: &HoldOut,
+    engine: &mut dyn Engine,
+    done: Progress,
+    watch: &mut dyn FnMut(Event<'_>) -> Result<(), String>,
+) -> Result<Progress, TrainError> {
     let t = &settings.train;
     let feed = feed(settings, videos);
     let all = clips(&segments.train, feed.net.frames, feed.stride);
@@ -181,6 +216,10 @@ pub fn train(
     }
     let batch = t.batch.min(all.len());
     let parts = t.accumulate.min(all.len() / batch);
+    let own = match place.node {
+        None => 0..batch,
+        Some(node) => node.part(batch).ok_or_else(|| uneven(node, batch))?,
+    };
     let held_out = HeldOut::new(&feed, &segments.held, batch);
     // A last batch that is not full is left out: its batch statistics would be poor.
     let per_epoch = all.len() / (batch * parts);
@@ -193,7 +232,7 @@ pub fn train(
         }
         let chosen = order.as_ref().map(|(_, all)| &all[i * batch..][..batch]);
         let chosen = chosen.unwrap_or_default().to_vec();
-        (feed.batch(&chosen, epoch), chosen)
+        (feed.batch(&chosen[own.clone()], epoch), chosen)
     };
     let (first, before) = (done.steps, done.elapsed);
     let mut progress = done;
@@ -212,6 +251,7 @@ pub fn train(
             }
             progress.elapsed = before + began.elapsed();
             budget.plan(&mut progress, steps, (step + 1).is_multiple_of(per_epoch));
+            let stop = agree(place, &mut progress)?;
             let planned = progress.planned.unwrap_or(steps);
             let mut report = StepReport {
                 step: step + 1,
@@ -225,6 +265,7 @@ pub fn train(
                 since_start: (step + 1 - first, began.elapsed()),
                 waited: batches.waited,
                 is_last: false,
+                stop,
             };
             let loss = report.numbers.loss;
             if !loss.is_finite() || loss > EXPLODED {
@@ -232,7 +273,8 @@ pub fn train(
                 return Err(diverged(&report, &chosen, videos));
             }
             if report.step.is_multiple_of(per_epoch) || report.step == planned {
-                let (epoch, predictor) = held_out.judge(engine, &mut progress, report.epoch)?;
+                let (epoch, predictor) =
+                    held_out.judge(place.node, engine, &mut progress, report.epoch)?;
                 watch(Event::Epoch(&epoch, predictor.as_ref())).map_err(TrainError::Stopped)?;
             }
             report.is_last = is_over(&progress, t, per_epoch, steps);
@@ -246,6 +288,28 @@ pub fn train(
         engine.restore(state)?;
     }
     Ok(progress)
+}
+
+/// Node 0's time and plan for all nodes, and whether any was asked to stop.
+fn agree(place: &Place<'_>, progress: &mut Progress) -> Result<bool, TrainError> {
+    let stop = (place.stop)();
+    let Some(node) = place.node else {
+        return Ok(stop);
+    };
+    let nanoseconds = u64::try_from(progress.elapsed.as_nanos()).unwrap_or(u64::MAX);
+    let planned = progress.planned.map_or(0, index);
+    let all = node.exchange(&[nanoseconds, planned, u64::from(stop)])?;
+    progress.elapsed = Duration::from_nanos(all[0][0]);
+    let planned = usize::try_from(all[0][1]).unwrap_or(usize::MAX);
+    progress.planned = (planned > 0).then_some(planned);
+    Ok(all.iter().any(|of| of[2] > 0))
+}
+
+fn uneven(node: &Node, batch: usize) -> TrainError {
+    let devices = node.devices();
+    TrainError::Engine(format!(
+        "{batch} clips can't be split evenly over {devices} devices: give a batch that is a multiple of {devices}"
+    ))
 }
 
 /// One step on the joint gradient of some batches: its numbers and clips; `None` where there are no

@@ -8,6 +8,7 @@ mod feeding;
 mod journey;
 mod kernels;
 mod label;
+mod nodes;
 mod overview;
 mod parity;
 mod resume;

@@ -22,7 +22,7 @@ const TRAIN: [&str; 6] = [
     "crop=24",
 ];
 
-fn scene(dir: &Utf8Path) {
+pub(crate) fn scene(dir: &Utf8Path) {
     let size = ["--train", "4", "--test", "1", "--seconds", "10"];
     stdout(msn(dir).args(["data", "synth", "scene"]).args(size));
 }
@@ -39,7 +39,7 @@ fn start(dir: &Utf8Path, more: &[&str]) -> Child {
         .unwrap()
 }
 
-fn checkpoints(run: &Utf8Path) -> Vec<camino::Utf8PathBuf> {
+pub(crate) fn checkpoints(run: &Utf8Path) -> Vec<camino::Utf8PathBuf> {
     let Ok(entries) = run.join("checkpoints").read_dir_utf8() else {
         return Vec::new();
     };
@@ -49,7 +49,7 @@ fn checkpoints(run: &Utf8Path) -> Vec<camino::Utf8PathBuf> {
     all
 }
 
-fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
     let began = Instant::now();
     while !there() {
         assert!(began.elapsed() < Duration::from_secs(120), "no {what}");
@@ -74,7 +74,7 @@ fn table(dir: &Utf8Path, run: &str, file: &str) -> Vec<String> {
     text.lines().map(without).collect()
 }
 
-fn metrics(dir: &Utf8Path, run: &str) -> Vec<String> {
+pub(crate) fn metrics(dir: &Utf8Path, run: &str) -> Vec<String> {
     table(dir, run, "metrics.csv")
 }
 

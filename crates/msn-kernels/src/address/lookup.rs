@@ -3,6 +3,7 @@
 use super::{Addressing, Nearest, PackedItems, Readings};
 use crate::buffers::{AlignedBuf, Scratch};
 use crate::isa::{Isa, Kernel, Simd};
+use crate::joint::{Joint, summed};
 use crate::pixels::{Strips, load};
 use crate::threads::SharedMut;
 use crate::view::{Shape, View, ViewMut};
@@ -117,6 +118,15 @@ impl Lookup {
     /// # Panics
     /// If the items have another size.
     pub fn losses(&mut self, items: &PackedItems) -> PoolLosses {
+        self.joint_losses(items, None)
+    }
+
+    /// [`Lookup::losses`] of the queries of several devices.
+    pub(crate) fn joint_losses(
+        &mut self,
+        items: &PackedItems,
+        joint: Option<&dyn Joint>,
+    ) -> PoolLosses {
         let how = self.check(items);
         let count = items.count;
         let mut kept = std::mem::take(&mut self.kept);
@@ -152,7 +162,12 @@ impl Lookup {
                 *sum += a;
             }
         }
-        let queries = self.shape.pixels().max(1) as f64;
+        let mut all = [sums.compactness, sums.separateness, sums.entropy].to_vec();
+        all.append(&mut sums.addresses);
+        summed(joint, &mut all);
+        sums.addresses = all.split_off(3);
+        [sums.compactness, sums.separateness, sums.entropy] = [all[0], all[1], all[2]];
+        let queries = (self.shape.pixels().max(1) * joint.map_or(1, Joint::devices)) as f64;
         let entropy = |p: f64| -p * p.max(f64::from(SMALLEST_PROBABILITY)).ln();
         self.mean_address = sums.addresses.iter().map(|a| a / queries).collect();
         let of_mean: f64 = self.mean_address.iter().map(|&p| entropy(p)).sum();

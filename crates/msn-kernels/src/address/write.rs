@@ -2,6 +2,7 @@
 
 use super::Lookup;
 use crate::isa::{Isa, Kernel, Simd};
+use crate::joint::Joint;
 use crate::threads::map_tasks;
 
 /// New items with a norm below this are not taken.
@@ -27,97 +28,154 @@ pub struct WriteRule {
 /// # Panics
 /// If `items` has not the size of the items that were looked up.
 pub fn write_items(lookup: &Lookup, items: &mut [f32], rule: WriteRule) {
-    let (count, features) = (lookup.items, lookup.shape.channels);
-    assert_eq!(
-        items.len(),
-        count * features,
-        "the length of {count} items of {features} features"
-    );
-    let (temperature, isa) = lookup.how.map_or((1.0, Isa::portable()), |(how, isa)| {
-        (f64::from(how.temperature), isa)
-    });
-    let queries = lookup.shape.pixels();
-    if queries == 0 {
-        return;
-    }
-    let mut top = vec![f32::NEG_INFINITY; count];
-    isa.run(Largest {
-        lookup,
-        queries,
-        own: rule.own_maximum,
-        top: &mut top,
-    });
-    // Parts are cut by the number of queries alone, and joined in their order.
-    let part = queries.div_ceil(PARTS);
-    let parts = map_tasks(queries.div_ceil(part), |i| {
-        let mut sums = Sums::new(count, features);
-        isa.run(SumPart {
-            lookup,
-            queries: i * part..queries.min((i + 1) * part),
-            top: &top,
-            temperature,
-            sums: &mut sums,
+    Gathered::new(lookup, rule).write(items, rule);
+}
+
+/// The sums over queries that a write needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Gathered {
+    features: usize,
+    temperature: f64,
+    /// Queries whose most similar item each is, `[M]`.
+    pub(crate) queries: Vec<usize>,
+    /// The similarity that weights are relative to, `[M]`.
+    top: Vec<f32>,
+    /// Of the queries' weights, `[M]`.
+    total: Vec<f64>,
+    /// Of the weighted queries, `[M, D]`.
+    sum: Vec<f64>,
+}
+
+impl Gathered {
+    pub(crate) fn new(lookup: &Lookup, rule: WriteRule) -> Self {
+        let (count, features) = (lookup.items, lookup.shape.channels);
+        let (temperature, isa) = lookup.how.map_or((1.0, Isa::portable()), |(how, isa)| {
+            (f64::from(how.temperature), isa)
         });
-        sums
-    });
-    let mut sums = Sums::new(count, features);
-    for part in &parts {
-        sums.add(part);
+        let mut gathered = Self::empty(count, features, temperature);
+        let queries = lookup.shape.pixels();
+        if queries == 0 {
+            return gathered;
+        }
+        isa.run(Largest {
+            lookup,
+            queries,
+            own: rule.own_maximum,
+            top: &mut gathered.top,
+        });
+        // Parts are cut by the number of queries alone, and joined in their order.
+        let part = queries.div_ceil(PARTS);
+        let parts = map_tasks(queries.div_ceil(part), |i| {
+            let mut sums = Self::empty(count, features, temperature);
+            isa.run(SumPart {
+                lookup,
+                queries: i * part..queries.min((i + 1) * part),
+                top: &gathered.top,
+                sums: &mut sums,
+            });
+            sums
+        });
+        for part in &parts {
+            gathered.add(part);
+        }
+        gathered
     }
-    for (i, item) in items.chunks_exact_mut(features).enumerate() {
-        if sums.owned[i] == 0 {
-            continue;
-        }
-        let divisor = sums.weights[i].max(SMALLEST_WEIGHT);
-        let new: Vec<f64> = sums.queries[i * features..][..features]
-            .iter()
-            .zip(&*item)
-            .map(|(s, m)| match rule.momentum {
-                Some(momentum) => {
-                    f64::from(momentum) * f64::from(*m) + (1.0 - f64::from(momentum)) * s / divisor
-                }
-                None => f64::from(*m) + s,
-            })
-            .collect();
-        let norm = new.iter().map(|v| v * v).sum::<f64>().sqrt();
-        if norm < SMALLEST_ITEM {
-            continue;
-        }
-        for (m, v) in item.iter_mut().zip(new) {
-            *m = (v / norm) as f32;
-        }
-    }
-}
 
-/// What the queries of a range come to, by the item that owns them.
-struct Sums {
-    /// Weighted queries, `[M, D]`.
-    queries: Vec<f64>,
-    weights: Vec<f64>,
-    owned: Vec<usize>,
-}
-
-impl Sums {
-    fn new(count: usize, features: usize) -> Self {
+    fn empty(count: usize, features: usize, temperature: f64) -> Self {
         Self {
-            queries: vec![0.0; count * features],
-            weights: vec![0.0; count],
-            owned: vec![0; count],
+            features,
+            temperature,
+            queries: vec![0; count],
+            top: vec![f32::NEG_INFINITY; count],
+            total: vec![0.0; count],
+            sum: vec![0.0; count * features],
         }
     }
 
+    /// Adds the sums of other queries of this device, relative to the same similarities.
     fn add(&mut self, other: &Self) {
-        let pairs = [
-            (&mut self.queries, &other.queries),
-            (&mut self.weights, &other.weights),
-        ];
+        for (sum, other) in self.queries.iter_mut().zip(&other.queries) {
+            *sum += other;
+        }
+        let pairs = [(&mut self.total, &other.total), (&mut self.sum, &other.sum)];
         for (sums, others) in pairs {
             for (sum, other) in sums.iter_mut().zip(others) {
                 *sum += other;
             }
         }
-        for (sum, other) in self.owned.iter_mut().zip(&other.owned) {
-            *sum += other;
+    }
+
+    /// Those of the queries of all devices.
+    pub(crate) fn joined(&self, joint: &dyn Joint) -> Self {
+        let count = self.queries.len();
+        let mut own: Vec<f32> = self.queries.iter().map(|&n| n as f32).collect();
+        // An item that no query was looked up for has no similarity that could travel.
+        own.extend(self.top.iter().map(|t| t.max(f32::MIN)));
+        own.extend(self.total.iter().chain(&self.sum).map(|&v| v as f32));
+        let all = joint.gather(&own);
+        let mut joined = Self {
+            queries: vec![0; count],
+            top: vec![f32::MIN; count],
+            total: vec![0.0; count],
+            sum: vec![0.0; self.sum.len()],
+            ..*self
+        };
+        for part in &all {
+            for (t, s) in joined.top.iter_mut().zip(&part[count..]) {
+                *t = t.max(*s);
+            }
+        }
+        for part in &all {
+            let (queries, rest) = part.split_at(count);
+            let (top, rest) = rest.split_at(count);
+            let (total, sum) = rest.split_at(count);
+            for i in (0..count).filter(|&i| queries[i] > 0.0) {
+                joined.queries[i] += queries[i] as usize;
+                let weight = (f64::from(top[i] - joined.top[i]) / self.temperature).exp();
+                joined.total[i] += weight * f64::from(total[i]);
+                let range = i * self.features..(i + 1) * self.features;
+                for (to, v) in joined.sum[range.clone()].iter_mut().zip(&sum[range]) {
+                    *to += weight * f64::from(*v);
+                }
+            }
+        }
+        joined
+    }
+
+    /// Changes the items, `[M, D]`.
+    pub(crate) fn write(&self, items: &mut [f32], rule: WriteRule) {
+        let features = self.features;
+        assert_eq!(
+            items.len(),
+            self.queries.len() * features,
+            "the length of {} items of {features} features",
+            self.queries.len()
+        );
+        for (i, item) in items.chunks_exact_mut(features.max(1)).enumerate() {
+            if self.queries[i] == 0 {
+                continue;
+            }
+            let divisor = self.total[i].max(SMALLEST_WEIGHT);
+            let sum = &self.sum[i * features..][..features];
+            let mut new: Vec<f64> = sum
+                .iter()
+                .zip(&*item)
+                .map(|(s, m)| match rule.momentum {
+                    Some(momentum) => {
+                        f64::from(momentum) * f64::from(*m)
+                            + (1.0 - f64::from(momentum)) * s / divisor
+                    }
+                    None => f64::from(*m) + s,
+                })
+                .collect();
+            let norm = new.iter().map(|v| v * v).sum::<f64>().sqrt();
+            if norm < SMALLEST_ITEM {
+                continue;
+            }
+            new.iter_mut().for_each(|v| *v /= norm);
+            for (to, v) in item.iter_mut().zip(new) {
+                *to = v as f32;
+            }
         }
     }
 }
@@ -152,8 +210,7 @@ struct SumPart<'a> {
     lookup: &'a Lookup,
     queries: std::ops::Range<usize>,
     top: &'a [f32],
-    temperature: f64,
-    sums: &'a mut Sums,
+    sums: &'a mut Gathered,
 }
 
 impl Kernel for SumPart<'_> {
@@ -164,10 +221,10 @@ impl Kernel for SumPart<'_> {
         for k in self.queries {
             let [owner, _] = self.lookup.nearest_of(k);
             let similarity = self.lookup.similarities_of(k)[owner];
-            let weight = (f64::from(similarity - self.top[owner]) / self.temperature).exp();
-            self.sums.weights[owner] += weight;
-            self.sums.owned[owner] += 1;
-            let to = &mut self.sums.queries[owner * features..][..features];
+            let weight = (f64::from(similarity - self.top[owner]) / self.sums.temperature).exp();
+            self.sums.total[owner] += weight;
+            self.sums.queries[owner] += 1;
+            let to = &mut self.sums.sum[owner * features..][..features];
             for (s, q) in to.iter_mut().zip(self.lookup.query(k)) {
                 *s += weight * f64::from(*q);
             }

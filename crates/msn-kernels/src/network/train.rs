@@ -4,15 +4,18 @@
 mod backward;
 mod conv;
 
+use std::sync::Arc;
+
 use conv::Conv;
 
 use super::layers::{Layer, items_name};
 use super::parameters::{OptimiserState, Parameters};
 use super::{KernelError, LEVELS, NetworkConfig, Operation, Profile, Tensors};
 use crate::adam::Adam;
-use crate::address::{Addressing, Lookup, LossWeights, PackedItems, WriteRule, write_items};
+use crate::address::{Addressing, Gathered, Lookup, LossWeights, PackedItems, WriteRule};
 use crate::conv::Algorithm;
 use crate::isa::Isa;
+use crate::joint::{Joint, summed};
 use crate::loss::squared_error_of_tanh;
 use crate::max_pool::max_pool2;
 use crate::tanh::tanh_in_place;
@@ -63,12 +66,16 @@ pub struct Training {
     prediction: Vec<f32>,
     last_gradient: FeatureMap,
     profile: Profile,
+    /// The devices that share its batches.
+    joint: Option<Arc<dyn Joint>>,
 }
 
 #[derive(Clone, Debug)]
 struct Pool {
     items: PackedItems,
     lookup: Lookup,
+    /// Queries of each item at the last write.
+    usage: Vec<usize>,
 }
 
 /// The feature maps of one level.
@@ -142,6 +149,7 @@ impl Training {
             Ok(Some(Pool {
                 items,
                 lookup: Lookup::default(),
+                usage: Vec::new(),
             }))
         };
         let pools = (1..=LEVELS).map(pool).collect::<Result<_, _>>()?;
@@ -159,7 +167,15 @@ impl Training {
             prediction: Vec::new(),
             last_gradient: FeatureMap::default(),
             profile: Profile::default(),
+            joint: None,
         })
+    }
+
+    /// Shares all batches to come with other devices: each of them gets a part, and what
+    /// [`Training::step`], [`Training::average_gradients`] and [`Training::write`] leave behind is
+    /// that of one device with the joint batch, to rounding, and the same on all devices.
+    pub fn share(&mut self, joint: Arc<dyn Joint>) {
+        self.joint = Some(joint);
     }
 
     /// Forward and backward pass on a batch: `input` is `[batch, height, width, T * C]`, `target`
@@ -205,8 +221,8 @@ impl Training {
         &mut self.profile
     }
 
-    /// Moves running statistics by `share` towards those of a batch, `[batch, height, width, T * C]`;
-    /// nothing else changes.
+    /// Moves running statistics by `share` towards those of a batch, `[batch, height, width, T * C]`,
+    /// of this device alone; nothing else changes.
     ///
     /// # Errors
     /// If the sides are not multiples of 8 or the slice has another length.
@@ -220,8 +236,10 @@ impl Training {
     ) -> Result<(), KernelError> {
         let shape = self.config.input_shape(input, batch, height, width)?;
         self.reshape(shape);
+        let joint = self.joint.take();
         self.encode(View::dense(input, shape));
         self.decode(shape.with_channels(self.config.channels));
+        self.joint = joint;
         self.move_statistics(share);
         Ok(())
     }
@@ -250,6 +268,19 @@ impl Training {
     /// Makes the gradients the mean of those of the last [`Training::step`] and all that were kept.
     pub fn join_gradients(&mut self) {
         self.parameters.join();
+    }
+
+    /// Makes the gradients their mean over the devices that share a batch; nothing on one device.
+    pub fn average_gradients(&mut self) {
+        let Some(joint) = self.joint.as_deref() else {
+            return;
+        };
+        joint.sum(&mut self.parameters.gradient);
+        let share = 1.0 / joint.devices() as f32;
+        self.parameters
+            .gradient
+            .iter_mut()
+            .for_each(|g| *g *= share);
     }
 
     /// Scales the gradients of the last [`Training::step`] so that their joint Euclidean norm is at
@@ -282,14 +313,19 @@ impl Training {
         self.profile.lap(Operation::Update, 0);
     }
 
-    /// Writes the queries of the last [`Training::step`] into the pools.
+    /// Writes the queries of the last [`Training::step`], on all devices, into the pools.
     pub fn write(&mut self, rule: WriteRule) {
         self.profile.resume();
         for (i, pool) in self.pools.iter_mut().enumerate() {
             let Some(pool) = pool else { continue };
             let (count, features) = (pool.items.count(), pool.items.features());
             let mut items = pool.items.rows().to_vec();
-            write_items(&pool.lookup, &mut items, rule);
+            let mut gathered = Gathered::new(&pool.lookup, rule);
+            if let Some(joint) = self.joint.as_deref() {
+                gathered = gathered.joined(joint);
+            }
+            pool.usage.clone_from(&gathered.queries);
+            gathered.write(&mut items, rule);
             pool.items = PackedItems::new(self.isa, &items, count, features);
             self.profile.lap(Operation::Write, i + 1);
         }
@@ -316,6 +352,12 @@ impl Training {
     /// What pool `pool` (1, 2, 3) was asked and answered in the last step.
     pub fn lookup(&self, pool: usize) -> Option<&Lookup> {
         self.pools.get(pool)?.as_ref().map(|p| &p.lookup)
+    }
+
+    /// How many queries each item of pool `pool` (1, 2, 3) had at the last [`Training::write`], on
+    /// all devices.
+    pub fn usage(&self, pool: usize) -> Option<&[usize]> {
+        self.pools.get(pool)?.as_ref().map(|p| p.usage.as_slice())
     }
 
     /// Gradients of all parameters by name, in PyTorch's layouts.
@@ -386,6 +428,7 @@ impl Training {
     }
 
     fn encode(&mut self, input: View<'_>) {
+        let joint = self.joint.as_deref();
         let config = &self.config;
         let how = Addressing {
             temperature: config.temperature,
@@ -409,6 +452,7 @@ impl Training {
                 from,
                 level.encoder_middle.view_mut(),
                 profile,
+                joint,
             );
             let middle = level.encoder_middle.view();
             if Self::straight(config, i + 1) {
@@ -418,9 +462,17 @@ impl Training {
                     middle,
                     level.joined.view_mut().channels(0..features),
                     profile,
+                    joint,
                 );
             } else {
-                second.forward(self.isa, values, middle, level.feature.view_mut(), profile);
+                second.forward(
+                    self.isa,
+                    values,
+                    middle,
+                    level.feature.view_mut(),
+                    profile,
+                    joint,
+                );
             }
             if let Some(pool) = &mut self.pools[i] {
                 let feature = level.feature.view();
@@ -438,6 +490,7 @@ impl Training {
     }
 
     fn decode(&mut self, shape: Shape) {
+        let joint = self.joint.as_deref();
         let values = &self.parameters.values;
         for i in (0..LEVELS).rev() {
             let (below, rest) = self.levels.split_at_mut(i);
@@ -449,6 +502,7 @@ impl Training {
                 level.joined.view(),
                 level.decoder_middle.view_mut(),
                 &mut self.profile,
+                joint,
             );
             second.forward(
                 self.isa,
@@ -456,6 +510,7 @@ impl Training {
                 level.decoder_middle.view(),
                 level.decoded.view_mut(),
                 &mut self.profile,
+                joint,
             );
             if let Some(below) = below.last_mut() {
                 let range = self.config.handed_on(i)..self.config.joined(i);
@@ -466,6 +521,7 @@ impl Training {
                     level.decoded.view(),
                     to,
                     &mut self.profile,
+                    joint,
                 );
             }
         }
@@ -477,12 +533,14 @@ impl Training {
             self.levels[0].decoded.view(),
             to.reborrow(),
             &mut self.profile,
+            None,
         );
         tanh_in_place(self.isa, &mut to);
         self.profile.lap(Operation::Output, 0);
     }
 
-    /// The losses, and the gradient behind the last convolution.
+    /// The losses of the batch on all devices, and the gradient behind the last convolution of that
+    /// of this device.
     fn losses(&mut self, target: &[f32], shape: Shape) -> Losses {
         self.last_gradient.reshape(shape);
         let prediction = View::dense(&self.prediction, shape);
@@ -492,9 +550,14 @@ impl Training {
             ..Losses::default()
         };
         self.profile.lap(Operation::Output, 0);
+        if let Some(joint) = self.joint.as_deref() {
+            let mut sum = [losses.prediction];
+            summed(Some(joint), &mut sum);
+            losses.prediction = sum[0] / joint.devices() as f64;
+        }
         for (i, pool) in self.pools.iter_mut().enumerate() {
             let Some(pool) = pool else { continue };
-            let parts = pool.lookup.losses(&pool.items);
+            let parts = pool.lookup.joint_losses(&pool.items, self.joint.as_deref());
             self.profile.lap(Operation::PoolLosses, i + 1);
             losses.compactness += parts.compactness;
             losses.separateness += parts.separateness;

@@ -3,6 +3,7 @@
 use super::{Affine, Moments};
 use crate::buffers::Scratch;
 use crate::isa::{Isa, Kernel, Simd};
+use crate::joint::{Joint, summed};
 use crate::pixels::{Rows, Strips, load, store};
 use crate::threads::SharedMut;
 use crate::view::{View, ViewMut};
@@ -31,6 +32,22 @@ pub fn batch_norm_backward(
     epsilon: f64,
     relu: bool,
     gradient: &mut ViewMut<'_>,
+) -> NormGradient {
+    joint_norm_backward(isa, input, moments, affine, epsilon, relu, gradient, None)
+}
+
+/// [`batch_norm_backward`] where `moments` are those of the pixels of several devices. The
+/// gradients of the parameters are those of this device's pixels alone.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn joint_norm_backward(
+    isa: Isa,
+    input: View<'_>,
+    moments: &Moments,
+    affine: &Affine,
+    epsilon: f64,
+    relu: bool,
+    gradient: &mut ViewMut<'_>,
+    joint: Option<&dyn Joint>,
 ) -> NormGradient {
     let shape = input.shape();
     let channels = shape.channels;
@@ -69,20 +86,26 @@ pub fn batch_norm_backward(
         gamma: Vec::with_capacity(channels),
         beta: Vec::with_capacity(channels),
     };
-    let pixels = shape.pixels().max(1) as f64;
+    let devices = joint.map_or(1, Joint::devices);
+    let pixels = (shape.pixels().max(1) * devices) as f64;
     // The gradient of the input is scale * g - offset - slope * (x - mean).
     let mut coefficients = Scratch::take(2 * channels);
     let (offset, slope) = coefficients.split_at_mut(channels);
-    for c in 0..channels {
-        let (mut sum, mut product) = (0.0_f64, 0.0_f64);
-        for part in parts.chunks_exact(2 * channels) {
-            sum += f64::from(part[c]);
-            product += f64::from(part[channels + c]);
+    let mut sums = vec![0.0_f64; 2 * channels];
+    for part in parts.chunks_exact(2 * channels) {
+        for (sum, v) in sums.iter_mut().zip(part) {
+            *sum += f64::from(*v);
         }
-        let root = 1.0 / (f64::from(moments.variance[c]) + epsilon).sqrt();
+    }
+    let root = |c: usize| 1.0 / (f64::from(moments.variance[c]) + epsilon).sqrt();
+    for c in 0..channels {
+        result.beta.push(sums[c] as f32);
+        result.gamma.push((sums[channels + c] * root(c)) as f32);
+    }
+    summed(joint, &mut sums);
+    for c in 0..channels {
+        let (sum, product, root) = (sums[c], sums[channels + c], root(c));
         let scale = f64::from(affine.scale[c]);
-        result.beta.push(sum as f32);
-        result.gamma.push((product * root) as f32);
         offset[c] = (scale * sum / pixels) as f32;
         slope[c] = (scale * product * root * root / pixels) as f32;
     }

@@ -3,6 +3,7 @@
 mod addressing;
 mod convolution;
 mod elementwise;
+mod joint;
 mod network;
 mod parity;
 mod support;

@@ -4,7 +4,7 @@ use msn_kernels::*;
 
 use crate::support::values;
 
-fn config(pools: &[usize], concat: bool, skip1: bool) -> NetworkConfig {
+pub(crate) fn config(pools: &[usize], concat: bool, skip1: bool) -> NetworkConfig {
     NetworkConfig {
         frames: 2,
         channels: 1,
@@ -19,7 +19,7 @@ fn config(pools: &[usize], concat: bool, skip1: bool) -> NetworkConfig {
 }
 
 /// Plausible weights, different for each name.
-fn tensor(config: &NetworkConfig, name: &str) -> Option<Vec<f32>> {
+pub(crate) fn tensor(config: &NetworkConfig, name: &str) -> Option<Vec<f32>> {
     let (_, shape) = config.tensors().into_iter().find(|(n, _)| n == name)?;
     let len = shape.iter().product();
     let seed = name

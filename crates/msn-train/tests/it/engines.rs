@@ -5,7 +5,7 @@ use msn_data::{Color, LoadedVideo, Size, clips, hold_out, segments};
 use msn_model::{Algorithm, Clips, Tensors};
 use msn_train::{BurnEngine, CpuEngine, Engine, Event, Feed, Preset, Progress, Settings, train};
 
-fn settings(more: &[&str]) -> Settings {
+pub(crate) fn settings(more: &[&str]) -> Settings {
     let mut settings = Settings::preset(Preset::Tiny);
     for text in ["size=16", "width=4", "items=6", "batch=4"]
         .iter()
@@ -18,7 +18,7 @@ fn settings(more: &[&str]) -> Settings {
 }
 
 /// Videos of a textured bar that moves.
-fn videos() -> Vec<LoadedVideo> {
+pub(crate) fn videos() -> Vec<LoadedVideo> {
     let video = |speed: usize| {
         let pixel = |i: usize| {
             let (t, y, x) = (i / 256, i / 16 % 16, i % 16);
@@ -31,7 +31,7 @@ fn videos() -> Vec<LoadedVideo> {
     [1, 2, 3, 5].map(|speed| video(speed).unwrap()).into()
 }
 
-fn batches(settings: &Settings, videos: &[LoadedVideo]) -> Vec<Clips> {
+pub(crate) fn batches(settings: &Settings, videos: &[LoadedVideo]) -> Vec<Clips> {
     let feed = Feed {
         videos,
         net: &settings.net,
@@ -54,7 +54,7 @@ fn engines(settings: &Settings) -> [Box<dyn Engine>; 2] {
 }
 
 /// Largest difference of tensors that `chosen` names, as a share of each tensor's largest value.
-fn distance(a: &Tensors, b: &Tensors, chosen: impl Fn(&str) -> bool) -> f64 {
+pub(crate) fn distance(a: &Tensors, b: &Tensors, chosen: impl Fn(&str) -> bool) -> f64 {
     let of = |(name, a): (&String, &msn_model::HostTensor)| {
         let size = a.values.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
         let pairs = a.values.iter().zip(&b[name].values);

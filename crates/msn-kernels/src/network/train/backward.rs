@@ -8,6 +8,7 @@ use crate::view::View;
 impl Training {
     /// From the last convolution to what the encoder handed on.
     pub(super) fn decode_backward(&mut self) {
+        let joint = self.joint.as_deref();
         let to = &mut self.parameters;
         let top = &mut self.levels[0];
         let gradient = self.last_gradient.view_mut();
@@ -18,6 +19,7 @@ impl Training {
             gradient,
             Some(top.of_feature.view_mut()),
             &mut self.profile,
+            None,
         );
         for i in 0..LEVELS {
             let (upper, lower) = self.levels.split_at_mut(i + 1);
@@ -31,6 +33,7 @@ impl Training {
                 of_feature,
                 Some(of_middle),
                 &mut self.profile,
+                joint,
             );
             let (of_middle, of_joined) = (level.of_middle.view_mut(), level.of_joined.view_mut());
             first.backward(
@@ -40,6 +43,7 @@ impl Training {
                 of_middle,
                 Some(of_joined),
                 &mut self.profile,
+                joint,
             );
             if let Some(next) = lower.first_mut() {
                 let range = self.config.handed_on(i + 1)..self.config.joined(i + 1);
@@ -52,6 +56,7 @@ impl Training {
                     of_up,
                     Some(of_next),
                     &mut self.profile,
+                    joint,
                 );
             }
         }
@@ -59,6 +64,7 @@ impl Training {
 
     /// From what the encoder handed on to the first convolution.
     pub(super) fn encode_backward(&mut self, input: View<'_>) {
+        let joint = self.joint.as_deref();
         let config = &self.config;
         for i in (0..LEVELS).rev() {
             let (upper, lower) = self.levels.split_at_mut(i + 1);
@@ -112,6 +118,7 @@ impl Training {
                 gradient,
                 Some(of_middle),
                 &mut self.profile,
+                joint,
             );
             let from = if i == 0 { input } else { level.input.view() };
             let of_input = (i > 0).then(|| level.of_input.view_mut());
@@ -122,6 +129,7 @@ impl Training {
                 level.of_middle.view_mut(),
                 of_input,
                 &mut self.profile,
+                joint,
             );
         }
     }

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use crate::conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 use crate::isa::Isa;
+use crate::joint::{Joint, joint_moments};
 use crate::network::layers::Layer;
 use crate::network::parameters::{Layout, Parameters};
 use crate::network::{KernelError, NORM_EPSILON, Operation, Profile, Tensors};
-use crate::norm::{Affine, Moments, apply_affine, batch_norm_backward, moments};
+use crate::norm::{Affine, Moments, apply_affine, joint_norm_backward, moments};
 use crate::outer::{conv3x3_weight_gradient, up_conv3x3_weight_gradient};
 use crate::sums::channel_sums;
 use crate::up::{PackedUpGradient, PackedUpWeights, up_conv3x3, up_conv3x3_input_gradient};
@@ -45,6 +46,8 @@ pub(super) struct Norm {
     pub(super) running_variance: Vec<f32>,
     /// What is normalised.
     raw: FeatureMap,
+    /// Pixels, of all devices, that `moments` are of.
+    pixels: usize,
     moments: Moments,
     affine: Affine,
 }
@@ -84,6 +87,7 @@ impl Conv {
                 running_variance: tensors.get(&format!("{norm}.running_var"), channels.output)?,
                 name: norm.clone(),
                 raw: FeatureMap::default(),
+                pixels: 0,
                 moments: Moments::default(),
                 affine: Affine::default(),
             }),
@@ -113,7 +117,7 @@ impl Conv {
     /// Moves running statistics by `share` towards those of the last forward pass.
     pub(super) fn move_statistics(&mut self, share: f32) {
         let Some(norm) = &mut self.norm else { return };
-        let unbiased = norm.moments.unbiased_variance(norm.raw.shape().pixels());
+        let unbiased = norm.moments.unbiased_variance(norm.pixels);
         let running = norm
             .running_mean
             .iter_mut()
@@ -147,7 +151,8 @@ impl Conv {
         }
     }
 
-    /// Convolution, and where there is a norm, normalisation with the batch's statistics and ReLU.
+    /// Convolution, and where there is a norm, normalisation with the statistics of the batch, on
+    /// all devices, and ReLU.
     pub(super) fn forward(
         &mut self,
         isa: Isa,
@@ -155,6 +160,7 @@ impl Conv {
         input: View<'_>,
         output: ViewMut<'_>,
         profile: &mut Profile,
+        joint: Option<&dyn Joint>,
     ) {
         let bias = &values[self.bias.clone()];
         let operation = match self.kind {
@@ -169,7 +175,8 @@ impl Conv {
         norm.raw.reshape(output.shape());
         Self::apply(&self.kind, bias, input, norm.raw.view_mut());
         profile.lap(operation, self.level);
-        norm.moments = moments(isa, norm.raw.view());
+        norm.moments = joint_moments(joint, moments(isa, norm.raw.view()));
+        norm.pixels = norm.raw.shape().pixels() * joint.map_or(1, Joint::devices);
         norm.affine = norm.moments.affine(
             &values[norm.gamma.clone()],
             &values[norm.beta.clone()],
@@ -190,12 +197,22 @@ impl Conv {
         mut gradient: ViewMut<'_>,
         of_input: Option<ViewMut<'_>>,
         profile: &mut Profile,
+        joint: Option<&dyn Joint>,
     ) {
         let to = &mut parameters.gradient;
         if let Some(norm) = &self.norm {
             let (raw, moments, affine) = (norm.raw.view(), &norm.moments, &norm.affine);
-            let g =
-                batch_norm_backward(isa, raw, moments, affine, NORM_EPSILON, true, &mut gradient);
+            let to_input = &mut gradient;
+            let g = joint_norm_backward(
+                isa,
+                raw,
+                moments,
+                affine,
+                NORM_EPSILON,
+                true,
+                to_input,
+                joint,
+            );
             to[norm.gamma.clone()].copy_from_slice(&g.gamma);
             to[norm.beta.clone()].copy_from_slice(&g.beta);
             // Normalisation takes the bias out again: its gradient is 0, and stays it.
