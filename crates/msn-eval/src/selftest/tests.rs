@@ -148,13 +148,13 @@ fn what_is_put_in_is_found_by_a_score_that_sees_motion() {
     assert!(test.frames > 80 && test.movers >= 3);
     let of = |kind| test.kinds.iter().find(|k| k.kind == kind).unwrap();
     assert!(of(Injected::Faster).spans > 0);
-    // A frame's error grows with speed and contrast alone.
-    assert!(of(Injected::Faster).auc.unwrap() > 0.9);
-    assert!(of(Injected::Larger).auc.unwrap() > 0.6);
-    let reversed = of(Injected::Reversed).auc_beside_ordinary.unwrap();
+    // A frame's error grows with speed and contrast alone; direction is nothing to it.
+    let beside = |kind| of(kind).auc_beside_ordinary.unwrap();
+    assert!(of(Injected::Faster).auc.unwrap() > 0.9, "{test:?}");
+    assert!(beside(Injected::Faster) > 0.7, "{test:?}");
     assert!(
-        (reversed - 0.5).abs() < 0.2,
-        "direction is nothing to it: {reversed}"
+        beside(Injected::Reversed) < beside(Injected::Faster) - 0.1,
+        "{test:?}"
     );
     assert_eq!(of(Injected::Ordinary).auc_beside_ordinary, None);
     assert!(matches!(
