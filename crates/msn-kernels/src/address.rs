@@ -411,7 +411,8 @@ unsafe fn largest_but<S: Simd>(s: S, row: *const f32, count: usize, hidden: usiz
             v = unsafe { but(s, row, i, count, hidden) };
         }
         let lane = s.find(v, best);
-        if lane < S::LANES {
+        // Lanes past the end hold what is found where nothing compares.
+        if lane < S::LANES && i + lane < count {
             return i + lane;
         }
         i += S::LANES;

@@ -352,3 +352,36 @@ fn a_write_is_worked_by_hand() {
         assert_eq!(new[2..], items[2..], "an item without queries stays");
     }
 }
+
+/// A training that diverges is told by its loss, so that nothing may fail before.
+#[test]
+fn features_that_are_no_numbers_belong_to_some_item() {
+    let shape = Shape::new(1, 1, 3, 8);
+    let mut features = values(3, shape.len());
+    features[8..16].fill(f32::NAN);
+    features[16..].fill(f32::INFINITY);
+    for isa in Isa::available() {
+        let items = items_of(5, 10, 8);
+        let packed = PackedItems::new(isa, &items, 10, 8);
+        let mut lookup = Lookup::default();
+        let mut read = [0.0; 24];
+        let how = Addressing {
+            temperature: 1.0,
+            top_k: 0,
+        };
+        let (from, to) = (
+            View::dense(&features, shape),
+            ViewMut::dense(&mut read, shape),
+        );
+        lookup.read(from, &packed, how, to, None);
+        assert_eq!(lookup.usage().iter().sum::<usize>(), 3);
+        assert!(lookup.losses(&packed).compactness.is_nan());
+        for own_maximum in [false, true] {
+            let rule = WriteRule {
+                momentum: None,
+                own_maximum,
+            };
+            write_items(&lookup, &mut items.clone(), rule);
+        }
+    }
+}
