@@ -101,7 +101,7 @@ fn on_kernels(harness: &mut Harness, case: &Case) -> Result<()> {
             let _ = lookup.losses(&packed);
             let of_read = feature.view();
             let to = gradient.view_mut();
-            lookup.backward(feature.view(), &packed, weights, false, of_read, None, to);
+            lookup.backward(&packed, weights, false, of_read, None, to);
             write_items(lookup, items, rule);
             let _ = lookup.usage();
         }

@@ -12,11 +12,11 @@ pub use write::{WriteRule, write_items};
 
 use crate::buffers::Scratch;
 use crate::gather::Gather;
-use crate::isa::{Isa, Kernel, Simd};
+use crate::isa::{Isa, Kernel, MOST_LANES, Simd};
 use crate::pixels::{Strips, load, store};
 use crate::precision::Precision;
 use crate::threads::SharedMut;
-use crate::view::{View, ViewMut};
+use crate::view::{Shape, SharedView, View, ViewMut};
 use crate::weights::{Channels, Panels};
 
 /// Norms below this count as this: METHOD.md's `x / max(|x|, 1e-12)`.
@@ -105,6 +105,16 @@ impl PackedItems {
     pub const fn features(&self) -> usize {
         self.features
     }
+
+    /// Values of a row of the table, whole vectors.
+    fn wide(&self) -> usize {
+        self.count.next_multiple_of(self.isa.lanes())
+    }
+
+    /// Room for the similarities of a row of pixels: rows of whole vectors, whole blocks of them.
+    fn table(&self, columns: usize) -> Scratch {
+        Scratch::take(columns.next_multiple_of(self.isa.lanes()) * self.wide())
+    }
 }
 
 /// Where [`read_items`] writes; what is `None` is not computed.
@@ -130,36 +140,8 @@ pub struct Readings<'a> {
 /// # Panics
 /// If shapes do not fit together, the temperature is not positive, or `top_k` exceeds the items.
 pub fn read_items(features: View<'_>, items: &PackedItems, how: Addressing, to: Readings<'_>) {
-    read(features, items, how, to, None);
-}
-
-/// The most and second most similar item of a query, the first of equals.
-type Nearest = [u32; 2];
-
-/// [`read_items`], and where asked for the two nearest items of each query.
-fn read(
-    features: View<'_>,
-    items: &PackedItems,
-    how: Addressing,
-    to: Readings<'_>,
-    nearest: Option<&mut [Nearest]>,
-) {
     let shape = features.shape();
-    assert_eq!(
-        shape.channels, items.features,
-        "features of {shape:?} and of the items"
-    );
-    assert!(
-        how.temperature > 0.0,
-        "the temperature is {}",
-        how.temperature
-    );
-    assert!(
-        how.top_k <= items.count,
-        "top_k is {} of {} items",
-        how.top_k,
-        items.count
-    );
+    check(shape, items, how);
     let Readings {
         mut queries,
         mut read,
@@ -183,67 +165,59 @@ fn read(
         distances.as_ref().is_none_or(|d| d.len() == shape.pixels()),
         "distances for {shape:?}"
     );
-    assert!(
-        nearest.as_ref().is_none_or(|n| n.len() == shape.pixels()),
-        "nearest items for {shape:?}"
-    );
 
     let queries = queries.as_mut().map(ViewMut::shared);
     let read = read.as_mut().map(ViewMut::shared);
     let addresses = addresses.as_mut().map(ViewMut::shared);
     let similarities = similarities.as_mut().map(ViewMut::shared);
     let distances = distances.as_mut().map(|d| SharedMut::new(d));
-    let nearest = nearest.map(SharedMut::new);
 
-    let isa = items.isa;
-    // Rows of a table of similarities are whole vectors.
-    let wide = items.count.next_multiple_of(isa.lanes());
     Strips::new(shape).for_each(|strip| {
-        let mut table = Scratch::take(shape.width * wide);
+        let mut table = items.table(shape.width);
         for y in strip.y..strip.y + strip.rows {
-            let row = features.ptr(strip.image, y, 0);
-            multiply(
-                isa,
-                &items.compare,
-                row,
-                features.pixel_stride(),
-                table.as_mut_ptr(),
-                wide,
-                shape.width,
-            );
             let first = (strip.image * shape.height + y) * shape.width;
             // SAFETY: the rows of a strip are written by its task alone; shapes were compared.
             unsafe {
-                isa.run(Address {
-                    features: row,
+                let start = |view: SharedView<'_>| Pixels {
+                    start: view.ptr(strip.image, y, 0),
+                    pixel: view.pixel_stride(),
+                };
+                Reading {
+                    features: features.ptr(strip.image, y, 0),
                     pixel: features.pixel_stride(),
                     columns: shape.width,
                     items,
                     how,
                     table: &mut table,
-                    wide,
-                    queries: queries.map(|q| (q.ptr(strip.image, y, 0), q.pixel_stride())),
-                    addresses: addresses.map(|a| (a.ptr(strip.image, y, 0), a.pixel_stride())),
-                    similarities: similarities
-                        .map(|a| (a.ptr(strip.image, y, 0), a.pixel_stride())),
+                    queries: queries.map(start),
+                    read: read.map(start),
+                    addresses: addresses.map(start),
+                    similarities: similarities.map(start),
                     distances: distances.map(|d| d.part(first, shape.width)),
-                    nearest: nearest.map(|n| n.part(first, shape.width)),
-                });
-                if let Some(read) = read {
-                    let to = read.ptr(strip.image, y, 0);
-                    multiply(
-                        isa,
-                        &items.read,
-                        table.as_ptr(),
-                        wide,
-                        to,
-                        read.pixel_stride(),
-                        shape.width,
-                    );
+                    traces: None,
                 }
+                .run();
             }
         }
     });
+}
+
+fn check(shape: Shape, items: &PackedItems, how: Addressing) {
+    assert_eq!(
+        shape.channels, items.features,
+        "features of {shape:?} and of the items"
+    );
+    assert!(
+        how.temperature > 0.0,
+        "the temperature is {}",
+        how.temperature
+    );
+    assert!(
+        how.top_k <= items.count,
+        "top_k is {} of {} items",
+        how.top_k,
+        items.count
+    );
 }
 
 /// One row of pixels times a matrix. Pointers are valid for `columns` pixels; only
@@ -285,81 +259,205 @@ fn multiply(
     }
 }
 
-/// From products of features and items to addresses, one row of pixels, in place in `table`.
-/// Pointers are valid for `columns` pixels of as many values as their outputs have.
-struct Address<'a> {
+/// A row of pixels to write to.
+#[derive(Clone, Copy)]
+struct Pixels {
+    start: *mut f32,
+    /// Distance of two pixels in floats.
+    pixel: usize,
+}
+
+impl Pixels {
+    fn at(self, x: usize) -> *mut f32 {
+        self.start.wrapping_add(x * self.pixel)
+    }
+}
+
+/// The most and second most similar item of a query, the first of equals.
+type Nearest = [u32; 2];
+
+/// What training keeps of each query of a row.
+struct Traces<'a> {
+    nearest: &'a mut [Nearest],
+    /// Norms of the features.
+    norms: &'a mut [f32],
+}
+
+/// One row of pixels that is read. Pointers are valid for `columns` pixels of as many values as
+/// features or items have.
+struct Reading<'a> {
     features: *const f32,
     pixel: usize,
     columns: usize,
     items: &'a PackedItems,
     how: Addressing,
+    /// From [`PackedItems::table`].
     table: &'a mut [f32],
-    wide: usize,
-    queries: Option<(*mut f32, usize)>,
-    addresses: Option<(*mut f32, usize)>,
-    similarities: Option<(*mut f32, usize)>,
+    queries: Option<Pixels>,
+    read: Option<Pixels>,
+    addresses: Option<Pixels>,
+    similarities: Option<Pixels>,
     distances: Option<&'a mut [f32]>,
-    nearest: Option<&'a mut [Nearest]>,
+    traces: Option<Traces<'a>>,
 }
+
+impl Reading<'_> {
+    /// # Safety
+    /// The pointers are valid, and nothing else writes there.
+    unsafe fn run(self) {
+        let (items, columns, read) = (self.items, self.columns, self.read);
+        let (isa, wide) = (items.isa, items.wide());
+        let table = self.table.as_mut_ptr();
+        multiply(
+            isa,
+            &items.compare,
+            self.features,
+            self.pixel,
+            table,
+            wide,
+            columns,
+        );
+        isa.run(Address(self));
+        if let Some(Pixels { start, pixel }) = read {
+            multiply(isa, &items.read, table, wide, start, pixel, columns);
+        }
+    }
+}
+
+/// From products of features and items to addresses, in place in the table.
+struct Address<'a>(Reading<'a>);
 
 impl Kernel for Address<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let count = self.items.count;
-        let scale = 1.0 / self.how.temperature;
-        let mut largest = Scratch::take(self.columns);
-        for x in 0..self.columns {
-            let from = self.features.wrapping_add(x * self.pixel);
-            // SAFETY: pixel x has `features` values.
-            let (squares, factor) = unsafe { norm(s, from, self.items.features) };
-            if let Some((to, pixel)) = self.queries {
-                // SAFETY: as above, for the output.
-                unsafe { scaled(s, from, factor, to.add(x * pixel), self.items.features) };
-            }
-            let row = &mut self.table[x * self.wide..][..self.wide];
-            // SAFETY: a row of the table is whole vectors, of which `count` values matter.
-            let nearest = unsafe { similarity(s, row, count, factor) };
-            let best = row[nearest];
-            if let Some(all) = &mut self.nearest {
-                let second = if count == 1 {
-                    1
-                } else {
-                    // SAFETY: the row holds `count` values.
-                    unsafe { largest_but(s, row.as_ptr(), count, nearest) }
-                };
-                // No network has as many items as would be cut off.
-                all[x] = [nearest as u32, second as u32];
-            }
-            if let Some((to, pixel)) = self.similarities {
-                // SAFETY: pixel x has `count` values.
-                unsafe { copy(s, row.as_ptr(), to.add(x * pixel), count) };
-            }
-            if let Some(distances) = &mut self.distances {
-                let q = squares * factor * factor;
-                let d = q + self.items.squared_norms[nearest] - 2.0 * best;
-                distances[x] = d.max(0.0) / self.items.features as f32;
-            }
-            largest[x] = best;
+        // One pixel a lane: maxima and sums over items then need no shuffling of lanes.
+        let mut turned = Scratch::take(self.0.items.wide() * S::LANES);
+        for x in (0..self.0.columns).step_by(S::LANES) {
+            let n = S::LANES.min(self.0.columns - x);
+            // SAFETY: pixels x..x + n exist; `turned` has a vector for each value of a row.
+            unsafe { self.0.block(s, x, n, &mut turned) };
         }
-        // By themselves, so that the processor has several of these long chains at work at once.
-        let mut sorted = Vec::new();
-        for x in 0..self.columns {
-            let row = &mut self.table[x * self.wide..][..self.wide];
-            let best = largest[x];
-            let threshold = if self.how.top_k > 0 && self.how.top_k < count {
-                sorted.clear();
-                sorted.extend_from_slice(&row[..count]);
-                *sorted
-                    .select_nth_unstable_by(self.how.top_k - 1, |a, b| b.total_cmp(a))
-                    .1
-            } else {
-                f32::NEG_INFINITY
-            };
-            // SAFETY: as for `similarity`.
-            unsafe { softmax(s, row, count, best, threshold, scale) };
-            if let Some((to, pixel)) = self.addresses {
-                // SAFETY: pixel x has `count` values.
-                unsafe { copy(s, row.as_ptr(), to.add(x * pixel), count) };
+    }
+}
+
+impl Reading<'_> {
+    /// Pixels `first..first + n`, n <= LANES.
+    /// # Safety
+    /// These pixels exist; the table has rows for a whole block; `turned` holds `wide` vectors.
+    #[inline(always)]
+    unsafe fn block<S: Simd>(&mut self, s: S, first: usize, n: usize, turned: &mut [f32]) {
+        let (count, wide, features) = (self.items.count, self.items.wide(), self.items.features);
+        assert!(turned.len() >= wide * S::LANES);
+        assert!(self.table.len() >= (first + S::LANES) * wide);
+        // SAFETY: just checked.
+        let rows = unsafe { self.table.as_mut_ptr().add(first * wide) };
+        let turned = turned.as_mut_ptr();
+
+        let mut lanes = [0.0; MOST_LANES];
+        for (x, sum) in lanes.iter_mut().enumerate().take(n) {
+            // SAFETY: the pixel has `features` values.
+            *sum = unsafe { squared(s, self.features.add((first + x) * self.pixel), features) };
+        }
+        let squares = of_lanes(s, &lanes);
+        let norms = s.max(s.sqrt(squares), s.splat(SMALLEST_NORM));
+        let factors = s.div(s.splat(1.0), norms);
+        for (x, factor) in to_lanes(s, factors).into_iter().enumerate().take(n) {
+            // SAFETY: the pixel has `features` values, and `count` where those are asked for; rows
+            // of the table are whole vectors.
+            unsafe {
+                if let Some(to) = self.queries {
+                    let from = self.features.add((first + x) * self.pixel);
+                    scaled(s, from, factor, to.at(first + x), features);
+                }
+                let row = rows.add(x * wide);
+                scaled(s, row, factor, row, wide);
+                if let Some(to) = self.similarities {
+                    copy(s, row, to.at(first + x), count);
+                }
+            }
+        }
+        for i in (0..wide).step_by(S::LANES) {
+            // SAFETY: a square of the block, and as many vectors.
+            unsafe { s.transpose(rows.add(i), wide, turned.add(i * S::LANES), S::LANES) };
+        }
+
+        // SAFETY: `turned` has a vector for each item.
+        let at = |item: usize| unsafe { turned.add(item * S::LANES) };
+        let lowest = s.splat(f32::NEG_INFINITY);
+        // SAFETY: as above.
+        let v = unsafe { s.load(at(0)) };
+        // A NaN compares with nothing, so it is never the best.
+        let mut best = s.if_greater(v, lowest, v, lowest);
+        let mut item_norm = s.splat(self.items.squared_norms[0]);
+        let (mut nearest, mut second, mut runner_up) = (s.zero(), lowest, s.splat(1.0));
+        for item in 1..count {
+            // SAFETY: as above.
+            let v = unsafe { s.load(at(item)) };
+            if self.traces.is_some() {
+                // No network has as many items as a float could not tell apart.
+                let this = s.splat(item as f32);
+                let below = s.if_greater(v, second, this, runner_up);
+                runner_up = s.if_greater(v, best, nearest, below);
+                second = s.if_greater(v, best, best, s.if_greater(v, second, v, second));
+                nearest = s.if_greater(v, best, this, nearest);
+            }
+            item_norm = s.if_greater(v, best, s.splat(self.items.squared_norms[item]), item_norm);
+            best = s.if_greater(v, best, v, best);
+        }
+        if let Some(traces) = &mut self.traces {
+            let both = to_lanes(s, nearest).into_iter().zip(to_lanes(s, runner_up));
+            for (to, (nearest, second)) in traces.nearest[first..first + n].iter_mut().zip(both) {
+                *to = [nearest as u32, second as u32];
+            }
+            let norms = &mut traces.norms[first..first + n];
+            // SAFETY: that many.
+            unsafe { store(s, norms.as_mut_ptr(), s.sqrt(squares), n) };
+        }
+        if let Some(distances) = &mut self.distances {
+            let of_query = s.mul(squares, s.mul(factors, factors));
+            let d = s.fnma(s.splat(2.0), best, s.add(of_query, item_norm));
+            let d = s.mul(s.max(d, s.zero()), s.splat(1.0 / features as f32));
+            // SAFETY: the block lies in the row.
+            unsafe { store(s, distances[first..first + n].as_mut_ptr(), d, n) };
+        }
+
+        let threshold = if self.how.top_k > 0 && self.how.top_k < count {
+            for (x, threshold) in lanes.iter_mut().enumerate().take(n) {
+                // SAFETY: the row holds `count` values.
+                let row = unsafe { std::slice::from_raw_parts_mut(rows.add(x * wide), count) };
+                let (_, kth, _) =
+                    row.select_nth_unstable_by(self.how.top_k - 1, |a, b| b.total_cmp(a));
+                *threshold = *kth;
+            }
+            of_lanes(s, &lanes)
+        } else {
+            lowest
+        };
+        let scale = s.splat(1.0 / self.how.temperature);
+        let mut sum = s.zero();
+        for item in 0..count {
+            // SAFETY: as above.
+            unsafe {
+                let v = s.load(at(item));
+                let e = s.exp(s.mul(s.sub(v, best), scale));
+                let e = s.if_greater(threshold, v, s.zero(), e);
+                s.store(at(item), e);
+                sum = s.add(sum, e);
+            }
+        }
+        let factor = s.div(s.splat(1.0), sum);
+        for item in 0..count {
+            // SAFETY: as above.
+            unsafe { s.store(at(item), s.mul(s.load(at(item)), factor)) };
+        }
+        for i in (0..wide).step_by(S::LANES) {
+            // SAFETY: a square of the block, and as many vectors.
+            unsafe { s.transpose(turned.add(i * S::LANES), S::LANES, rows.add(i), wide) };
+        }
+        if let Some(to) = self.addresses {
+            for x in 0..n {
+                // SAFETY: a pixel has `count` values.
+                unsafe { copy(s, rows.add(x * wide), to.at(first + x), count) };
             }
         }
     }
@@ -378,53 +476,11 @@ unsafe fn copy<S: Simd>(s: S, from: *const f32, to: *mut f32, len: usize) {
     }
 }
 
-/// Index of the largest of `count` values, the first of equals; 0 where nothing compares.
-/// # Safety
-/// `row` is valid for reading `count` floats.
-#[inline(always)]
-unsafe fn largest<S: Simd>(s: S, row: *const f32, count: usize) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { largest_but(s, row, count, usize::MAX) }
-}
-
-/// [`largest`] without the value at `hidden`, if there is one; where nothing compares, 0 or, if that
-/// is hidden, 1.
-/// # Safety
-/// As for [`largest`].
-#[inline(always)]
-unsafe fn largest_but<S: Simd>(s: S, row: *const f32, count: usize, hidden: usize) -> usize {
-    // SAFETY: the caller's promise.
-    let first = unsafe { but(s, row, 0, count, hidden) };
-    let mut top = first;
-    let mut i = S::LANES;
-    while i < count {
-        // SAFETY: the caller's promise.
-        top = s.max(top, unsafe { but(s, row, i, count, hidden) });
-        i += S::LANES;
-    }
-    let best = s.largest(top);
-    let mut v = first;
-    let mut i = 0;
-    while i < count {
-        if i > 0 {
-            // SAFETY: the caller's promise.
-            v = unsafe { but(s, row, i, count, hidden) };
-        }
-        let lane = s.find(v, best);
-        // Lanes past the end hold what is found where nothing compares.
-        if lane < S::LANES && i + lane < count {
-            return i + lane;
-        }
-        i += S::LANES;
-    }
-    usize::from(hidden == 0)
-}
-
-/// The squared norm of a pixel and what makes it a unit vector.
+/// The squared norm of a pixel.
 /// # Safety
 /// `from` is valid for reading `len` floats.
 #[inline(always)]
-unsafe fn norm<S: Simd>(s: S, from: *const f32, len: usize) -> (f32, f32) {
+unsafe fn squared<S: Simd>(s: S, from: *const f32, len: usize) -> f32 {
     let mut sum = s.zero();
     let mut i = 0;
     while i < len {
@@ -434,8 +490,7 @@ unsafe fn norm<S: Simd>(s: S, from: *const f32, len: usize) -> (f32, f32) {
         sum = s.fma(v, v, sum);
         i += n;
     }
-    let squares = s.sum(sum);
-    (squares, 1.0 / squares.sqrt().max(SMALLEST_NORM))
+    s.sum(sum)
 }
 
 /// # Safety
@@ -452,75 +507,18 @@ unsafe fn scaled<S: Simd>(s: S, from: *const f32, factor: f32, to: *mut f32, len
     }
 }
 
-/// The vector at `i < count` of `count` values, with -inf at `hidden` and past the end.
-/// # Safety
-/// `row` is valid for reading `count` floats.
+/// A vector of the first `LANES` of `lanes`.
 #[inline(always)]
-unsafe fn but<S: Simd>(s: S, row: *const f32, i: usize, count: usize, hidden: usize) -> S::V {
-    let n = S::LANES.min(count - i);
-    // SAFETY: `n` values are left at `i`.
-    let v = s.first(unsafe { load(s, row.add(i), n) }, n, f32::NEG_INFINITY);
-    match hidden.wrapping_sub(i) {
-        lane if lane < S::LANES => s.with_lane(v, lane, f32::NEG_INFINITY),
-        _ => v,
-    }
+fn of_lanes<S: Simd>(s: S, lanes: &[f32; MOST_LANES]) -> S::V {
+    // SAFETY: no vector has more than these.
+    unsafe { s.load(lanes.as_ptr()) }
 }
 
-/// Scales a row of products to similarities; the index of the largest, the first on a tie.
-/// # Safety
-/// `row` is whole vectors and holds `count` values.
+/// The lanes of a vector, zeros after them.
 #[inline(always)]
-unsafe fn similarity<S: Simd>(s: S, row: &mut [f32], count: usize, factor: f32) -> usize {
-    let factor = s.splat(factor);
-    let mut i = 0;
-    while i < count {
-        // SAFETY: whole vectors.
-        unsafe {
-            let at = row.as_mut_ptr().add(i);
-            s.store(at, s.mul(s.load(at), factor));
-        }
-        i += S::LANES;
-    }
-    // SAFETY: the row holds `count` values.
-    unsafe { largest(s, row.as_ptr(), count) }
-}
-
-/// Softmax of `row * scale` over the values that are at least `threshold`.
-/// # Safety
-/// `row` is whole vectors and holds `count` values.
-#[inline(always)]
-unsafe fn softmax<S: Simd>(
-    s: S,
-    row: &mut [f32],
-    count: usize,
-    best: f32,
-    threshold: f32,
-    scale: f32,
-) {
-    let (best, threshold, scale) = (s.splat(best), s.splat(threshold), s.splat(scale));
-    let mut sum = s.zero();
-    let mut i = 0;
-    while i < count {
-        let n = S::LANES.min(count - i);
-        // SAFETY: whole vectors; values beyond `count` become 0.
-        unsafe {
-            let at = row.as_mut_ptr().add(i);
-            let v = s.load(at);
-            let e = s.exp(s.mul(s.sub(v, best), scale));
-            let e = s.first(s.if_greater(threshold, v, s.zero(), e), n, 0.0);
-            s.store(at, e);
-            sum = s.add(sum, e);
-        }
-        i += S::LANES;
-    }
-    let factor = s.splat(1.0 / s.sum(sum));
-    let mut i = 0;
-    while i < count {
-        // SAFETY: whole vectors.
-        unsafe {
-            let at = row.as_mut_ptr().add(i);
-            s.store(at, s.mul(s.load(at), factor));
-        }
-        i += S::LANES;
-    }
+fn to_lanes<S: Simd>(s: S, v: S::V) -> [f32; MOST_LANES] {
+    let mut lanes = [0.0; MOST_LANES];
+    // SAFETY: no vector has more than these.
+    unsafe { s.store(lanes.as_mut_ptr(), v) };
+    lanes
 }

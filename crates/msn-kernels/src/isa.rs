@@ -187,6 +187,9 @@ pub(crate) trait Kernel {
     fn run<S: Simd>(self, s: S);
 }
 
+/// The lanes of the widest vector.
+pub(crate) const MOST_LANES: usize = 16;
+
 /// Vectors of `LANES` floats. A value is a token: it exists only where the instructions do.
 pub(crate) trait Simd: Copy {
     const LANES: usize;
@@ -215,14 +218,6 @@ pub(crate) trait Simd: Copy {
     fn scale_by_power_of_two(self, a: Self::V, n: Self::V) -> Self::V;
     /// The sum of all lanes, in an order that does not change.
     fn sum(self, a: Self::V) -> f32;
-    /// The largest lane.
-    fn largest(self, a: Self::V) -> f32;
-    /// The first lane that equals `x`, `LANES` if none does.
-    fn find(self, a: Self::V, x: f32) -> usize;
-    /// The first `n` lanes of `a`, `x` in the others; `n <= LANES`.
-    fn first(self, a: Self::V, n: usize, x: f32) -> Self::V;
-    /// `a` with `x` in lane `i < LANES`.
-    fn with_lane(self, a: Self::V, i: usize, x: f32) -> Self::V;
 
     /// # Safety
     /// `p` is valid for reading `LANES` floats.
@@ -237,6 +232,20 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// `p` is valid for writing `n` floats and `n <= LANES`.
     unsafe fn store_first(self, p: *mut f32, v: Self::V, n: usize);
+
+    /// Transposes `LANES` rows of `LANES` floats each; `from_row` and `to_row` are the distances of
+    /// rows in floats.
+    /// # Safety
+    /// `from` is valid for reading and `to` for writing these rows; they do not overlap.
+    #[inline(always)]
+    unsafe fn transpose(self, from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        for i in 0..Self::LANES {
+            for j in 0..Self::LANES {
+                // SAFETY: the caller's promise.
+                unsafe { *to.add(j * to_row + i) = *from.add(i * from_row + j) };
+            }
+        }
+    }
 
     /// e^x to about two units in the last place; x below -87 gives about 1e-38, above 88 about 1e38.
     #[inline(always)]
@@ -308,54 +317,53 @@ mod tests {
         assert!(error.contains("portable"), "{error}");
     }
 
-    /// Lanes of a vector that begins with `x`, after each operation on lanes.
+    /// The sum of a vector of `x`, and the square of vectors that begins `x`, transposed.
     struct Lanes<'a> {
         x: &'a [f32],
-        failed: &'a mut Vec<String>,
+        sum: &'a mut f32,
+        transposed: &'a mut Vec<f32>,
     }
+
+    /// Distances of rows, longer than any vector.
+    const FROM: usize = 19;
+    const TO: usize = 17;
 
     impl Kernel for Lanes<'_> {
         #[inline(always)]
         fn run<S: Simd>(self, s: S) {
-            let mut row = [0.0_f32; 16];
-            let mut check = |what: &str, ok: bool| {
-                if !ok {
-                    self.failed.push(what.to_owned());
-                }
-            };
-            // SAFETY: the slice is as long as a vector at least, and so is `row`.
-            let v = unsafe { s.load(self.x.as_ptr()) };
-            let x = &self.x[..S::LANES];
-            let largest = x.iter().fold(f32::MIN, |a, b| a.max(*b));
-            check("largest", s.largest(v) == largest);
-            for (i, value) in x.iter().enumerate() {
-                let first = x.iter().position(|x| x == value).unwrap_or(S::LANES);
-                check("find", s.find(v, *value) == first);
-                // SAFETY: as above.
-                unsafe { s.store(row.as_mut_ptr(), s.with_lane(v, i, -7.0)) };
-                let expected = |j: usize| if j == i { -7.0 } else { x[j] };
-                check("with_lane", (0..S::LANES).all(|j| row[j] == expected(j)));
-                // SAFETY: as above.
-                unsafe { s.store(row.as_mut_ptr(), s.first(v, i, -8.0)) };
-                let expected = |j: usize| if j < i { x[j] } else { -8.0 };
-                check("first", (0..S::LANES).all(|j| row[j] == expected(j)));
+            assert!(self.x.len() >= MOST_LANES * FROM);
+            self.transposed.resize(S::LANES * TO, 0.0);
+            // SAFETY: there are as many rows as any vector has lanes.
+            unsafe {
+                *self.sum = s.sum(s.load(self.x.as_ptr()));
+                s.transpose(self.x.as_ptr(), FROM, self.transposed.as_mut_ptr(), TO);
             }
-            check("find none", s.find(v, 1e9) == S::LANES);
-            check("sum", (s.sum(v) - x.iter().sum::<f32>()).abs() < 1e-4);
         }
     }
 
     #[test]
-    fn lanes_are_found_and_replaced() {
+    fn lanes_are_summed_and_transposed() {
+        let x: Vec<f32> = (0..MOST_LANES * FROM).map(|i| i as f32).collect();
         for isa in Isa::available() {
-            for shift in 0..16_u16 {
-                let x: Vec<f32> = (0..16_u16).map(|i| f32::from((i + shift) % 11)).collect();
-                let mut failed = Vec::new();
-                isa.run(Lanes {
-                    x: &x,
-                    failed: &mut failed,
-                });
-                assert!(failed.is_empty(), "{isa} {x:?}: {failed:?}");
+            let (mut sum, mut transposed) = (0.0, Vec::new());
+            isa.run(Lanes {
+                x: &x,
+                sum: &mut sum,
+                transposed: &mut transposed,
+            });
+            let lanes = isa.lanes();
+            assert_eq!(sum, x[..lanes].iter().sum::<f32>(), "{isa}");
+            for (row, column) in (0..lanes).flat_map(|r| (0..TO).map(move |c| (r, c))) {
+                let expected = if column < lanes {
+                    x[column * FROM + row]
+                } else {
+                    0.0
+                };
+                assert_eq!(
+                    transposed[row * TO + column],
+                    expected,
+                    "{isa} {row} {column}"
+                );
             }
         }
     }

@@ -7,6 +7,13 @@ use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
+/// Does `work` on a thread of the current rayon pool: what it shares out then begins at once, where
+/// a thread from outside would be put to sleep and woken for each operation. Not for work that waits
+/// for other devices: theirs may need the same thread.
+pub(crate) fn enter<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
+}
+
 /// Calls `task(0..count)`, on the threads of the current rayon pool where there are several.
 pub(crate) fn for_each_task(count: usize, task: impl Fn(usize) + Send + Sync) {
     if count <= 1 || rayon::current_num_threads() == 1 {

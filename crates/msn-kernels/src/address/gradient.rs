@@ -1,7 +1,7 @@
 //! Gradient of a pool's features while training.
 
 use super::lookup::{Logarithms, Lookup, SHIFT, SMALLEST_LOGARITHM, SMALLEST_PROBABILITY};
-use super::{PackedItems, multiply, norm};
+use super::{PackedItems, SMALLEST_NORM, multiply};
 use crate::buffers::Scratch;
 use crate::isa::{Kernel, Simd};
 use crate::pixels::{Strips, load, store};
@@ -19,16 +19,14 @@ pub struct LossWeights {
 }
 
 impl Lookup {
-    /// Gradient of the features: through what was read (unless `detach_read`), through the queries
+    /// Gradient of the features that were looked up: through what was read (unless `detach_read`), through the queries
     /// that were handed on, and of the weighted losses. Call [`Lookup::losses`] before.
     /// `gradient` is overwritten.
     ///
     /// # Panics
     /// If shapes do not fit together.
-    #[allow(clippy::too_many_arguments)]
     pub fn backward(
         &self,
-        features: View<'_>,
         items: &PackedItems,
         weights: LossWeights,
         detach_read: bool,
@@ -38,11 +36,7 @@ impl Lookup {
     ) {
         let how = self.check(items);
         let shape = self.shape;
-        for (what, s) in [
-            ("features", features.shape()),
-            ("gradient", gradient.shape()),
-            ("of_read", of_read.shape()),
-        ] {
+        for (what, s) in [("gradient", gradient.shape()), ("of_read", of_read.shape())] {
             assert_eq!(s, shape, "{what} of a lookup");
         }
         assert!(
@@ -109,8 +103,7 @@ impl Lookup {
                     shape.width,
                 );
                 isa.run(Normalisation {
-                    features: features.ptr(strip.image, y, 0),
-                    features_pixel: features.pixel_stride(),
+                    norms: &self.norms[first..][..shape.width],
                     queries: &self.queries()[first * items.features..]
                         [..shape.width * items.features],
                     row: &mut row,
@@ -223,8 +216,8 @@ impl Kernel for Coefficients<'_> {
 
 /// Gradient of `x / max(|x|, 1e-12)`, one row of pixels.
 struct Normalisation<'a> {
-    features: *const f32,
-    features_pixel: usize,
+    /// Norms of the features.
+    norms: &'a [f32],
     queries: &'a [f32],
     /// Gradients of the queries.
     row: &'a mut [f32],
@@ -258,11 +251,10 @@ impl Kernel for Normalisation<'_> {
                 }
                 i += n;
             }
-            // SAFETY: pixel x has `len` features.
-            let (squares, factor) =
-                unsafe { norm(s, self.features.add(x * self.features_pixel), self.len) };
+            let norm = self.norms[x];
+            let factor = 1.0 / norm.max(SMALLEST_NORM);
             // Below the smallest norm the divisor is a constant.
-            let along = if squares.sqrt() > super::SMALLEST_NORM {
+            let along = if norm > SMALLEST_NORM {
                 s.sum(product)
             } else {
                 0.0

@@ -1,6 +1,6 @@
 //! What a pool answers while training, and its losses (METHOD.md, A pool).
 
-use super::{Addressing, Nearest, PackedItems, Readings};
+use super::{Addressing, Nearest, PackedItems, Pixels, Reading, Traces};
 use crate::buffers::{AlignedBuf, Scratch};
 use crate::isa::{Isa, Kernel, Simd};
 use crate::joint::{Joint, summed};
@@ -40,8 +40,12 @@ pub struct Lookup {
     addresses: AlignedBuf,
     /// Of each query, filled by `read`.
     nearest: Vec<Nearest>,
-    /// Of each query, filled by `losses`.
+    /// Of the features of each query, filled by `read`.
+    pub(super) norms: Vec<f32>,
+    /// Of each query, filled by `read`.
     pub(super) kept: Vec<Kept>,
+    /// Over the queries, filled by `read`.
+    pub(super) sums: Sums,
     pub(super) mean_address: Vec<f64>,
 }
 
@@ -66,24 +70,81 @@ impl Lookup {
         features: View<'_>,
         items: &PackedItems,
         how: Addressing,
-        read: ViewMut<'_>,
+        mut read: ViewMut<'_>,
         queries: Option<ViewMut<'_>>,
     ) {
         let shape = features.shape();
-        let by_item = shape.with_channels(items.count);
-        (self.shape, self.items, self.how) = (shape, items.count, Some((how, items.isa)));
+        super::check(shape, items, how);
+        assert_eq!(read.shape(), shape, "what a lookup reads");
+        let (count, d) = (items.count, items.features);
+        (self.shape, self.items, self.how) = (shape, count, Some((how, items.isa)));
         self.nearest.resize(shape.pixels(), Nearest::default());
+        self.kept.resize(shape.pixels(), Kept::default());
+        self.norms.resize(shape.pixels(), 0.0);
         self.queries.resize(shape.len());
-        self.similarities.resize(by_item.len());
-        self.addresses.resize(by_item.len());
-        let to = Readings {
-            queries: Some(ViewMut::dense(&mut self.queries, shape)),
-            read: Some(read),
-            addresses: Some(ViewMut::dense(&mut self.addresses, by_item)),
-            similarities: Some(ViewMut::dense(&mut self.similarities, by_item)),
-            distances: None,
-        };
-        super::read(features, items, how, to, Some(&mut self.nearest));
+        self.similarities.resize(shape.pixels() * count);
+        self.addresses.resize(shape.pixels() * count);
+        let unit = SharedMut::new(&mut self.queries);
+        let similarities = SharedMut::new(&mut self.similarities);
+        let addresses = SharedMut::new(&mut self.addresses);
+        let (nearest, kept) = (
+            SharedMut::new(&mut self.nearest),
+            SharedMut::new(&mut self.kept),
+        );
+        let norms = SharedMut::new(&mut self.norms);
+        let read = read.shared();
+        let parts = Strips::new(shape).map(|strip| {
+            let mut sums = Sums::new(count);
+            let mut table = items.table(shape.width);
+            for y in strip.y..strip.y + strip.rows {
+                let first = (strip.image * shape.height + y) * shape.width;
+                // SAFETY: the rows of a strip are this task's alone; all buffers have the shape.
+                unsafe {
+                    let part = |all: SharedMut<'_>, values: usize| Pixels {
+                        start: all.at(first * values),
+                        pixel: values,
+                    };
+                    let nearest = nearest.part(first, shape.width);
+                    Reading {
+                        features: features.ptr(strip.image, y, 0),
+                        pixel: features.pixel_stride(),
+                        columns: shape.width,
+                        items,
+                        how,
+                        table: &mut table,
+                        queries: Some(part(unit, d)),
+                        read: Some(Pixels {
+                            start: read.ptr(strip.image, y, 0),
+                            pixel: read.pixel_stride(),
+                        }),
+                        addresses: Some(part(addresses, count)),
+                        similarities: Some(part(similarities, count)),
+                        distances: None,
+                        traces: Some(Traces {
+                            nearest,
+                            norms: norms.part(first, shape.width),
+                        }),
+                    }
+                    .run();
+                    // While the processor has the row at hand.
+                    items.isa.run(RowLosses {
+                        items,
+                        scale: 1.0 / how.temperature,
+                        queries: unit.part(first * d, shape.width * d),
+                        similarities: similarities.part(first * count, shape.width * count),
+                        addresses: addresses.part(first * count, shape.width * count),
+                        nearest,
+                        kept: kept.part(first, shape.width),
+                        sums: &mut sums,
+                    });
+                }
+            }
+            sums
+        });
+        self.sums = Sums::new(count);
+        for part in &parts {
+            self.sums.add(part);
+        }
         if let Some(to) = queries {
             crate::view::copy(View::dense(&self.queries, shape), to);
         }
@@ -127,54 +188,20 @@ impl Lookup {
         items: &PackedItems,
         joint: Option<&dyn Joint>,
     ) -> PoolLosses {
-        let how = self.check(items);
-        let count = items.count;
-        let mut kept = std::mem::take(&mut self.kept);
-        kept.resize(self.shape.pixels(), Kept::default());
-        let (this, all) = (&*self, SharedMut::new(&mut kept));
-        let parts = Strips::new(self.shape).map(|strip| {
-            let first = (strip.image * this.shape.height + strip.y) * this.shape.width;
-            let mut part = Sums {
-                addresses: vec![0.0; count],
-                ..Sums::default()
-            };
-            items.isa.run(StripLosses {
-                lookup: this,
-                items,
-                scale: 1.0 / how.temperature,
-                first,
-                // SAFETY: strips do not overlap.
-                kept: unsafe { all.part(first, strip.rows * this.shape.width) },
-                sums: &mut part,
-            });
-            part
-        });
-        self.kept = kept;
-        let mut sums = Sums {
-            addresses: vec![0.0; count],
-            ..Sums::default()
-        };
-        for part in &parts {
-            sums.compactness += part.compactness;
-            sums.separateness += part.separateness;
-            sums.entropy += part.entropy;
-            for (sum, a) in sums.addresses.iter_mut().zip(&part.addresses) {
-                *sum += a;
-            }
-        }
+        self.check(items);
+        let (count, sums) = (items.count, &self.sums);
         let mut all = [sums.compactness, sums.separateness, sums.entropy].to_vec();
-        all.append(&mut sums.addresses);
+        all.extend(&sums.addresses);
         summed(joint, &mut all);
-        sums.addresses = all.split_off(3);
-        [sums.compactness, sums.separateness, sums.entropy] = [all[0], all[1], all[2]];
+        let (of_losses, addresses) = all.split_at(3);
         let queries = (self.shape.pixels().max(1) * joint.map_or(1, Joint::devices)) as f64;
         let entropy = |p: f64| -p * p.max(f64::from(SMALLEST_PROBABILITY)).ln();
-        self.mean_address = sums.addresses.iter().map(|a| a / queries).collect();
+        self.mean_address = addresses.iter().map(|a| a / queries).collect();
         let of_mean: f64 = self.mean_address.iter().map(|&p| entropy(p)).sum();
         PoolLosses {
-            compactness: sums.compactness / (queries * items.features as f64),
-            separateness: sums.separateness / queries,
-            information: (sums.entropy / queries - of_mean) / (count as f64).ln(),
+            compactness: of_losses[0] / (queries * items.features as f64),
+            separateness: of_losses[1] / queries,
+            information: (of_losses[2] / queries - of_mean) / (count as f64).ln(),
         }
     }
 
@@ -211,13 +238,19 @@ impl Lookup {
     }
 }
 
-/// |q - m|^2 and |q - m + 1e-6|^2, the latter with 1e-6 added to each difference, of the items
-/// `near` and `far`; |q - m|^2 of the former alone.
+/// |q - m + 1e-6|^2, with 1e-6 added to each difference, of the items `near` and `far`; lanes of
+/// |q - m|^2 of the former are added to `plain`.
 #[inline(always)]
-fn squared_distances<S: Simd>(s: S, q: &[f32], near: &[f32], far: &[f32]) -> (f32, f32, f32) {
+fn squared_distances<S: Simd>(
+    s: S,
+    q: &[f32],
+    near: &[f32],
+    far: &[f32],
+    plain: &mut S::V,
+) -> (f32, f32) {
     assert!(q.len() == near.len() && q.len() == far.len());
     let shift = s.splat(SHIFT);
-    let (mut plain, mut shifted, mut second) = (s.zero(), s.zero(), s.zero());
+    let (mut first, mut second) = (s.zero(), s.zero());
     let mut i = 0;
     while i < q.len() {
         let n = S::LANES.min(q.len() - i);
@@ -230,80 +263,124 @@ fn squared_distances<S: Simd>(s: S, q: &[f32], near: &[f32], far: &[f32]) -> (f3
             )
         };
         let d = s.sub(q, near);
-        plain = s.fma(d, d, plain);
+        *plain = s.fma(d, d, *plain);
         let d = s.add(d, shift);
-        shifted = s.fma(d, d, shifted);
+        first = s.fma(d, d, first);
         let d = s.add(s.sub(q, far), shift);
         second = s.fma(d, d, second);
         i += n;
     }
-    // Lanes past the end hold 0 and the shift; take the latter out again.
+    // Lanes past the end hold the shift; take it out again.
     let beyond = (q.len().next_multiple_of(S::LANES) - q.len()) as f32 * SHIFT * SHIFT;
     let without = |v: S::V| (s.sum(v) - beyond).max(0.0);
-    (s.sum(plain), without(shifted), without(second))
+    (without(first), without(second))
 }
 
-#[derive(Default)]
-struct Sums {
+/// Sums over queries.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sums {
     compactness: f64,
     separateness: f64,
     entropy: f64,
+    /// `[M]`
     addresses: Vec<f64>,
+    /// The largest similarity of each item to any query, `[M]`; -inf without one.
+    pub(super) top: Vec<f32>,
+    /// The same to the queries whose most similar item it is.
+    pub(super) own_top: Vec<f32>,
 }
 
-struct StripLosses<'a> {
-    lookup: &'a Lookup,
+impl Sums {
+    fn new(items: usize) -> Self {
+        Self {
+            addresses: vec![0.0; items],
+            top: vec![f32::NEG_INFINITY; items],
+            own_top: vec![f32::NEG_INFINITY; items],
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.compactness += other.compactness;
+        self.separateness += other.separateness;
+        self.entropy += other.entropy;
+        for (sum, a) in self.addresses.iter_mut().zip(&other.addresses) {
+            *sum += a;
+        }
+        larger(&mut self.top, &other.top);
+        larger(&mut self.own_top, &other.own_top);
+    }
+}
+
+/// Each of `top`, or where it is larger that of `other`; no NaN is larger.
+#[inline(always)]
+fn larger(top: &mut [f32], other: &[f32]) {
+    for (t, o) in top.iter_mut().zip(other) {
+        *t = if *o > *t { *o } else { *t };
+    }
+}
+
+/// One row of queries that was just read.
+struct RowLosses<'a> {
     items: &'a PackedItems,
     scale: f32,
-    first: usize,
+    queries: &'a [f32],
+    similarities: &'a [f32],
+    addresses: &'a [f32],
+    nearest: &'a [Nearest],
     kept: &'a mut [Kept],
     sums: &'a mut Sums,
 }
 
-/// Queries whose addresses are summed in `f32` before they go into an `f64`.
-const SUMMED: usize = 64;
-
-impl Kernel for StripLosses<'_> {
+impl Kernel for RowLosses<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (count, d) = (self.items.count, self.items.features);
         let item = |i: usize| &self.items.rows[i * d..][..d];
-        let mut addresses = Scratch::take(count.next_multiple_of(S::LANES));
-        for (block, kept) in self.kept.chunks_mut(SUMMED).enumerate() {
-            addresses.fill(0.0);
-            let mut entropy = s.zero();
-            for (k, kept) in (self.first + block * SUMMED..).zip(kept) {
-                let (similarity, address) =
-                    (self.lookup.similarities_of(k), self.lookup.addresses_of(k));
-                let [first, second] = self.lookup.nearest_of(k);
-                let other = if second < count { second } else { first };
-                let q = self.lookup.query(k);
-                let (plain, near, far) = squared_distances(s, q, item(first), item(other));
-                self.sums.compactness += f64::from(plain);
-                (kept.near, kept.far) = (near.sqrt(), far.sqrt());
-                if second < count {
-                    self.sums.separateness += f64::from((kept.near - kept.far + 1.0).max(0.0));
-                }
-                kept.top = address[first].ln();
-                let logarithms = Logarithms::new(s, similarity[first], kept.top, self.scale);
-                let mut i = 0;
-                while i < count {
-                    let n = S::LANES.min(count - i);
-                    // SAFETY: `n` items are left in the rows; sums are whole vectors.
-                    unsafe {
-                        let a = load(s, address.as_ptr().add(i), n);
-                        let logarithm = logarithms.of(load(s, similarity.as_ptr().add(i), n), a);
-                        entropy = s.fnma(a, logarithm, entropy);
-                        let sum = addresses.as_mut_ptr().add(i);
-                        s.store(sum, s.add(s.load(sum), a));
-                    }
-                    i += n;
-                }
+        // Sums over a row are short enough for f32.
+        let wide = count.next_multiple_of(S::LANES);
+        let (mut addresses, mut top) = (Scratch::take(wide), Scratch::take(wide));
+        addresses.fill(0.0);
+        top.fill(f32::NEG_INFINITY);
+        let (mut compactness, mut entropy) = (s.zero(), s.zero());
+        let queries = self.queries.chunks_exact(d);
+        let similarities = self.similarities.chunks_exact(count);
+        let similarities = similarities.zip(self.addresses.chunks_exact(count));
+        let kept = self.nearest.iter().zip(self.kept);
+        for ((q, (similarity, address)), (nearest, kept)) in queries.zip(similarities).zip(kept) {
+            let [first, second] = nearest.map(|i| i as usize);
+            let other = if second < count { second } else { first };
+            let (near, far) = squared_distances(s, q, item(first), item(other), &mut compactness);
+            (kept.near, kept.far) = (near.sqrt(), far.sqrt());
+            if second < count {
+                self.sums.separateness += f64::from((kept.near - kept.far + 1.0).max(0.0));
             }
-            self.sums.entropy += f64::from(s.sum(entropy));
-            for (sum, a) in self.sums.addresses.iter_mut().zip(addresses.iter()) {
-                *sum += f64::from(*a);
+            let own_top = &mut self.sums.own_top[first];
+            *own_top = own_top.max(similarity[first]);
+            kept.top = address[first].ln();
+            let logarithms = Logarithms::new(s, similarity[first], kept.top, self.scale);
+            let mut i = 0;
+            while i < count {
+                let n = S::LANES.min(count - i);
+                // SAFETY: `n` items are left in the rows; sums are whole vectors.
+                unsafe {
+                    let a = load(s, address.as_ptr().add(i), n);
+                    let similarity = load(s, similarity.as_ptr().add(i), n);
+                    entropy = s.fnma(a, logarithms.of(similarity, a), entropy);
+                    let top = top.as_mut_ptr().add(i);
+                    // In this order a NaN is not taken.
+                    s.store(top, s.max(similarity, s.load(top)));
+                    let sum = addresses.as_mut_ptr().add(i);
+                    s.store(sum, s.add(s.load(sum), a));
+                }
+                i += n;
             }
+        }
+        self.sums.compactness += f64::from(s.sum(compactness));
+        self.sums.entropy += f64::from(s.sum(entropy));
+        larger(&mut self.sums.top, &top);
+        for (sum, a) in self.sums.addresses.iter_mut().zip(addresses.iter()) {
+            *sum += f64::from(*a);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Writing: queries of a training step change the items (METHOD.md, A pool).
 
+use std::ops::Range;
+
 use super::Lookup;
+use crate::buffers::Scratch;
 use crate::isa::{Isa, Kernel, Simd};
 use crate::joint::Joint;
 use crate::threads::map_tasks;
@@ -9,8 +12,10 @@ use crate::threads::map_tasks;
 const SMALLEST_ITEM: f64 = 1e-6;
 /// A sum of weights below this counts as this.
 const SMALLEST_WEIGHT: f64 = 1e-12;
-/// Queries are summed in this many parts at most.
+/// Queries are summed in this many parts at most,
 const PARTS: usize = 16;
+/// of at least so many queries.
+const SMALLEST_PART: usize = 512;
 
 /// How queries change items.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,14 +62,13 @@ impl Gathered {
         if queries == 0 {
             return gathered;
         }
-        isa.run(Largest {
-            lookup,
-            queries,
-            own: rule.own_maximum,
-            top: &mut gathered.top,
-        });
+        gathered.top = if rule.own_maximum {
+            lookup.sums.own_top.clone()
+        } else {
+            lookup.sums.top.clone()
+        };
         // Parts are cut by the number of queries alone, and joined in their order.
-        let part = queries.div_ceil(PARTS);
+        let part = queries.div_ceil(PARTS).max(SMALLEST_PART);
         let parts = map_tasks(queries.div_ceil(part), |i| {
             let mut sums = Self::empty(count, features, temperature);
             isa.run(SumPart {
@@ -180,48 +184,32 @@ impl Gathered {
     }
 }
 
-/// The largest similarity of each item, to all queries or to its own.
-struct Largest<'a> {
-    lookup: &'a Lookup,
-    queries: usize,
-    own: bool,
-    top: &'a mut [f32],
-}
-
-impl Kernel for Largest<'_> {
-    // No vectors of `S` are needed: compiled for its instructions, these loops become vectors.
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        for k in 0..self.queries {
-            let row = self.lookup.similarities_of(k);
-            if self.own {
-                let [owner, _] = self.lookup.nearest_of(k);
-                self.top[owner] = self.top[owner].max(row[owner]);
-            } else {
-                for (t, s) in self.top.iter_mut().zip(row) {
-                    *t = if *s > *t { *s } else { *t };
-                }
-            }
-        }
-    }
-}
-
 struct SumPart<'a> {
     lookup: &'a Lookup,
-    queries: std::ops::Range<usize>,
+    queries: Range<usize>,
     top: &'a [f32],
     sums: &'a mut Gathered,
 }
 
 impl Kernel for SumPart<'_> {
-    // As for `Largest`.
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         let features = self.lookup.shape.channels;
-        for k in self.queries {
+        let mut weights = Scratch::take(self.queries.len().next_multiple_of(S::LANES));
+        weights.fill(0.0);
+        let scale = 1.0 / self.sums.temperature as f32;
+        for (weight, k) in weights.iter_mut().zip(self.queries.clone()) {
             let [owner, _] = self.lookup.nearest_of(k);
-            let similarity = self.lookup.similarities_of(k)[owner];
-            let weight = (f64::from(similarity - self.top[owner]) / self.sums.temperature).exp();
+            *weight = (self.lookup.similarities_of(k)[owner] - self.top[owner]) * scale;
+        }
+        for part in weights.chunks_exact_mut(S::LANES) {
+            // SAFETY: `part` is one vector.
+            unsafe { s.store(part.as_mut_ptr(), s.exp(s.load(part.as_ptr()))) };
+        }
+        // Compiled for the instructions of `S`, the innermost loop becomes vectors.
+        for (weight, k) in weights.iter().zip(self.queries) {
+            let weight = f64::from(*weight);
+            let [owner, _] = self.lookup.nearest_of(k);
             self.sums.total[owner] += weight;
             self.sums.queries[owner] += 1;
             let to = &mut self.sums.sum[owner * features..][..features];

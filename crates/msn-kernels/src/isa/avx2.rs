@@ -97,37 +97,33 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn largest(self, a: __m256) -> f32 {
-        // SAFETY: a token of this type exists only where AVX2 does.
+    unsafe fn transpose(self, from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        // SAFETY: the caller's promise on both; a token exists only where AVX2 does.
         unsafe {
-            let a = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
-            let a = _mm_max_ps(a, _mm_movehl_ps(a, a));
-            _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps::<1>(a, a)))
-        }
-    }
-
-    #[inline(always)]
-    fn find(self, a: __m256, x: f32) -> usize {
-        // SAFETY: a token of this type exists only where AVX2 does.
-        let equal =
-            unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, _mm256_set1_ps(x))) };
-        (equal | 1 << Self::LANES).trailing_zeros() as usize
-    }
-
-    #[inline(always)]
-    fn first(self, a: __m256, n: usize, x: f32) -> __m256 {
-        let mask = self.mask(n);
-        // SAFETY: a token of this type exists only where AVX2 does.
-        unsafe { _mm256_blendv_ps(_mm256_set1_ps(x), a, _mm256_castsi256_ps(mask)) }
-    }
-
-    #[inline(always)]
-    fn with_lane(self, a: __m256, i: usize, x: f32) -> __m256 {
-        let (to, after) = (self.mask(i), self.mask(i + 1));
-        // SAFETY: a token of this type exists only where AVX2 does.
-        unsafe {
-            let lane = _mm256_castsi256_ps(_mm256_andnot_si256(to, after));
-            _mm256_blendv_ps(a, _mm256_set1_ps(x), lane)
+            let mut rows = [_mm256_setzero_ps(); 8];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm256_loadu_ps(from.add(i * from_row));
+            }
+            // Squares of four within each half of a vector.
+            for four in rows.as_chunks_mut::<4>().0 {
+                let [a, b, c, d] = *four;
+                let (ab, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                let (cd, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+                *four = [
+                    _mm256_shuffle_ps::<0x44>(ab, cd),
+                    _mm256_shuffle_ps::<0xee>(ab, cd),
+                    _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+                    _mm256_shuffle_ps::<0xee>(ab_high, cd_high),
+                ];
+            }
+            for i in 0..4 {
+                let (a, b) = (rows[i], rows[4 + i]);
+                _mm256_storeu_ps(to.add(i * to_row), _mm256_permute2f128_ps::<0x20>(a, b));
+                _mm256_storeu_ps(
+                    to.add((4 + i) * to_row),
+                    _mm256_permute2f128_ps::<0x31>(a, b),
+                );
+            }
         }
     }
 

@@ -90,38 +90,49 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn largest(self, a: __m512) -> f32 {
-        // SAFETY: a token of this type exists only where AVX-512F does.
+    unsafe fn transpose(self, from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        // SAFETY: the caller's promise on both; a token exists only where AVX-512F does.
         unsafe {
-            let a = _mm512_max_ps(a, _mm512_shuffle_f32x4::<0b01_00_11_10>(a, a));
-            let a = _mm512_castps512_ps256(_mm512_max_ps(
-                a,
-                _mm512_shuffle_f32x4::<0b10_11_00_01>(a, a),
-            ));
-            let a = _mm256_castps256_ps128(a);
-            let a = _mm_max_ps(a, _mm_movehl_ps(a, a));
-            _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps::<1>(a, a)))
+            let mut rows = [_mm512_setzero_ps(); 16];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_ps(from.add(i * from_row));
+            }
+            // Squares of four within each quarter of a vector.
+            for four in rows.as_chunks_mut::<4>().0 {
+                let [a, b, c, d] = *four;
+                let (ab, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                let (cd, cd_high) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                *four = [
+                    _mm512_shuffle_ps::<0x44>(ab, cd),
+                    _mm512_shuffle_ps::<0xee>(ab, cd),
+                    _mm512_shuffle_ps::<0x44>(ab_high, cd_high),
+                    _mm512_shuffle_ps::<0xee>(ab_high, cd_high),
+                ];
+            }
+            // Then quarters of vectors: 4 x 4 of them.
+            for i in 0..4 {
+                let [a, b, c, d] = [rows[i], rows[4 + i], rows[8 + i], rows[12 + i]];
+                let (ab, ab_high) = (
+                    _mm512_shuffle_f32x4::<0x44>(a, b),
+                    _mm512_shuffle_f32x4::<0xee>(a, b),
+                );
+                let (cd, cd_high) = (
+                    _mm512_shuffle_f32x4::<0x44>(c, d),
+                    _mm512_shuffle_f32x4::<0xee>(c, d),
+                );
+                for (quarter, v) in [
+                    _mm512_shuffle_f32x4::<0x88>(ab, cd),
+                    _mm512_shuffle_f32x4::<0xdd>(ab, cd),
+                    _mm512_shuffle_f32x4::<0x88>(ab_high, cd_high),
+                    _mm512_shuffle_f32x4::<0xdd>(ab_high, cd_high),
+                ]
+                .into_iter()
+                .enumerate()
+                {
+                    _mm512_storeu_ps(to.add((quarter * 4 + i) * to_row), v);
+                }
+            }
         }
-    }
-
-    #[inline(always)]
-    fn find(self, a: __m512, x: f32) -> usize {
-        // SAFETY: a token of this type exists only where AVX-512F does.
-        let equal = unsafe { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, _mm512_set1_ps(x)) };
-        equal.trailing_zeros() as usize
-    }
-
-    #[inline(always)]
-    fn first(self, a: __m512, n: usize, x: f32) -> __m512 {
-        // SAFETY: a token of this type exists only where AVX-512F does.
-        unsafe { _mm512_mask_blend_ps(mask(n), _mm512_set1_ps(x), a) }
-    }
-
-    #[inline(always)]
-    fn with_lane(self, a: __m512, i: usize, x: f32) -> __m512 {
-        debug_assert!(i < 16);
-        // SAFETY: a token of this type exists only where AVX-512F does.
-        unsafe { _mm512_mask_blend_ps(1 << i, a, _mm512_set1_ps(x)) }
     }
 
     #[inline(always)]

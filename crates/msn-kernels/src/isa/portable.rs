@@ -112,32 +112,6 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn largest(self, a: V) -> f32 {
-        a.into_iter().fold(a[0], |m, v| if v > m { v } else { m })
-    }
-
-    #[inline(always)]
-    fn find(self, a: V, x: f32) -> usize {
-        a.iter().position(|v| *v == x).unwrap_or(Self::LANES)
-    }
-
-    #[inline(always)]
-    fn first(self, mut a: V, n: usize, x: f32) -> V {
-        for (i, lane) in a.iter_mut().enumerate() {
-            if i >= n {
-                *lane = x;
-            }
-        }
-        a
-    }
-
-    #[inline(always)]
-    fn with_lane(self, mut a: V, i: usize, x: f32) -> V {
-        a[i] = x;
-        a
-    }
-
-    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> V {
         // SAFETY: the caller's promise on `p`; an array of f32 has the alignment of f32.
         unsafe { p.cast::<V>().read() }

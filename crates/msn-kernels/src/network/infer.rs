@@ -9,6 +9,7 @@ use crate::conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 use crate::isa::Isa;
 use crate::max_pool::max_pool2;
 use crate::tanh::tanh_in_place;
+use crate::threads::enter;
 use crate::up::{PackedUpWeights, up_conv3x3};
 use crate::view::{FeatureMap, Shape, View, ViewMut};
 use crate::weights::{iohw_to_hwio, oihw_to_hwio};
@@ -159,13 +160,15 @@ impl Inference {
         width: usize,
     ) -> Result<Output, KernelError> {
         let shape = self.config.input_shape(input, batch, height, width)?;
-        let mut output = Output::default();
-        self.profile.resume();
-        self.reshape(shape);
-        self.profile.lap(Operation::Rest, 0);
-        self.encode(View::dense(input, shape), &mut output);
-        self.decode(shape, &mut output);
-        Ok(output)
+        Ok(enter(|| {
+            let mut output = Output::default();
+            self.profile.resume();
+            self.reshape(shape);
+            self.profile.lap(Operation::Rest, 0);
+            self.encode(View::dense(input, shape), &mut output);
+            self.decode(shape, &mut output);
+            output
+        }))
     }
 
     fn reshape(&mut self, shape: Shape) {

@@ -19,6 +19,7 @@ use crate::joint::{Joint, summed};
 use crate::loss::squared_error_of_tanh;
 use crate::max_pool::max_pool2;
 use crate::tanh::tanh_in_place;
+use crate::threads::enter;
 use crate::view::{FeatureMap, Shape, View, ViewMut};
 
 /// Share of a batch's statistics in the running ones.
@@ -203,17 +204,28 @@ impl Training {
                 found,
             });
         }
-        self.profile.resume();
-        self.reshape(shape);
-        self.profile.lap(Operation::Rest, 0);
-        self.encode(View::dense(input, shape));
-        self.decode(out_shape);
-        let losses = self.losses(target, out_shape);
-        self.decode_backward();
-        self.encode_backward(View::dense(input, shape));
-        self.move_statistics(NORM_MOMENTUM);
-        self.profile.lap(Operation::Rest, 0);
-        Ok(losses)
+        Ok(self.enter(|this| {
+            this.profile.resume();
+            this.reshape(shape);
+            this.profile.lap(Operation::Rest, 0);
+            this.encode(View::dense(input, shape));
+            this.decode(out_shape);
+            let losses = this.losses(target, out_shape);
+            this.decode_backward();
+            this.encode_backward(View::dense(input, shape));
+            this.move_statistics(NORM_MOMENTUM);
+            this.profile.lap(Operation::Rest, 0);
+            losses
+        }))
+    }
+
+    /// [`enter`] where no other device is waited for.
+    fn enter<T: Send>(&mut self, work: impl FnOnce(&mut Self) -> T + Send) -> T {
+        if self.joint.is_some() {
+            work(self)
+        } else {
+            enter(|| work(self))
+        }
     }
 
     /// Where the time of a step, its update and its write goes, once started.
@@ -237,8 +249,10 @@ impl Training {
         let shape = self.config.input_shape(input, batch, height, width)?;
         self.reshape(shape);
         let joint = self.joint.take();
-        self.encode(View::dense(input, shape));
-        self.decode(shape.with_channels(self.config.channels));
+        enter(|| {
+            self.encode(View::dense(input, shape));
+            self.decode(shape.with_channels(self.config.channels));
+        });
         self.joint = joint;
         self.move_statistics(share);
         Ok(())
@@ -298,23 +312,29 @@ impl Training {
 
     /// One step of Adam with the gradients of the last [`Training::step`].
     pub fn update(&mut self, adam: &Adam, learning_rate: f64) {
-        self.profile.resume();
-        self.parameters.step(self.isa, adam, learning_rate);
-        let values = &self.parameters.values;
-        let convs = self
-            .encoder
-            .iter_mut()
-            .chain(&mut self.decoder)
-            .flatten()
-            .chain(&mut self.ups);
-        for conv in convs.chain([&mut self.last]) {
-            conv.pack(values);
-        }
-        self.profile.lap(Operation::Update, 0);
+        self.enter(|this| {
+            this.profile.resume();
+            this.parameters.step(this.isa, adam, learning_rate);
+            let values = &this.parameters.values;
+            let convs = this
+                .encoder
+                .iter_mut()
+                .chain(&mut this.decoder)
+                .flatten()
+                .chain(&mut this.ups);
+            for conv in convs.chain([&mut this.last]) {
+                conv.pack(values);
+            }
+            this.profile.lap(Operation::Update, 0);
+        });
     }
 
     /// Writes the queries of the last [`Training::step`], on all devices, into the pools.
     pub fn write(&mut self, rule: WriteRule) {
+        self.enter(|this| this.write_all(rule));
+    }
+
+    fn write_all(&mut self, rule: WriteRule) {
         self.profile.resume();
         for (i, pool) in self.pools.iter_mut().enumerate() {
             let Some(pool) = pool else { continue };

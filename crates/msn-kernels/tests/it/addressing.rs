@@ -238,7 +238,7 @@ proptest! {
                 prop_assert!((ours - golden).abs() < 1e-5, "{isa}: {ours} {golden}");
             }
             lookup.backward(
-                features.views()[0], &packed, weights, detach, of_read.views()[0], Some(of_queries.views()[1]),
+                &packed, weights, detach, of_read.views()[0], Some(of_queries.views()[1]),
                 gradient.view_mut().channels(2..2 + d),
             );
             let gradient = result(&gradient, d);
@@ -283,7 +283,6 @@ fn gradients_of_a_query_of_zeros_are_finite() {
         );
         let of_read = View::dense(&[0.1; 6], shape);
         lookup.backward(
-            features,
             &packed,
             weights,
             false,

@@ -82,7 +82,6 @@ impl Training {
                     (None, joined.channels(0..features))
                 };
                 pool.lookup.backward(
-                    level.feature.view(),
                     &pool.items,
                     self.training.losses,
                     self.training.detach_read,
