@@ -1,4 +1,4 @@
-//! One pool's read, losses and write, at the three sizes of a preset.
+//! One pool's read, losses (with the lookup that they need) and write, at the three sizes of a preset.
 
 use benches::{Harness, PerDevice};
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
@@ -25,7 +25,7 @@ pub fn all(harness: &mut Harness) {
     for (queries, features) in sizes {
         for (call, name) in [
             (Call::Read, "read"),
-            (Call::Losses, "losses"),
+            (Call::Losses, "lookup and losses"),
             (Call::Write, "write"),
         ] {
             let subject = format!("pool {name}, {queries} queries of {features}, 10 items");
@@ -130,6 +130,7 @@ fn kernels(
             let ours = [l.compactness, l.separateness, l.information].map(|v| v as f32);
             assert_close("fast losses", &ours, expected, 1e-4);
             harness.time(subject, "fast", || {
+                let _ = ask(&mut lookup);
                 let _ = lookup.losses(&packed);
             });
         }
@@ -166,20 +167,21 @@ impl PerDevice for OnBackend<'_> {
         };
         let queries = tensor(self.queries);
         let pool = Pool::from_items(self.config.clone(), tensor(self.items)).expect("a pool");
-        // Similarities belong to the read; losses and write share them.
+        // A write shares the similarities of the read before it.
         let asked = pool.lookup(queries.clone());
         let call = self.call;
         let compute = || -> Vec<f32> {
             let all = match call {
                 Call::Read => pool.lookup(queries.clone()).read().flatten::<1>(0, 1),
-                Call::Losses => Tensor::cat(
-                    vec![
+                Call::Losses => {
+                    let asked = pool.lookup(queries.clone());
+                    let losses = [
                         asked.compactness(),
                         asked.separateness(),
                         asked.information(),
-                    ],
-                    0,
-                ),
+                    ];
+                    Tensor::cat(losses.to_vec(), 0)
+                }
                 Call::Write => pool.written(asked.gather()).flatten::<1>(0, 1),
             };
             all.into_data().iter::<f32>().collect()

@@ -3,7 +3,12 @@
 use std::{fmt, str::FromStr};
 
 use anyhow::Result;
-use burn::tensor::backend::AutodiffBackend;
+use burn::{
+    backend::autodiff::checkpoint::strategy::{
+        BalancedCheckpointing, CheckpointStrategy, NoCheckpointing,
+    },
+    tensor::backend::AutodiffBackend,
+};
 use msn_train::Together;
 
 use crate::Usage;
@@ -138,6 +143,18 @@ pub(crate) fn on<J: Job>(device: Device, job: J) -> Result<J::Output> {
 
 /// Does a job on devices of one kind, at least one.
 pub(crate) fn on_all<J: GroupJob>(devices: &[Device], job: J) -> Result<J::Output> {
+    with_strategy::<J, NoCheckpointing>(devices, job)
+}
+
+/// [`on_all`] with gradient checkpointing: a backward pass computes again what is cheap.
+pub(crate) fn on_all_checkpointing<J: GroupJob>(devices: &[Device], job: J) -> Result<J::Output> {
+    with_strategy::<J, BalancedCheckpointing>(devices, job)
+}
+
+fn with_strategy<J: GroupJob, C: CheckpointStrategy>(
+    devices: &[Device],
+    job: J,
+) -> Result<J::Output> {
     #[cfg(any(
         feature = "flex",
         feature = "ndarray",
@@ -147,9 +164,9 @@ pub(crate) fn on_all<J: GroupJob>(devices: &[Device], job: J) -> Result<J::Outpu
     use burn::backend::Autodiff;
     match devices[0] {
         #[cfg(feature = "flex")]
-        Device::Flex => job.run::<Autodiff<burn::backend::Flex>>(&same(devices)),
+        Device::Flex => job.run::<Autodiff<burn::backend::Flex, C>>(&same(devices)),
         #[cfg(feature = "ndarray")]
-        Device::NdArray => job.run::<Autodiff<burn::backend::NdArray>>(&same(devices)),
+        Device::NdArray => job.run::<Autodiff<burn::backend::NdArray, C>>(&same(devices)),
         #[cfg(feature = "cuda")]
         Device::Cuda(_) => {
             let place = |device: &Device| match *device {
@@ -157,10 +174,10 @@ pub(crate) fn on_all<J: GroupJob>(devices: &[Device], job: J) -> Result<J::Outpu
                 _ => Default::default(),
             };
             let places: Vec<_> = devices.iter().map(place).collect();
-            job.run::<Autodiff<burn::backend::Cuda>>(&places)
+            job.run::<Autodiff<burn::backend::Cuda, C>>(&places)
         }
         #[cfg(feature = "wgpu")]
-        Device::Wgpu => job.run::<Autodiff<burn::backend::Wgpu>>(&same(devices)),
+        Device::Wgpu => job.run::<Autodiff<burn::backend::Wgpu, C>>(&same(devices)),
         #[allow(unreachable_patterns, reason = "with every feature there is no other")]
         other => {
             let feature = other.feature();

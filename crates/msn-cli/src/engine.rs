@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use burn::tensor::backend::AutodiffBackend;
 use msn_model::{Method, Precision};
 use msn_train::{BurnEngine, CpuEngine, DeviceGroup, Engine, Link, Member, Settings, Together};
 
 use crate::{
     args::TrainPlaceArgs,
-    device::{GroupJob, Job, on, on_all},
+    device::{GroupJob, on_all, on_all_checkpointing},
 };
 
 /// A fresh network on the devices of the command line; with a link they share each batch with those
@@ -19,42 +18,36 @@ pub(crate) fn engine(
     place: &TrainPlaceArgs,
     link: Option<Arc<dyn Link>>,
 ) -> Result<Box<dyn Engine>> {
-    let method = place.one().method(Precision::F32)?;
-    if link.is_some() || place.device.0.len() > 1 {
-        let group = Group {
-            settings,
-            method,
-            link,
-        };
-        return on_all(&place.device.0, group);
-    }
-    let engine = on(place.device.0[0], Fresh(settings))?;
-    Ok(match method {
-        Some(method) => Box::new(CpuEngine::new(settings, &engine.tensors(), method)?),
-        None => engine,
-    })
-}
-
-struct Fresh<'a>(&'a Settings);
-
-impl Job for Fresh<'_> {
-    type Output = Box<dyn Engine>;
-
-    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Box<dyn Engine>> {
-        Ok(Box::new(BurnEngine::<B>::new(self.0, device)?))
+    let devices = &place.device.0;
+    let fresh = Fresh {
+        settings,
+        method: place.one().method(Precision::F32)?,
+        link,
+    };
+    if settings.train.checkpointing {
+        on_all_checkpointing(devices, fresh)
+    } else {
+        on_all(devices, fresh)
     }
 }
 
-struct Group<'a> {
+struct Fresh<'a> {
     settings: &'a Settings,
     method: Option<Method>,
     link: Option<Arc<dyn Link>>,
 }
 
-impl GroupJob for Group<'_> {
+impl GroupJob for Fresh<'_> {
     type Output = Box<dyn Engine>;
 
     fn run<B: Together>(self, devices: &[B::Device]) -> Result<Box<dyn Engine>> {
+        if let ([device], None) = (devices, &self.link) {
+            let burn = BurnEngine::<B>::new(self.settings, device)?;
+            return Ok(match self.method {
+                Some(method) => Box::new(CpuEngine::new(self.settings, &burn.tensors(), method)?),
+                None => Box::new(burn),
+            });
+        }
         let members = Member::<B::InnerBackend>::group(devices, self.link);
         let first = members[0].clone();
         let mut engines: Vec<Box<dyn Engine + Send>> = Vec::new();

@@ -3,13 +3,14 @@
 use burn::{
     module::{Module, Param, ParamId},
     tensor::{
-        Tensor, TensorData,
+        FloatDType, Tensor, TensorData,
         activation::relu,
         backend::{AutodiffBackend, Backend},
         module::{conv_transpose2d, conv2d, max_pool2d},
         ops::{ConvOptions, ConvTransposeOptions},
     },
 };
+use msn_kernels::Precision;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -54,13 +55,47 @@ pub trait JointMean<B: Backend>: std::fmt::Debug + Send + Sync {
     fn mean(&self, own: Tensor<B, 1>) -> Tensor<B, 1>;
 }
 
-/// One forward pass: its mode and, while training, what each batch norm saw, in forward order.
+/// How a training step passes through the network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Training<'a, B: Backend> {
+    /// Other devices, whose batch statistics are shared.
+    pub joint: Option<&'a dyn JointMean<B>>,
+    /// What convolutions multiply, forward and backward; weights, sums between layers, batch norms,
+    /// pools and losses are f32.
+    pub precision: Precision,
+}
+
+/// One forward pass: how and, while training, what each batch norm saw, in forward order.
 #[derive(Debug)]
 pub(crate) struct Pass<'a, B: Backend> {
     pub mode: Mode,
-    /// Whose batch statistics are shared.
-    pub joint: Option<&'a dyn JointMean<B>>,
+    pub training: Training<'a, B>,
     pub statistics: Vec<BatchStatistics<B>>,
+}
+
+impl<B: Backend> Pass<'_, B> {
+    /// A convolution of `x` with its bias, in the pass' precision.
+    fn convolve(
+        &self,
+        x: Tensor<B, 4>,
+        weight: &Param<Tensor<B, 4>>,
+        bias: &Param<Tensor<B, 1>>,
+        conv: impl FnOnce(Tensor<B, 4>, Tensor<B, 4>, Option<Tensor<B, 1>>) -> Tensor<B, 4>,
+    ) -> Tensor<B, 4> {
+        let (weight, bias) = (weight.val(), bias.val());
+        match self.training.precision {
+            Precision::F32 => conv(x, weight, Some(bias)),
+            Precision::Bf16 => {
+                let channels = bias.dims()[0];
+                let y = conv(
+                    x.cast(FloatDType::BF16),
+                    weight.cast(FloatDType::BF16),
+                    None,
+                );
+                y.cast(FloatDType::F32) + bias.reshape([1, channels, 1, 1])
+            }
+        }
+    }
 }
 
 /// 3x3 convolution, padding 1, with bias. `weight` [Cout, Cin, 3, 3].
@@ -79,9 +114,10 @@ impl<B: Backend> Conv<B> {
         }
     }
 
-    pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+    pub fn forward(&self, x: Tensor<B, 4>, pass: &Pass<'_, B>) -> Tensor<B, 4> {
         let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-        conv2d(x, self.weight.val(), Some(self.bias.val()), options)
+        let conv = |x, weight, bias| conv2d(x, weight, bias, options);
+        pass.convolve(x, &self.weight, &self.bias, conv)
     }
 }
 
@@ -120,12 +156,12 @@ impl<B: Backend> Norm<B> {
             Mode::Train => {
                 let over = |t: Tensor<B, 4>| {
                     let own = t.mean_dim(0).mean_dim(2).mean_dim(3);
-                    match pass.joint {
+                    match pass.training.joint {
                         Some(joint) => row(joint.mean(own.reshape([c]))),
                         None => own,
                     }
                 };
-                let devices = pass.joint.map_or(1, JointMean::devices);
+                let devices = pass.training.joint.map_or(1, JointMean::devices);
                 let rough = over(x.clone());
                 let centred = x - rough.clone();
                 // What rounding left of the mean: a large channel over a small spread would turn
@@ -182,8 +218,8 @@ impl<B: Backend> Block<B> {
     }
 
     pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<'_, B>) -> Tensor<B, 4> {
-        let x = relu(self.norm1.forward(self.conv1.forward(x), pass));
-        let x = self.conv2.forward(x);
+        let x = relu(self.norm1.forward(self.conv1.forward(x, pass), pass));
+        let x = self.conv2.forward(x, pass);
         match &self.norm2 {
             Some(norm) => relu(norm.forward(x, pass)),
             None => x,
@@ -226,9 +262,9 @@ impl<B: Backend> LastBlock<B> {
     }
 
     pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<'_, B>) -> Tensor<B, 4> {
-        let x = relu(self.norm1.forward(self.conv1.forward(x), pass));
-        let x = relu(self.norm2.forward(self.conv2.forward(x), pass));
-        self.conv3.forward(x).tanh()
+        let x = relu(self.norm1.forward(self.conv1.forward(x, pass), pass));
+        let x = relu(self.norm2.forward(self.conv2.forward(x, pass), pass));
+        self.conv3.forward(x, pass).tanh()
     }
 
     pub fn norms(&mut self) -> impl Iterator<Item = &mut Norm<B>> {
@@ -266,11 +302,9 @@ impl<B: Backend> Up<B> {
 
     pub fn forward(&self, x: Tensor<B, 4>, pass: &mut Pass<'_, B>) -> Tensor<B, 4> {
         let options = ConvTransposeOptions::new([2, 2], [1, 1], [1, 1], [1, 1], 1);
-        let (weight, bias) = (self.conv.weight.val(), self.conv.bias.val());
-        relu(
-            self.norm
-                .forward(conv_transpose2d(x, weight, Some(bias), options), pass),
-        )
+        let conv = |x, weight, bias| conv_transpose2d(x, weight, bias, options);
+        let x = pass.convolve(x, &self.conv.weight, &self.conv.bias, conv);
+        relu(self.norm.forward(x, pass))
     }
 
     pub fn norm(&mut self) -> &mut Norm<B> {

@@ -35,7 +35,7 @@ pub use ask::{Ask, Cosines, receptive_area};
 pub use config::{ConfigError, NetConfig, Rewrite};
 pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
 pub use kernels::{CpuNet, Kernels, channels_last};
-pub use layers::{BatchStatistics, JointMean, Mode};
+pub use layers::{BatchStatistics, JointMean, Mode, Training};
 pub use loss::{LossWeights, Losses};
 pub use msn_kernels::{Algorithm, Isa, Method, Precision};
 pub use net::{Asked, MsnNet, Output};

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     ConfigError, NetConfig, Rewrite,
-    layers::{BatchStatistics, Block, JointMean, LastBlock, Mode, Norm, Pass, Up, halve},
+    layers::{BatchStatistics, Block, LastBlock, Mode, Norm, Pass, Training, Up, halve},
 };
 
 /// Features at four scales, w at full size to 8w at an eighth.
@@ -133,25 +133,20 @@ impl<B: Backend> MsnNet<B> {
     /// The frame after `frames` [N, T*C, H, W] in [-1, 1], oldest first, channel fastest; H and W
     /// multiples of 8.
     pub fn forward(&self, frames: Tensor<B, 4>, mode: Mode) -> Output<B> {
-        self.pass(frames, mode, None)
+        self.pass(frames, mode, Training::default())
     }
 
-    /// [`MsnNet::forward`] in [`Mode::Train`] on this device's part of a batch, normalised with the
-    /// statistics of the whole.
-    pub fn forward_joint(&self, frames: Tensor<B, 4>, joint: &dyn JointMean<B>) -> Output<B> {
-        self.pass(frames, Mode::Train, Some(joint))
+    /// [`MsnNet::forward`] in [`Mode::Train`], on this device's part of a batch or in another
+    /// precision. A backend that does not compute in that panics: ask its `supports_dtype` first.
+    pub fn forward_training(&self, frames: Tensor<B, 4>, training: Training<'_, B>) -> Output<B> {
+        self.pass(frames, Mode::Train, training)
     }
 
-    fn pass(
-        &self,
-        frames: Tensor<B, 4>,
-        mode: Mode,
-        joint: Option<&dyn JointMean<B>>,
-    ) -> Output<B> {
+    fn pass(&self, frames: Tensor<B, 4>, mode: Mode, training: Training<'_, B>) -> Output<B> {
         debug_assert!(frames.dims()[2].is_multiple_of(8) && frames.dims()[3].is_multiple_of(8));
         let mut pass = Pass {
             mode,
-            joint,
+            training,
             statistics: Vec::new(),
         };
         let d = &self.decoder;
@@ -180,7 +175,7 @@ impl<B: Backend> MsnNet<B> {
     pub fn ask(&self, frames: Tensor<B, 4>) -> Vec<Asked<B>> {
         let mut pass = Pass {
             mode: Mode::Evaluate,
-            joint: None,
+            training: Training::default(),
             statistics: Vec::new(),
         };
         self.encode(frames, &mut pass).1

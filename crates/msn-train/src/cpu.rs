@@ -42,10 +42,15 @@ impl CpuEngine {
             )));
         }
         let t = &settings.train;
-        for (name, on) in [("start_items", t.start_items), ("revive", t.revive)] {
+        for (name, on) in [
+            ("start_items", t.start_items),
+            ("revive", t.revive),
+            ("bf16", t.bf16),
+            ("checkpointing", t.checkpointing),
+        ] {
             if on {
                 return Err(TrainError::Engine(format!(
-                    "{name}=true needs --kernels plain"
+                    "{name}=true needs --kernels plain, or a device other than flex"
                 )));
             }
         }

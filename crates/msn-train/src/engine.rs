@@ -3,13 +3,13 @@
 use burn::{
     module::AutodiffModule,
     optim::{GradientsAccumulator, GradientsParams},
-    tensor::{Tensor, TensorData, backend::AutodiffBackend},
+    tensor::{DType, Tensor, TensorData, backend::AutodiffBackend},
 };
 use msn_kernels::Joint as _;
 use msn_memory::{Gathered, Health, Monitor};
 use msn_model::{
-    Asked, BatchStatistics, Clips, ConfigError, JointMean, Losses, Mode, MsnNet, OnDevice, Output,
-    Predictor, TensorError, Tensors,
+    Asked, BatchStatistics, Clips, JointMean, Losses, Mode, MsnNet, OnDevice, Output, Predictor,
+    TensorError, Tensors, Training,
 };
 
 use crate::{
@@ -151,8 +151,15 @@ impl<B: AutodiffBackend> BurnEngine<B> {
     /// A fresh network, drawn from the settings' seed.
     ///
     /// # Errors
-    /// [`ConfigError`] for a network's settings out of range.
-    pub fn new(settings: &Settings, device: &B::Device) -> Result<Self, ConfigError> {
+    /// [`TrainError::Config`] for a network's settings out of range, [`TrainError::Engine`] for bf16
+    /// where the device does not compute in it.
+    pub fn new(settings: &Settings, device: &B::Device) -> Result<Self, TrainError> {
+        if settings.train.bf16 && !B::supports_dtype(device, DType::BF16) {
+            return Err(TrainError::Engine(format!(
+                "{} does not compute in bf16 on {device:?}: leave bf16=true out",
+                B::name(device)
+            )));
+        }
         let monitor = |_| Monitor::new(settings.net.items);
         Ok(Self {
             settings: settings.clone(),
@@ -196,17 +203,15 @@ impl<B: AutodiffBackend> BurnEngine<B> {
         if !self.started {
             self.start_items(frames.clone())?;
         }
-        let (output, losses) = match &self.joint {
-            None => {
-                let output = self.net.forward(frames, Mode::Train);
-                let losses = Losses::new(&output, target);
-                (output, losses)
-            }
-            Some(joint) => {
-                let output = self.net.forward_joint(frames, joint.mean.as_ref());
-                let losses = Losses::joint(&output, target, joint.mean.as_ref());
-                (output, losses)
-            }
+        let joint = self.joint.as_ref().map(|joint| joint.mean.as_ref());
+        let training = Training {
+            joint,
+            precision: self.settings.train.precision(),
+        };
+        let output = self.net.forward_training(frames, training);
+        let losses = match joint {
+            None => Losses::new(&output, target),
+            Some(joint) => Losses::joint(&output, target, joint),
         };
         let total = losses.total(&self.settings.loss);
         let parts = [

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use msn_model::{ConfigError, Input, LossWeights, NetConfig};
+use msn_model::{ConfigError, Input, LossWeights, NetConfig, Precision};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -92,6 +92,14 @@ pub struct TrainSettings {
     /// (none) to below 1; at step n at most (1 + n) / (10 + n).
     #[serde(default)]
     pub ema: f64,
+    /// Multiply in bf16 in convolutions, forward and backward; all else is f32. For Burn devices that
+    /// compute in it.
+    #[serde(default)]
+    pub bf16: bool,
+    /// Compute what is cheap once more in the backward pass instead of keeping it (gradient
+    /// checkpointing): less memory, the same network. For Burn devices.
+    #[serde(default)]
+    pub checkpointing: bool,
     /// Start the items from real queries of the first batch (beyond METHOD.md).
     pub start_items: bool,
     /// Replace dead items by real queries (beyond METHOD.md).
@@ -102,6 +110,17 @@ pub struct TrainSettings {
 
 fn one() -> usize {
     1
+}
+
+impl TrainSettings {
+    /// What convolutions multiply.
+    pub fn precision(&self) -> Precision {
+        if self.bf16 {
+            Precision::Bf16
+        } else {
+            Precision::F32
+        }
+    }
 }
 
 /// All settings of a run, as in its `config.toml`.
@@ -207,6 +226,8 @@ impl Settings {
                 clip_norm: 0.0,
                 accumulate: 1,
                 ema: 0.0,
+                bf16: false,
+                checkpointing: false,
                 start_items: false,
                 revive: false,
                 seed: 0,

@@ -1,6 +1,8 @@
 //! Both engines, and what the loop adds to them.
 
-use burn::backend::{Autodiff, Flex};
+use burn::backend::{
+    Autodiff, Flex, NdArray, autodiff::checkpoint::strategy::BalancedCheckpointing,
+};
 use msn_data::{Color, LoadedVideo, Size, clips, hold_out, segments};
 use msn_model::{Algorithm, Clips, Tensors};
 use msn_train::{BurnEngine, CpuEngine, Engine, Event, Feed, Preset, Progress, Settings, train};
@@ -111,6 +113,82 @@ fn both_engines_accumulate_and_clip_alike() {
     assert!(distance(&a.mean, &b.mean, |_| true) < 1e-3);
     let items = |name: &str| name.ends_with("items");
     assert!(distance(&a.tensors, &b.tensors, items) < 1e-4);
+}
+
+#[test]
+fn checkpointing_changes_no_bit() {
+    let settings = settings(&["checkpointing=true"]);
+    let batches = batches(&settings, &videos());
+    let device = Default::default();
+    let mut keeps = BurnEngine::<Autodiff<Flex>>::new(&settings, &device).unwrap();
+    let mut computes =
+        BurnEngine::<Autodiff<Flex, BalancedCheckpointing>>::new(&settings, &device).unwrap();
+    for clips in &batches[..3] {
+        let kept = keeps.step(clips.clone(), 1e-3).unwrap();
+        assert_eq!(computes.step(clips.clone(), 1e-3).unwrap(), kept);
+    }
+    assert_eq!(computes.state(), keeps.state());
+}
+
+#[test]
+fn bf16_trains_like_f32_but_for_its_digits() {
+    let settings = |more: &[&str]| settings(&[&["size=32", "width=8"], more].concat());
+    let batches = batches(&settings(&[]), &videos());
+    let engine = |settings: &Settings| {
+        BurnEngine::<Autodiff<Flex>>::new(settings, &Default::default()).unwrap()
+    };
+    let (mut full, mut half) = (engine(&settings(&[])), engine(&settings(&["bf16=true"])));
+    let (first, rounded) = (
+        full.step(batches[0].clone(), 1e-3).unwrap(),
+        half.step(batches[0].clone(), 1e-3).unwrap(),
+    );
+    // bf16 has eight bits, and gradients pass many layers: those of a fresh network turn by 0.96 in
+    // PyTorch's autocast as well.
+    assert!(rounded.loss != first.loss, "nothing was rounded");
+    assert!(
+        (rounded.loss / first.loss - 1.0).abs() < 0.01,
+        "{rounded:?} {first:?}"
+    );
+    let along = cosine(&full.state().mean, &half.state().mean);
+    assert!(along > 0.95, "{along}");
+    for _ in 0..20 {
+        half.step(batches[0].clone(), 1e-3).unwrap();
+    }
+    let later = half.step(batches[0].clone(), 1e-3).unwrap();
+    assert!(
+        later.prediction < 0.7 * rounded.prediction,
+        "{later:?} {rounded:?}"
+    );
+}
+
+/// Of all values of both, as two long vectors.
+fn cosine(a: &Tensors, b: &Tensors) -> f64 {
+    let values = |t: &Tensors| -> Vec<f64> {
+        t.values()
+            .flat_map(|t| t.values.iter().map(|&v| f64::from(v)))
+            .collect()
+    };
+    let (a, b) = (values(a), values(b));
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()
+}
+
+#[test]
+fn what_an_engine_lacks_is_refused() {
+    let settings = |text: &str| settings(&[text]);
+    let refused = BurnEngine::<Autodiff<NdArray>>::new(&settings("bf16=true"), &Default::default());
+    let says = refused.unwrap_err().to_string();
+    assert!(says.contains("does not compute in bf16"), "{says}");
+    for key in ["bf16", "checkpointing", "revive", "start_items"] {
+        let settings = settings(&format!("{key}=true"));
+        let burn = BurnEngine::<Autodiff<Flex>>::new(&settings, &Default::default()).unwrap();
+        let refused = CpuEngine::new(&settings, &burn.tensors(), Algorithm::Fastest);
+        let says = refused.unwrap_err().to_string();
+        assert!(
+            says.starts_with(&format!("{key}=true needs --kernels plain")),
+            "{says}"
+        );
+    }
 }
 
 #[test]
