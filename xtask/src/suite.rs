@@ -1,6 +1,7 @@
 //! The stages of `cargo xtask test` and `cargo xtask ci`, cheapest first.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -8,6 +9,9 @@ use anyhow::{Context, Result, bail};
 use crate::stage::{Counts, Outcome, Report, Stage};
 use crate::workspace::{Graph, Kind, Package, Workspace, is_burn};
 use crate::{cargo, check, matrix, setup};
+
+/// What reads event files in a test, as pip names it.
+const TENSORBOARD: &str = "tensorboard==2.21.0";
 
 /// All stages. Tests run in the dev profile; crates with Burn are always built together, so that
 /// its features are the same each time and it is built once.
@@ -146,7 +150,16 @@ const STAGES: &[Stage<Suite>] = &[
             if !suite.burn.iter().any(|p| p.has_target("test")) {
                 return Ok(Outcome::Skipped("there is none".to_owned()));
             }
-            tests(&with(&suite.select(&suite.burn), &["--test", "*"]))
+            let mut command = cargo::command("test");
+            command
+                .arg("--no-fail-fast")
+                .args(suite.select(&suite.burn))
+                .args(["--test", "*"]);
+            match tensorboard(&suite.workspace.target) {
+                Ok(folder) => _ = command.env("PYTHONPATH", folder),
+                Err(error) => println!("skipped: event files are not read back: {error:#}"),
+            }
+            cargo::test(&mut command).map(Outcome::Done)
         },
     },
     Stage {
@@ -282,6 +295,25 @@ fn with<'a>(first: &[&'a str], then: &[&'a str]) -> Vec<&'a str> {
 
 fn tests(arguments: &[&str]) -> Result<Outcome> {
     cargo::test(cargo::command("test").arg("--no-fail-fast").args(arguments)).map(Outcome::Done)
+}
+
+/// A folder with TensorBoard, whose own reader a test reads event files with; in the build folder,
+/// so that nothing of the machine changes.
+fn tensorboard(target: &Path) -> Result<PathBuf> {
+    let folder = target.join("python");
+    if !folder.join("tensorboard").is_dir() {
+        let pip = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-warn-script-location",
+            "--target",
+        ];
+        let mut install = Command::new("python3");
+        cargo::run(install.args(pip).arg(&folder).arg(TENSORBOARD))?;
+    }
+    Ok(folder)
 }
 
 fn package(suite: &Suite) -> Result<Outcome> {

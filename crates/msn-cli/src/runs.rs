@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
+use msn_train::Settings;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -95,8 +96,9 @@ fn read(folder: &Utf8Path) -> Result<Run> {
     let card = RunCard::read(folder)?;
     let path = folder.join("config.toml");
     let text = std::fs::read_to_string(&path).map_err(|e| anyhow!("can't read {path}: {e}"))?;
-    let config: toml::Table =
-        toml::from_str(&text).map_err(|e| anyhow!("{path} can't be used: {}", e.message()))?;
+    // Older files lack newer settings; these had their defaults.
+    let known = Settings::from_toml(&text).map_err(|e| anyhow!("{path} can't be used: {e}"))?;
+    let config: toml::Table = toml::from_str(&known.to_toml())?;
     let mut settings = BTreeMap::new();
     for (section, value) in &config {
         match value {
@@ -110,6 +112,10 @@ fn read(folder: &Utf8Path) -> Result<Run> {
             }
         }
     }
+    // As it is set, and apart from the network's width.
+    settings.retain(|key, _| !matches!(key.as_str(), "input.height" | "input.width"));
+    let size = format!("{}x{}", known.input.height, known.input.width);
+    settings.insert("input.size".to_owned(), size);
     let figures = std::fs::read_to_string(folder.join("eval.json"))
         .ok()
         .and_then(|text| serde_json::from_str::<Value>(&text).ok())

@@ -10,7 +10,8 @@ use toml::{Table, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// Width 8, 64 px, whole frames, 24 epochs: demo and tests, about a minute on two cores.
+    /// Width 8, 64 px, whole frames, 24 epochs: demo and tests, 79 s for six clips of 30 s on two
+    /// cores, 144 MB (docs/training.md).
     Tiny,
     /// Width 16, 128 px, trained on 64 px crops, 12 epochs: about two minutes for 2,500 frames on
     /// two cores, 502 MB (docs/results.md).

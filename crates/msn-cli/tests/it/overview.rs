@@ -25,6 +25,11 @@ fn runs_are_listed_with_what_differs() {
             std::fs::copy(dir.join("runs/scene/tiny/v1").join(file), folder.join(file)).unwrap();
         }
     }
+    // Older than a setting, which then had its default.
+    let config = dir.join("runs/scene/tiny/v4/config.toml");
+    let older = std::fs::read_to_string(&config).unwrap();
+    assert!(older.contains("bf16 = false\n"));
+    std::fs::write(&config, older.replace("bf16 = false\n", "")).unwrap();
     let card = dir.join("runs/scene/tiny/v4/run.json");
     let mut unfinished = json(&std::fs::read_to_string(&card).unwrap());
     unfinished["seconds"] = Value::Null;
