@@ -1,14 +1,15 @@
-//! Prints where the time of a prediction and of a training step goes, by operation and level.
+//! Prints where the time of a prediction and of a training step goes, by operation and level, and
+//! how much longer a prediction takes with pools than without.
 //!
 //! `profile [WIDTH [SIZE]]`; `RAYON_NUM_THREADS` says how many threads.
 #![allow(clippy::print_stdout)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use msn_kernels::*;
 
-const RUNS: usize = 21;
-const WARM_UP: usize = 3;
+const RUNS: usize = 101;
+const WARM_UP: usize = 50;
 
 /// Times of one operation at each level.
 type Row = (Operation, [Duration; 5]);
@@ -74,6 +75,26 @@ fn table(title: &str, mut runs: Runs) {
     }
 }
 
+/// Made-up tensors of a network, by name.
+fn tensors(config: &NetworkConfig) -> impl Fn(&str) -> Option<Vec<f32>> {
+    let shapes = config.tensors();
+    move |name| {
+        let (_, shape) = shapes.iter().find(|(n, _)| n == name)?;
+        let len: usize = shape.iter().product();
+        let scale = match shape[..] {
+            [_, input, ..] if shape.len() == 4 => (2.0 / (9 * input) as f32).sqrt(),
+            _ => 1.0,
+        };
+        let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
+        let one = name.contains("norm") && (name.ends_with("weight") || name.ends_with("var"));
+        Some(
+            (0..len)
+                .map(|i| if one { 1.0 } else { value(i) * scale })
+                .collect(),
+        )
+    }
+}
+
 fn main() {
     let argument = |n: usize, default: usize| {
         std::env::args()
@@ -97,22 +118,7 @@ fn main() {
         temperature: 1.0,
         top_k: 0,
     };
-    let shapes = config.tensors();
-    let tensor = |name: &str| {
-        let (_, shape) = shapes.iter().find(|(n, _)| n == name)?;
-        let len: usize = shape.iter().product();
-        let scale = match shape[..] {
-            [_, input, ..] if shape.len() == 4 => (2.0 / (9 * input) as f32).sqrt(),
-            _ => 1.0,
-        };
-        let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
-        let one = name.contains("norm") && (name.ends_with("weight") || name.ends_with("var"));
-        Some(
-            (0..len)
-                .map(|i| if one { 1.0 } else { value(i) * scale })
-                .collect(),
-        )
-    };
+    let tensor = tensors(&config);
     let frames = |batch: usize, size: usize, channels: usize| -> Vec<f32> {
         (0..batch * size * size * channels)
             .map(|i| ((i * 31) % 255) as f32 / 127.5 - 1.0)
@@ -139,6 +145,29 @@ fn main() {
         }
         let title = format!("Prediction, 1 x {size} px, {precision}");
         table(&title, runs);
+        let without = NetworkConfig {
+            pools: Vec::new(),
+            ..config.clone()
+        };
+        let mut without =
+            Inference::with_method(&without, &tensors(&without), method).expect("a network");
+        let time = |net: &mut Inference| {
+            let start = Instant::now();
+            net.run(&input, 1, size, size).expect("a prediction");
+            start.elapsed().as_secs_f64()
+        };
+        let mut net = Inference::with_method(&config, &tensor, method).expect("a network");
+        let mut ratios: Vec<f64> = (0..WARM_UP + RUNS)
+            .map(|_| time(&mut net) / time(&mut without))
+            .skip(WARM_UP)
+            .collect();
+        ratios.sort_by(f64::total_cmp);
+        println!(
+            "\nWith pools it takes {:.3} times as long as without (in turn, median; quartiles {:.3} and {:.3})",
+            ratios[RUNS / 2],
+            ratios[RUNS / 4],
+            ratios[3 * RUNS / 4]
+        );
     }
     let training = TrainingConfig {
         losses: LossWeights {
