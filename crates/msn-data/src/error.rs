@@ -53,7 +53,7 @@ pub enum DataError {
     /// Labels for more or fewer frames than there are.
     #[error(
         "labels {labels} have {labelled} frames, but {video} has {frames}: \
-         use the labels that belong to these frames, or name others with --labels"
+         give the labels that belong to these frames"
     )]
     LabelLength {
         /// The label file.

@@ -1,7 +1,8 @@
 //! Gradient of a pool's features while training.
 
 use super::lookup::{Logarithms, Lookup, SHIFT, SMALLEST_LOGARITHM, SMALLEST_PROBABILITY};
-use super::{PackedItems, SMALLEST_NORM, multiply};
+use super::reading::multiply;
+use super::{PackedItems, SMALLEST_NORM};
 use crate::buffers::Scratch;
 use crate::isa::{Kernel, Simd};
 use crate::pixels::{Strips, load, store};

@@ -1,6 +1,7 @@
 //! What a pool answers while training, and its losses (METHOD.md, A pool).
 
-use super::{Addressing, Nearest, PackedItems, Pixels, Reading, Traces};
+use super::reading::{Nearest, Pixels, Reading, Traces};
+use super::{Addressing, PackedItems};
 use crate::buffers::{AlignedBuf, Scratch};
 use crate::isa::{Isa, Kernel, Simd};
 use crate::joint::{Joint, summed};
