@@ -7,8 +7,8 @@ use crate::isa::{Isa, Kernel, MOST_LANES, Simd};
 use crate::pixels::{load, store};
 use crate::weights::Panels;
 
-/// One row of pixels times a matrix. Pointers are valid for `columns` pixels; only
-/// this module calls it, with rows of views.
+/// One row of pixels times a matrix. Pointers are valid for `columns` pixels: only the pools' own
+/// modules call it, with rows of views and of tables.
 pub(super) fn multiply(
     isa: Isa,
     panels: &Panels,
