@@ -59,16 +59,21 @@ thread_local! {
 pub(crate) struct Scratch(AlignedBuf);
 
 impl Scratch {
-    /// `len` floats with unspecified values.
+    /// `len` floats with unspecified values; with debug assertions NaN, so that no test passes which
+    /// depends on them.
     pub(crate) fn take(len: usize) -> Self {
-        let mut buffer = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
-        buffer.resize(len);
-        Self(buffer)
+        let buffer = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let mut scratch = Self(buffer);
+        scratch.resize(len);
+        scratch
     }
 
     /// Changes the length; values are then unspecified.
     pub(crate) fn resize(&mut self, len: usize) {
         self.0.resize(len);
+        if cfg!(debug_assertions) {
+            self.0.fill(f32::NAN);
+        }
     }
 }
 

@@ -75,6 +75,7 @@ impl Lookup {
                     table_start,
                     wide,
                     shape.width,
+                    true,
                 );
                 isa.run(Coefficients {
                     lookup: self,
@@ -102,6 +103,7 @@ impl Lookup {
                     row.as_mut_ptr(),
                     items.features,
                     shape.width,
+                    false,
                 );
                 isa.run(Normalisation {
                     norms: &self.norms[first..][..shape.width],

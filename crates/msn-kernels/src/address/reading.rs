@@ -7,8 +7,10 @@ use crate::isa::{Isa, Kernel, MOST_LANES, Simd};
 use crate::pixels::{load, store};
 use crate::weights::Panels;
 
-/// One row of pixels times a matrix. Pointers are valid for `columns` pixels: only the pools' own
-/// modules call it, with rows of views and of tables.
+/// One row of pixels times a matrix; in a table rows are `whole` vectors, with zeros after the output
+/// channels. Pointers are valid for `columns` pixels: only the pools' own modules call it, with rows of
+/// views and of tables.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn multiply(
     isa: Isa,
     panels: &Panels,
@@ -17,11 +19,17 @@ pub(super) fn multiply(
     output: *mut f32,
     output_pixel: usize,
     columns: usize,
+    whole: bool,
 ) {
     for i in 0..panels.count() {
         let panel = panels.panel(i);
+        let channels = if whole {
+            panel.vectors * isa.lanes()
+        } else {
+            panel.channels
+        };
         // SAFETY: input pixels have the panels' input channels, output pixels their output
-        // channels, of which a panel writes its own.
+        // channels or whole vectors of them, of which a panel writes its own.
         unsafe {
             Gather {
                 input,
@@ -32,7 +40,7 @@ pub(super) fn multiply(
                 precision: panels.precision(),
                 weights: panels.weights(panel).as_ptr(),
                 vectors: panel.vectors,
-                channels: panel.channels,
+                channels,
                 bias: None,
                 relu: false,
                 output: output.add(panel.first),
@@ -103,10 +111,11 @@ impl Reading<'_> {
             table,
             wide,
             columns,
+            true,
         );
         isa.run(Address(self));
         if let Some(Pixels { start, pixel }) = read {
-            multiply(isa, &items.read, table, wide, start, pixel, columns);
+            multiply(isa, &items.read, table, wide, start, pixel, columns, false);
         }
     }
 }
