@@ -1,5 +1,5 @@
 //! Prints where the time of a prediction and of a training step goes, by operation and level, and
-//! how much longer a prediction takes with pools than without.
+//! how much longer both take with pools than without.
 //!
 //! `profile [WIDTH [SIZE]]`; `RAYON_NUM_THREADS` says how many threads.
 #![allow(clippy::print_stdout)]
@@ -95,6 +95,19 @@ fn tensors(config: &NetworkConfig) -> impl Fn(&str) -> Option<Vec<f32>> {
     }
 }
 
+/// Prints the median of `measure`, the time with pools over that without.
+fn ratio(mut measure: impl FnMut() -> f64) {
+    let all = (0..WARM_UP + RUNS).map(|_| measure());
+    let mut all: Vec<f64> = all.skip(WARM_UP).collect();
+    all.sort_by(f64::total_cmp);
+    println!(
+        "\nWith pools it takes {:.3} times as long as without (in turn, median; quartiles {:.3} and {:.3})",
+        all[RUNS / 2],
+        all[RUNS / 4],
+        all[3 * RUNS / 4]
+    );
+}
+
 fn main() {
     let argument = |n: usize, default: usize| {
         std::env::args()
@@ -119,6 +132,10 @@ fn main() {
         top_k: 0,
     };
     let tensor = tensors(&config);
+    let plain = NetworkConfig {
+        pools: Vec::new(),
+        ..config.clone()
+    };
     let frames = |batch: usize, size: usize, channels: usize| -> Vec<f32> {
         (0..batch * size * size * channels)
             .map(|i| ((i * 31) % 255) as f32 / 127.5 - 1.0)
@@ -145,29 +162,15 @@ fn main() {
         }
         let title = format!("Prediction, 1 x {size} px, {precision}");
         table(&title, runs);
-        let without = NetworkConfig {
-            pools: Vec::new(),
-            ..config.clone()
-        };
-        let mut without =
-            Inference::with_method(&without, &tensors(&without), method).expect("a network");
         let time = |net: &mut Inference| {
             let start = Instant::now();
             net.run(&input, 1, size, size).expect("a prediction");
             start.elapsed().as_secs_f64()
         };
-        let mut net = Inference::with_method(&config, &tensor, method).expect("a network");
-        let mut ratios: Vec<f64> = (0..WARM_UP + RUNS)
-            .map(|_| time(&mut net) / time(&mut without))
-            .skip(WARM_UP)
-            .collect();
-        ratios.sort_by(f64::total_cmp);
-        println!(
-            "\nWith pools it takes {:.3} times as long as without (in turn, median; quartiles {:.3} and {:.3})",
-            ratios[RUNS / 2],
-            ratios[RUNS / 4],
-            ratios[3 * RUNS / 4]
-        );
+        let mut with = Inference::with_method(&config, &tensor, method).expect("a network");
+        let mut without =
+            Inference::with_method(&plain, &tensors(&plain), method).expect("a network");
+        ratio(|| time(&mut with) / time(&mut without));
     }
     let training = TrainingConfig {
         losses: LossWeights {
@@ -180,18 +183,28 @@ fn main() {
     let mut net = Training::new(&config, training, &tensor, Algorithm::Fastest).expect("a network");
     let side = size / 2;
     let (input, target) = (frames(8, side, 4), frames(8, side, 1));
-    let mut runs = Runs::default();
-    for i in 0..WARM_UP + RUNS {
-        net.profile().start();
+    let step = |net: &mut Training| {
+        let start = Instant::now();
         net.step(&input, &target, 8, side, side).expect("a step");
         net.update(&Adam::default(), 1e-4);
         net.write(WriteRule {
             momentum: None,
             own_maximum: false,
         });
+        start.elapsed().as_secs_f64()
+    };
+    let mut runs = Runs::default();
+    for i in 0..WARM_UP + RUNS {
+        net.profile().start();
+        step(&mut net);
         if i >= WARM_UP {
             runs.add(net.profile());
         }
     }
     table(&format!("Training step, 8 x {side} px"), runs);
+    let new = |config: &NetworkConfig| {
+        Training::new(config, training, &tensors(config), Algorithm::Fastest).expect("a network")
+    };
+    let (mut with, mut without) = (new(&config), new(&plain));
+    ratio(|| step(&mut with) / step(&mut without));
 }
