@@ -250,7 +250,7 @@ pub fn train_at(
                 progress.average(t.ema, engine.tensors());
             }
             progress.elapsed = before + began.elapsed();
-            budget.plan(&mut progress, steps, (step + 1).is_multiple_of(per_epoch));
+            budget.plan(&mut progress, steps);
             let stop = agree(place, &mut progress)?;
             let planned = progress.planned.unwrap_or(steps);
             let mut report = StepReport {
@@ -409,7 +409,7 @@ fn recompute_statistics(
 }
 
 /// From `lr` at step 0 to 0 after the last.
-fn cosine(lr: f64, step: usize, steps: usize) -> f64 {
+pub(crate) fn cosine(lr: f64, step: usize, steps: usize) -> f64 {
     let part = count(step) / count(steps);
     lr / 2.0 * (1.0 + (std::f64::consts::PI * part).cos())
 }
