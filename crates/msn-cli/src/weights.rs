@@ -208,6 +208,8 @@ fn calibrate(
     )?;
     data::warn(&videos);
     let predictor = run::predictor(&found, place, precision)?;
+    // The score as it is made today, not as an older calibration made it.
+    found.weights.meta.calibration = None;
     let calibration = run::scorer(predictor.as_ref(), &found.weights.meta)
         .calibrate(&videos, &segments(&videos))?;
     let told = format!(

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, missing_docs)]
 
 use msn_eval::{Fair, Scorer};
-use msn_model::{Clips, FrameMaps, Map, NetConfig, PredictError, Predictor};
+use msn_model::{Clips, FrameMaps, NetConfig, PredictError, Predictor};
 
 const SIDE: usize = 32;
 
@@ -20,26 +20,12 @@ impl Predictor for Still {
         let area = clips.height * clips.width;
         let one = |(past, target): (&[f32], &[f32])| {
             let newest = &past[past.len() - area..];
-            let error = newest
-                .iter()
-                .zip(target)
-                .map(|(a, b)| ((a - b) / 2.0).powi(2))
-                .collect();
-            FrameMaps {
-                prediction: newest.to_vec(),
-                error: Map {
-                    height: clips.height,
-                    width: clips.width,
-                    values: error,
-                },
-                // Nothing is calibrated here, so texture does not count.
-                texture: Map {
-                    height: clips.height,
-                    width: clips.width,
-                    values: vec![0.0; clips.height * clips.width],
-                },
-                distances: Vec::new(),
-            }
+            FrameMaps::new(
+                newest.to_vec(),
+                target,
+                (clips.height, clips.width),
+                Vec::new(),
+            )
         };
         Ok(clips
             .frames

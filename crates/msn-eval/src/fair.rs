@@ -3,12 +3,20 @@
 
 use std::collections::VecDeque;
 
-use msn_model::{Calibration, ErrorRange, FrameMaps, Map, Map64, TextureClass, UsualErrors};
+use msn_model::{
+    Calibration, ErrorRange, FrameMaps, Map, Map64, Measure, TextureClass, UsualErrors,
+};
 
 use crate::EvalError;
 
-/// Added to squared errors before the logarithm: noise of about one grey level.
-const ERROR_FLOOR: f64 = 2e-5;
+/// Added to errors before the logarithm: noise of about one grey level.
+fn floor(measure: Measure) -> f64 {
+    match measure {
+        Measure::Square => 2e-5,
+        Measure::Detail => 4e-3,
+    }
+}
+
 /// Added to textures before the logarithm: below it a window is plain.
 const TEXTURE_FLOOR: f64 = 1e-3;
 /// Classes of texture, equally wide in its logarithm.
@@ -30,6 +38,8 @@ pub struct Fair {
     pub window_stride: usize,
     /// Scored frames over which a window is averaged.
     pub history: usize,
+    /// What of the prediction's error counts.
+    pub measure: Measure,
     /// What errors normal windows have; without it a window's log error counts as it is.
     pub usual: Option<UsualErrors>,
 }
@@ -43,11 +53,12 @@ impl Fair {
             window,
             window_stride: (window / 4).max(1),
             history: 8,
+            measure: Measure::Detail,
             usual: None,
         }
     }
 
-    /// How far a window's mean squared error lies above what is high for windows of its texture, and
+    /// How far a window's mean error lies above what is high for windows of its texture, and
     /// above what is high for any, in units of the distance between typical and high. NaN stays NaN.
     pub(crate) fn excess(&self, error: f64, texture: f64) -> f64 {
         let Some(usual) = &self.usual else {
@@ -57,7 +68,7 @@ impl Fair {
                 error.ln()
             };
         };
-        let log = (error + ERROR_FLOOR).ln();
+        let log = (error + floor(self.measure)).ln();
         let over =
             |range: ErrorRange| (log - range.high) / (range.high - range.typical).max(LEAST_SPREAD);
         let like = at_texture(&usual.by_texture, log_texture(texture)).unwrap_or(usual.overall);
@@ -71,6 +82,7 @@ impl From<&Calibration> for Fair {
             window: c.window,
             window_stride: c.window_stride,
             history: c.history,
+            measure: c.measure,
             usual: c.usual.clone(),
         }
     }
@@ -122,8 +134,12 @@ impl Tube {
     /// Each window's error and texture, means over the up to `history` latest frames, this one
     /// included.
     pub fn push(&mut self, maps: &FrameMaps) -> Windows {
+        let error = match self.fair.measure {
+            Measure::Square => &maps.error,
+            Measure::Detail => &maps.detail,
+        };
         Windows {
-            error: self.error.push(&self.fair, &maps.error),
+            error: self.error.push(&self.fair, error),
             texture: self.texture.push(&self.fair, &maps.texture),
         }
     }
@@ -181,16 +197,25 @@ impl Means {
 }
 
 /// Collects windows of normal frames and says what errors are usual.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Normal {
+    /// Added to errors.
+    floor: f64,
     /// Log texture and log error of each window.
     windows: Vec<(f32, f32)>,
 }
 
 impl Normal {
+    pub fn new(measure: Measure) -> Self {
+        Self {
+            floor: floor(measure),
+            windows: Vec::new(),
+        }
+    }
+
     pub fn push(&mut self, windows: &Windows) {
         #[expect(clippy::cast_possible_truncation, reason = "statistics of many")]
-        let pair = |(e, t): (f64, f64)| (log_texture(t) as f32, (e + ERROR_FLOOR).ln() as f32);
+        let pair = |(e, t): (f64, f64)| (log_texture(t) as f32, (e + self.floor).ln() as f32);
         self.windows.extend(windows.pairs().map(pair));
     }
 
@@ -263,6 +288,7 @@ pub(crate) fn calibrate(
         window: fair.window,
         window_stride: fair.window_stride,
         history: fair.history,
+        measure: fair.measure,
         usual: fair.usual,
         median,
         mad,
@@ -313,6 +339,7 @@ mod tests {
             window: 2,
             window_stride: 1,
             history: 3,
+            measure: Measure::Square,
             usual,
         }
     }
@@ -324,19 +351,26 @@ mod tests {
     #[test]
     fn a_tube_averages_the_latest_frames_alone() {
         let mut tube = Tube::new(fair(None));
+        let maps = |v: f32| FrameMaps {
+            prediction: Vec::new(),
+            error: map(v),
+            detail: map(3.0 * v),
+            texture: map(2.0 * v),
+            distances: Vec::new(),
+        };
         let push = |tube: &mut Tube, v: f32| {
-            let windows = tube.push(&FrameMaps {
-                prediction: Vec::new(),
-                error: map(v),
-                texture: map(2.0 * v),
-                distances: Vec::new(),
-            });
+            let windows = tube.push(&maps(v));
             (windows.error.largest(), windows.texture.largest())
         };
         let means = [1.0, 2.0, 3.0, 7.0].map(|v| push(&mut tube, v));
         assert_eq!(means, [(1.0, 2.0), (1.5, 3.0), (2.0, 4.0), (4.0, 8.0)]);
         tube.clear();
         assert_eq!(push(&mut tube, 5.0), (5.0, 10.0));
+        let mut tube = Tube::new(Fair {
+            measure: Measure::Detail,
+            ..fair(None)
+        });
+        assert_eq!(tube.push(&maps(5.0)).error.largest(), 15.0);
     }
 
     #[test]
@@ -350,7 +384,7 @@ mod tests {
                 class(rich, range(-6.0, -4.0)),
             ],
         }));
-        let error = |log: f64| log.exp() - ERROR_FLOOR;
+        let error = |log: f64| log.exp() - floor(Measure::Square);
         // Beyond the ends the curve is flat.
         for (log, texture, like, overall) in [
             (-8.0, 0.0, 0.0, -1.0),
@@ -378,7 +412,7 @@ mod tests {
 
     #[test]
     fn one_window_in_a_hundred_exceeds_what_is_high_in_every_class() {
-        let mut normal = Normal::default();
+        let mut normal = Normal::new(Measure::Square);
         // Errors grow with texture and spread by a factor of up to e.
         let mut noise = 12345u32;
         let mut jitter = || {
@@ -426,7 +460,7 @@ mod tests {
                 values: vec![0.0, 0.1, 0.3],
             },
         };
-        let mut normal = Normal::default();
+        let mut normal = Normal::new(Measure::Square);
         assert!(normal.clone().usual().is_none());
         normal.push(&windows);
         assert_eq!(normal.usual().unwrap().by_texture.len(), 1);

@@ -261,7 +261,7 @@ impl<'a> Scorer<'a> {
     ) -> Result<Option<UsualErrors>, EvalError> {
         let frames: usize = held.iter().map(|segment| segment.frames.len()).sum();
         let every = frames.div_ceil(NORMAL_FRAMES).max(1);
-        let (mut normal, mut seen) = (Normal::default(), 0);
+        let (mut normal, mut seen) = (Normal::new(self.fair.measure), 0);
         for segment in held {
             let runs = std::slice::from_ref(&segment.frames);
             self.runs(&videos[segment.video], runs, &mut |scored| {

@@ -188,6 +188,7 @@ mod tests {
             window: 8,
             window_stride: 2,
             history: 8,
+            measure: msn_model::Measure::Detail,
             usual: None,
             median: -5.0,
             mad: 0.3,

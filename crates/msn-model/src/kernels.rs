@@ -5,9 +5,7 @@ use std::{cell::RefCell, fmt, str::FromStr};
 use msn_kernels::{Algorithm, Inference, KernelError, Method, NetworkConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Clips, FrameMaps, Map, NetConfig, PredictError, Predictor, Rewrite, Tensors, score::texture,
-};
+use crate::{Clips, FrameMaps, Map, NetConfig, PredictError, Predictor, Rewrite, Tensors};
 
 /// How convolutions are computed on a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,30 +128,10 @@ impl Predictor for CpuNet {
                     },
                 )
             });
-            FrameMaps {
-                error: Map {
-                    height,
-                    width,
-                    values: error(&ours, &target, channels),
-                },
-                texture: texture(&target, channels, height, width),
-                prediction: ours,
-                distances: distances.collect(),
-            }
+            FrameMaps::new(ours, &target, (height, width), distances.collect())
         };
         Ok((0..n).map(frame).collect())
     }
-}
-
-/// Squared error in pixel range 0..1, mean over channels; both are planes.
-fn error(ours: &[f32], target: &[f32], channels: usize) -> Vec<f32> {
-    let area = ours.len() / channels;
-    let share = if channels == 3 { 1.0 / 3.0 } else { 1.0 };
-    let at = |i: usize| {
-        let of = |c: usize| ((ours[c * area + i] - target[c * area + i]) / 2.0).powi(2);
-        (0..channels).map(of).sum::<f32>() * share
-    };
-    (0..area).map(at).collect()
 }
 
 /// [N, C, area] as [N, area, C], the kernels' layout.

@@ -42,6 +42,6 @@ pub use net::{Asked, MsnNet, Output};
 pub use score::{FrameMaps, Map, Map64, evaluate};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
 pub use weights::{
-    Alarm, Calibration, ErrorRange, Input, Meta, ParityCase, TensorFile, TextureClass, UsualErrors,
-    WEIGHTS_FORMAT, Weights, WeightsError,
+    Alarm, Calibration, ErrorRange, Input, Measure, Meta, ParityCase, TensorFile, TextureClass,
+    UsualErrors, WEIGHTS_FORMAT, Weights, WeightsError,
 };

@@ -61,6 +61,9 @@ pub struct Calibration {
     pub window_stride: usize,
     /// Scored frames over which a window is averaged.
     pub history: usize,
+    /// What of the prediction's error counts; older files say nothing and mean its square.
+    #[serde(default)]
+    pub measure: Measure,
     /// What errors normal windows have. Absent in older files: there a window's log error counts as
     /// it is.
     #[serde(default)]
@@ -76,6 +79,17 @@ pub struct Calibration {
     /// Where events begin; absent in older files.
     #[serde(default)]
     pub alarm: Option<Alarm>,
+}
+
+/// What of a prediction's error the fair score counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// Its square: [`FrameMaps::error`](crate::FrameMaps::error).
+    #[default]
+    Square,
+    /// What stands out from the error around: [`FrameMaps::detail`](crate::FrameMaps::detail).
+    Detail,
 }
 
 /// What errors windows of held-out normal frames have.

@@ -1,5 +1,5 @@
 use msn_data::{FrameLabels, FrameSpan};
-use msn_model::{Alarm, FrameMaps, Map, Map64};
+use msn_model::{Alarm, FrameMaps, Map64, Measure};
 
 use super::*;
 use crate::{FrameScore, fair::Windows};
@@ -9,6 +9,7 @@ fn calibration() -> Calibration {
         window: 8,
         window_stride: 8,
         history: 8,
+        measure: Measure::Detail,
         usual: None,
         median: 0.0,
         mad: 1.0 / 1.4826,
@@ -44,11 +45,6 @@ fn scored() -> (VideoScores, HeatMaps) {
             distances: Vec::new(),
             excess,
         };
-        let map = Map {
-            height: 16,
-            width: 16,
-            values: vec![0.0; 256],
-        };
         let grid = |values: [f64; 4]| Map64 {
             height: 2,
             width: 2,
@@ -56,12 +52,7 @@ fn scored() -> (VideoScores, HeatMaps) {
         };
         heat.push(&ScoredFrame {
             score: score.clone(),
-            maps: FrameMaps {
-                prediction: vec![0.0; 256],
-                error: map.clone(),
-                texture: map,
-                distances: Vec::new(),
-            },
+            maps: FrameMaps::new(vec![0.0; 256], &[0.0; 256], (16, 16), Vec::new()),
             excess: grid([0.0, 0.0, 0.0, excess]),
             windows: Windows {
                 error: grid([0.0; 4]),

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use msn_data::{Color, Keep, LoadOptions, Size, load_within, segments};
-use msn_model::{Clips, FrameMaps, Map, NetConfig, PredictError, Predictor};
+use msn_model::{Clips, FrameMaps, NetConfig, PredictError, Predictor};
 
 use super::*;
 use crate::Fair;
@@ -18,24 +18,15 @@ impl Predictor for Still {
 
     fn maps(&self, clips: Clips) -> Result<Vec<FrameMaps>, PredictError> {
         let area = clips.height * clips.width;
-        let map = |values: Vec<f32>| Map {
-            height: clips.height,
-            width: clips.width,
-            values,
-        };
         let frame = |i: usize| {
             let target = &clips.target[i * area..][..area];
             let newest = &clips.frames[(i + 1) * self.0.frames * area - area..][..area];
-            let error = target
-                .iter()
-                .zip(newest)
-                .map(|(t, n)| ((t - n) / 2.0).powi(2));
-            FrameMaps {
-                prediction: newest.to_vec(),
-                error: map(error.collect()),
-                texture: map(vec![0.0; area]),
-                distances: Vec::new(),
-            }
+            FrameMaps::new(
+                newest.to_vec(),
+                target,
+                (clips.height, clips.width),
+                Vec::new(),
+            )
         };
         Ok((0..clips.count).map(frame).collect())
     }
