@@ -87,6 +87,7 @@ fn parts(
 }
 
 fn print(test: &SelfTest) {
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.3}"));
     println!(
         "{} things cut out of training videos, drawn into {} held-out frames; seed {}",
         test.movers, test.frames, test.seed
@@ -94,11 +95,18 @@ fn print(test: &SelfTest) {
     if let Some(alarms) = test.false_alarms {
         println!("false alarms in these frames untouched: {alarms}");
     }
+    for light in &test.light {
+        println!(
+            "the same with pixels times {}: false alarms {}, AUC against untouched {} (0.5: light changes nothing)",
+            light.gain,
+            light.false_alarms.map_or("-".to_owned(), |n| n.to_string()),
+            number(light.auc)
+        );
+    }
     println!(
         "{:10} {:>16} {:>20} {:>20}",
         "", "found", "AUC, untouched", "AUC, ordinary thing"
     );
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.3}"));
     for kind in &test.kinds {
         let found = match kind.found {
             Some(found) => format!("{found} of {}", kind.spans),

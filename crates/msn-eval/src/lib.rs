@@ -38,5 +38,5 @@ pub use protocol::{
 pub use regions::{JudgedRegions, RegionCard, RegionJudge};
 pub use report::{Picture, curve_svg, memory_page, report};
 pub use scoring::{FrameScore, ScoredFrame, Scorer, Seen, Stream};
-pub use selftest::{Injected, InjectedFigures, SelfTest, self_test};
+pub use selftest::{Injected, InjectedFigures, LightFigures, SelfTest, self_test};
 pub use spool::ScoreSpool;

@@ -32,6 +32,8 @@ const DONOR_FRAMES: usize = 300;
 const BREAK: std::ops::Range<usize> = 16..32;
 /// Side of the foreign texture, pixels.
 const TEXTURE: usize = 32;
+/// Factors of the pixels of untouched footage, as a cloud or an exposure control would change it.
+const GAINS: [f64; 2] = [0.94, 1.06];
 
 /// What is put into normal footage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +94,17 @@ pub struct InjectedFigures {
     pub auc_beside_ordinary: Option<f64>,
 }
 
+/// What a change of light alone does to held-out frames.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LightFigures {
+    /// Factor of their pixels.
+    pub gain: f64,
+    /// Events in them: false alarms; `None` without a calibrated threshold.
+    pub false_alarms: Option<usize>,
+    /// AUC of these frames against the untouched ones; 0.5 where light changes nothing.
+    pub auc: Option<f64>,
+}
+
 /// What [`self_test`] found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SelfTest {
@@ -103,6 +116,8 @@ pub struct SelfTest {
     pub frames: usize,
     /// Events in these: false alarms; `None` without a calibrated threshold.
     pub false_alarms: Option<usize>,
+    /// The same frames in other light.
+    pub light: Vec<LightFigures>,
     /// Each kind.
     pub kinds: Vec<InjectedFigures>,
     /// Mean over kinds but the ordinary of both AUCs: what settings can be chosen by.
@@ -141,7 +156,7 @@ pub fn self_test(
     }
     let footage: usize = held.iter().map(|segment| segment.frames.len()).sum();
     let rounds = (MOST_FRAMES / footage.max(1)).clamp(1, MOST_ROUNDS);
-    let run = |kind: Option<Injected>| -> Result<Vec<Scene>, EvalError> {
+    let run = |kind: Option<Injected>, gain: f64| -> Result<Vec<Scene>, EvalError> {
         // The same things at the same places for every kind.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut left = MOST_FRAMES;
@@ -156,7 +171,7 @@ pub fn self_test(
             let video = &videos[segment.video];
             let start = segment.frames.start;
             let mut footage = (start..start + frames)
-                .map(|frame| video.frame(frame).map(|pixels| pixels.to_vec()))
+                .map(|frame| video.frame(frame).map(|pixels| lit(&pixels, gain)))
                 .collect::<Result<Vec<_>, _>>()?;
             let odd = match kind {
                 Some(kind) => inject(kind, &mut footage, video, &things, scorer, &mut rng),
@@ -166,15 +181,26 @@ pub fn self_test(
         }
         Ok(scenes)
     };
-    let untouched = run(None)?;
+    let untouched = run(None, 1.0)?;
     let frames: usize = untouched.iter().map(|s| s.video.scores.len()).sum();
     if frames == 0 {
         return Err(EvalError::NothingHeldOut);
     }
-    let normal: Vec<f64> = untouched
-        .iter()
-        .flat_map(|s| s.video.scores.clone())
-        .collect();
+    let all_scores = |scenes: &[Scene]| -> Vec<f64> {
+        let of = |s: &Scene| s.video.scores.clone();
+        scenes.iter().flat_map(of).collect()
+    };
+    let events = |scenes: &[Scene]| scenes.iter().map(|s| s.events.as_ref().map(Vec::len)).sum();
+    let normal = all_scores(&untouched);
+    let mut light = Vec::new();
+    for gain in GAINS {
+        let scenes = run(None, gain)?;
+        light.push(LightFigures {
+            gain,
+            false_alarms: events(&scenes),
+            auc: auc(&all_scores(&scenes), &normal)?,
+        });
+    }
     let odd_scores = |scenes: &[Scene]| -> Vec<f64> {
         let of = |s: &Scene| {
             let pairs = s.video.scores.iter().zip(&s.video.labels);
@@ -188,7 +214,7 @@ pub fn self_test(
     let mut ordinary = Vec::new();
     let mut kinds = Vec::new();
     for kind in Injected::ALL {
-        let scenes = run(Some(kind))?;
+        let scenes = run(Some(kind), 1.0)?;
         let scores = odd_scores(&scenes);
         if kind == Injected::Ordinary {
             ordinary.clone_from(&scores);
@@ -218,15 +244,12 @@ pub fn self_test(
         .filter(|k| k.kind != Injected::Ordinary)
         .flat_map(|k| [k.auc, k.auc_beside_ordinary])
         .collect();
-    let false_alarms = untouched
-        .iter()
-        .map(|s| s.events.as_ref().map(Vec::len))
-        .sum();
     Ok(SelfTest {
         seed,
         movers: things.len(),
         frames,
-        false_alarms,
+        false_alarms: events(&untouched),
+        light,
         kinds,
         criterion: both.map(|all| all.iter().sum::<f64>() / crate::fair::count(all.len())),
     })
@@ -242,6 +265,17 @@ fn auc(odd: &[f64], normal: &[f64]) -> Result<Option<f64>, EvalError> {
         labels,
         scores,
     }])?)
+}
+
+/// Pixels times a factor.
+fn lit(pixels: &[u8], gain: f64) -> Vec<u8> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to a byte"
+    )]
+    let byte = |&p: &u8| (f64::from(p) * gain).round().clamp(0.0, 255.0) as u8;
+    pixels.iter().map(byte).collect()
 }
 
 /// Draws things into footage, one after the other; which frames count as odd.

@@ -32,6 +32,30 @@ impl Predictor for Still {
     }
 }
 
+/// [`Still`] that draws stripes over frames with a pixel above 220.
+struct Dazzled(Still);
+
+impl Predictor for Dazzled {
+    fn config(&self) -> &NetConfig {
+        self.0.config()
+    }
+
+    fn maps(&self, clips: Clips) -> Result<Vec<FrameMaps>, PredictError> {
+        let (size, target) = ((clips.height, clips.width), clips.target.clone());
+        let maps = self.0.maps(clips)?;
+        let frames = maps.into_iter().zip(target.chunks(size.0 * size.1));
+        let dazzled = |(maps, target): (FrameMaps, &[f32])| {
+            if target.iter().all(|&v| v < 220.0 / 127.5 - 1.0) {
+                return maps;
+            }
+            let stripe = |(i, v): (usize, &f32)| v + if i % 4 < 2 { 0.3 } else { -0.3 };
+            let striped = maps.prediction.iter().enumerate().map(stripe).collect();
+            FrameMaps::new(striped, target, size, Vec::new())
+        };
+        Ok(frames.map(dazzled).collect())
+    }
+}
+
 /// Videos in which squares of uneven grey cross a grey ground, written as frames and loaded.
 fn videos(folder: &camino::Utf8Path, count: usize) -> Vec<LoadedVideo> {
     for v in 0..count {
@@ -111,6 +135,41 @@ fn a_cut_drawn_where_it_was_changes_little_and_elsewhere_much() {
     assert_eq!((large.height, large.width), (2 * cut.height, 2 * cut.width));
     let mean = |c: &Cut| c.cover.iter().sum::<f32>() / c.cover.len() as f32;
     assert!((mean(&large) - mean(cut)).abs() < 0.05);
+}
+
+#[test]
+fn a_change_of_light_shows_what_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let videos = videos(folder.path().try_into().unwrap(), 4);
+    let segments = segments(&videos);
+    let still = || {
+        Still(NetConfig {
+            pools: Vec::new(),
+            ..NetConfig::default()
+        })
+    };
+    let aucs = |predictor: &dyn Predictor| {
+        let mut scorer = Scorer {
+            predictor,
+            stride: 1,
+            fair: Fair::for_size(SIDE, SIDE),
+        };
+        let (held, donors) = segments.split_at(1);
+        let calibration = scorer.calibrate(&videos, held).unwrap();
+        scorer.fair = Fair::from(&calibration);
+        let test = self_test(&scorer, &calibration, &videos, held, donors, 7).unwrap();
+        test.light
+            .iter()
+            .map(|l| l.auc.unwrap())
+            .collect::<Vec<_>>()
+    };
+    let plain = aucs(&still());
+    assert!(
+        plain.iter().all(|auc| (0.3..0.7).contains(auc)),
+        "{plain:?}"
+    );
+    let dazzled = aucs(&Dazzled(still()));
+    assert!(dazzled[0] < 0.7 && dazzled[1] > 0.9, "{dazzled:?}");
 }
 
 #[test]
