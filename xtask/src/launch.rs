@@ -11,8 +11,8 @@ use crate::{cargo, setup, step};
 const PACKAGE: &str = "msn-cli";
 const BINARY: &str = "msn";
 
-/// The weights that the project carries.
-const MODEL: &str = "models/ped2-cpu.safetensors";
+/// Of the weights that the project carries those with the best figures.
+const MODEL: &str = "models/ped2-width32.safetensors";
 
 /// Builds `msn` for the devices that `args` name and runs `msn <subcommand> <args>`.
 pub fn command(subcommand: &str, no_default_features: bool, args: &[OsString]) -> Result<ExitCode> {

@@ -55,6 +55,11 @@ pub(crate) struct Failed;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
+        // `println!` has no other way to say that a reader such as `head` has seen enough.
+        let text = panic.payload_as_str().unwrap_or_default();
+        if text.starts_with("failed printing to stdout") && text.contains("Broken pipe") {
+            std::process::exit(0);
+        }
         eprintln!(
             "error: internal: {panic}; this is a bug in msn, please report it with the command"
         );

@@ -193,11 +193,18 @@ fn the_carried_weights_give_their_figures_again() {
     };
     let (_guard, dir) = temporary();
     let models = Utf8Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models"));
-    let weights = models.join("ped2-cpu.safetensors");
-    let args = ["eval", weights.as_str(), ped2.as_str(), "--json"];
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-    let found = read(&stdout(msn(&dir).args(args)));
-    let kept = read(&std::fs::read_to_string(models.join("ped2-cpu.json")).unwrap());
+    for name in ["ped2-cpu", "ped2-width32"] {
+        let weights = models.join(format!("{name}.safetensors"));
+        let args = ["eval", weights.as_str(), ped2.as_str(), "--json"];
+        let found = read(&stdout(msn(&dir).args(args)));
+        let kept = std::fs::read_to_string(models.join(format!("{name}.json"))).unwrap();
+        same_figures(&found, &read(&kept));
+    }
+}
+
+/// Holds the figures of two evaluations together.
+fn same_figures(found: &Value, kept: &Value) {
     assert_eq!(found["data"]["labels"], kept["data"]["labels"]);
     let mut compared = 0;
     for protocol in ["legacy", "fair"] {
@@ -209,6 +216,10 @@ fn the_carried_weights_give_their_figures_again() {
                 compared += 1;
             }
         }
+    }
+    for regions in ["rbdc", "tbdc"] {
+        let of = |e: &Value| e[regions]["value"].as_f64().unwrap();
+        assert!((of(found) - of(kept)).abs() <= 1e-3, "{regions}");
     }
     assert!(compared >= 6, "{compared} figures");
 }
