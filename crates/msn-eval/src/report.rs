@@ -13,7 +13,7 @@ mod tests;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use msn_metrics::{ScoredVideo, smooth_gaussian, video_auc};
-use msn_model::Meta;
+use msn_model::{Measure, Meta};
 
 use self::{
     axis::number,
@@ -415,9 +415,13 @@ fn weights(meta: &Meta) -> Markup {
         "calibration",
         match &meta.calibration {
             Some(c) => format!(
-                "{} held-out normal frames; median {:.4}, median absolute deviation {:.4} (log error); windows of {} \
-                 pixels every {}, over {} frames; map threshold {:.3}",
+                "{} held-out normal frames; excess of {} over what is usual: median {:.4}, median absolute \
+                 deviation {:.4}; windows of {} pixels every {}, over {} frames; map threshold {:.3}",
                 number(c.frames),
+                match c.measure {
+                    Measure::Square => "the squared error",
+                    Measure::Detail => "the error's detail",
+                },
                 c.median,
                 c.mad,
                 c.window,

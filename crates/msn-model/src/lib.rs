@@ -21,6 +21,7 @@
 //! [`Weights`] reads and writes weights files whose tensors have PyTorch's names.
 
 mod ask;
+mod calibration;
 mod config;
 mod input;
 mod kernels;
@@ -32,6 +33,7 @@ mod tensors;
 mod weights;
 
 pub use ask::{Ask, Cosines, receptive_area};
+pub use calibration::{Alarm, Calibration, ErrorRange, Measure, TextureClass, UsualErrors};
 pub use config::{ConfigError, NetConfig, Rewrite};
 pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
 pub use kernels::{CpuNet, Kernels, channels_last};
@@ -41,7 +43,4 @@ pub use msn_kernels::{Algorithm, Isa, Method, Precision};
 pub use net::{Asked, MsnNet, Output};
 pub use score::{FrameMaps, Map, Map64, evaluate};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
-pub use weights::{
-    Alarm, Calibration, ErrorRange, Input, Measure, Meta, ParityCase, TensorFile, TextureClass,
-    UsualErrors, WEIGHTS_FORMAT, Weights, WeightsError,
-};
+pub use weights::{Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError};

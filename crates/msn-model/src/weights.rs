@@ -7,7 +7,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors};
+use crate::{
+    Calibration, ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors,
+};
 
 /// Version of the metadata that this crate writes and reads.
 pub const WEIGHTS_FORMAT: &str = "msn-weights-1";
@@ -49,91 +51,6 @@ impl Input {
     pub fn rate(&self) -> Option<f64> {
         (self.rate_hz > 0.0).then_some(self.rate_hz)
     }
-}
-
-/// Settings of the fair score and the statistics of held-out normal frames that standardise it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibration {
-    /// Side of the square window over which the error map is averaged, pixels.
-    pub window: usize,
-    /// Pixels between two windows.
-    pub window_stride: usize,
-    /// Scored frames over which a window is averaged.
-    pub history: usize,
-    /// What of the prediction's error counts; older files say nothing and mean its square.
-    #[serde(default)]
-    pub measure: Measure,
-    /// What errors normal windows have. Absent in older files: there a window's log error counts as
-    /// it is.
-    #[serde(default)]
-    pub usual: Option<UsualErrors>,
-    /// Median over held-out frames of the largest window's excess over the usual error.
-    pub median: f64,
-    /// Median absolute deviation of the same.
-    pub mad: f64,
-    /// Held-out frames behind the two.
-    pub frames: usize,
-    /// 99.5th percentile of the standardised map over held-out frames: where components begin.
-    pub map_threshold: f64,
-    /// Where events begin; absent in older files.
-    #[serde(default)]
-    pub alarm: Option<Alarm>,
-}
-
-/// What of a prediction's error the fair score counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Measure {
-    /// Its square: [`FrameMaps::error`](crate::FrameMaps::error).
-    #[default]
-    Square,
-    /// What stands out from the error around: [`FrameMaps::detail`](crate::FrameMaps::detail).
-    Detail,
-}
-
-/// What errors windows of held-out normal frames have.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UsualErrors {
-    /// Of all windows.
-    pub overall: ErrorRange,
-    /// Of windows with much or little to predict, textures ascending; at least one.
-    pub by_texture: Vec<TextureClass>,
-}
-
-/// Windows of like texture.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TextureClass {
-    /// Mean log texture of the windows.
-    pub texture: f64,
-    /// Their errors.
-    pub errors: ErrorRange,
-}
-
-/// Log errors of many windows.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ErrorRange {
-    /// Median.
-    pub typical: f64,
-    /// 99th percentile.
-    pub high: f64,
-}
-
-/// The threshold of events that keeps a budget of false alarms on held-out normal frames.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Alarm {
-    /// Smoothed standardised scores above it begin an event.
-    pub threshold: f64,
-    /// False alarms in an hour that were allowed, where frames have times.
-    pub per_hour: Option<f64>,
-    /// False alarms in a thousand frames that were allowed, where they have none.
-    pub per_thousand_frames: Option<f64>,
-    /// Whether held-out frames were enough to count; else the threshold is an estimate.
-    pub counted: bool,
 }
 
 /// A file that can't be read, written, or understood as weights.
