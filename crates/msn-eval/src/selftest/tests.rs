@@ -32,6 +32,29 @@ impl Predictor for Still {
     }
 }
 
+fn still() -> Still {
+    Still(NetConfig {
+        pools: Vec::new(),
+        ..NetConfig::default()
+    })
+}
+
+/// A scorer with its calibration by the held-out segments.
+fn calibrated<'a>(
+    predictor: &'a dyn Predictor,
+    videos: &'a [LoadedVideo],
+    held: &[Segment],
+) -> (Scorer<'a>, Calibration) {
+    let mut scorer = Scorer {
+        predictor,
+        stride: 1,
+        fair: Fair::for_size(SIDE, SIDE),
+    };
+    let calibration = scorer.calibrate(videos, held).unwrap();
+    scorer.fair = Fair::from(&calibration);
+    (scorer, calibration)
+}
+
 /// [`Still`] that draws stripes over frames with a pixel above 220.
 struct Dazzled(Still);
 
@@ -142,21 +165,9 @@ fn a_change_of_light_shows_what_it_does() {
     let folder = tempfile::tempdir().unwrap();
     let videos = videos(folder.path().try_into().unwrap(), 4);
     let segments = segments(&videos);
-    let still = || {
-        Still(NetConfig {
-            pools: Vec::new(),
-            ..NetConfig::default()
-        })
-    };
+    let (held, donors) = segments.split_at(1);
     let light = |predictor: &dyn Predictor| {
-        let mut scorer = Scorer {
-            predictor,
-            stride: 1,
-            fair: Fair::for_size(SIDE, SIDE),
-        };
-        let (held, donors) = segments.split_at(1);
-        let calibration = scorer.calibrate(&videos, held).unwrap();
-        scorer.fair = Fair::from(&calibration);
+        let (scorer, calibration) = calibrated(predictor, &videos, held);
         let test = self_test(&scorer, &calibration, &videos, held, donors, 7).unwrap();
         test.light
     };
@@ -175,18 +186,9 @@ fn what_is_put_in_is_found_by_a_score_that_sees_motion() {
     let folder = tempfile::tempdir().unwrap();
     let videos = videos(folder.path().try_into().unwrap(), 4);
     let segments = segments(&videos);
-    let predictor = Still(NetConfig {
-        pools: Vec::new(),
-        ..NetConfig::default()
-    });
-    let mut scorer = Scorer {
-        predictor: &predictor,
-        stride: 1,
-        fair: Fair::for_size(SIDE, SIDE),
-    };
+    let predictor = still();
     let (held, donors) = segments.split_at(1);
-    let calibration = scorer.calibrate(&videos, held).unwrap();
-    scorer.fair = Fair::from(&calibration);
+    let (scorer, calibration) = calibrated(&predictor, &videos, held);
     let test = self_test(&scorer, &calibration, &videos, held, donors, 7).unwrap();
     assert_eq!(
         test,
