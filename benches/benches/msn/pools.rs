@@ -1,4 +1,5 @@
-//! One pool's read, losses (with the lookup that they need) and write, at the three sizes of a preset.
+//! One pool's read, losses and write, the latter two with the lookup that they need (the kernels gather
+//! for both while they look up), at the three sizes of a preset.
 
 use benches::{Harness, PerDevice};
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
@@ -26,7 +27,7 @@ pub fn all(harness: &mut Harness) {
         for (call, name) in [
             (Call::Read, "read"),
             (Call::Losses, "lookup and losses"),
-            (Call::Write, "write"),
+            (Call::Write, "lookup and write"),
         ] {
             let subject = format!("pool {name}, {queries} queries of {features}, 10 items");
             if harness.wants(&subject) {
@@ -135,7 +136,8 @@ fn kernels(
             });
         }
         Call::Write => {
-            let written = || {
+            let mut written = || {
+                let _ = ask(&mut lookup);
                 let mut new = rows.clone();
                 write_items(&lookup, &mut new, rule);
                 new
@@ -167,8 +169,6 @@ impl PerDevice for OnBackend<'_> {
         };
         let queries = tensor(self.queries);
         let pool = Pool::from_items(self.config.clone(), tensor(self.items)).expect("a pool");
-        // A write shares the similarities of the read before it.
-        let asked = pool.lookup(queries.clone());
         let call = self.call;
         let compute = || -> Vec<f32> {
             let all = match call {
@@ -182,7 +182,10 @@ impl PerDevice for OnBackend<'_> {
                     ];
                     Tensor::cat(losses.to_vec(), 0)
                 }
-                Call::Write => pool.written(asked.gather()).flatten::<1>(0, 1),
+                Call::Write => {
+                    let asked = pool.lookup(queries.clone());
+                    pool.written(asked.gather()).flatten::<1>(0, 1)
+                }
             };
             all.into_data().iter::<f32>().collect()
         };

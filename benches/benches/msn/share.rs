@@ -100,9 +100,8 @@ fn on_kernels(harness: &mut Harness, case: &Case) -> Result<()> {
             let packed = PackedItems::new(isa, items, 10, *d);
             lookup.read(feature.view(), &packed, how, read.view_mut(), None);
             let _ = lookup.losses(&packed);
-            let of_read = feature.view();
-            let to = gradient.view_mut();
-            lookup.backward(&packed, weights, false, of_read, None, to);
+            let (feature, to) = (feature.view(), gradient.view_mut());
+            lookup.backward(feature, &packed, weights, false, feature, None, to);
             write_items(lookup, items, rule);
             let _ = lookup.usage();
         }

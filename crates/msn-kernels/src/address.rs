@@ -13,7 +13,7 @@ pub use write::{WriteRule, write_items};
 
 use reading::{Pixels, Reading};
 
-use crate::buffers::Scratch;
+use crate::buffers::{AlignedBuf, Scratch};
 use crate::isa::Isa;
 use crate::pixels::Strips;
 use crate::precision::Precision;
@@ -40,7 +40,7 @@ pub struct PackedItems {
     count: usize,
     features: usize,
     /// `[count, features]`.
-    rows: Vec<f32>,
+    rows: AlignedBuf,
     /// From features to similarities.
     compare: Panels,
     /// From addresses to features.
@@ -74,7 +74,7 @@ impl PackedItems {
             isa,
             count,
             features,
-            rows: items.to_vec(),
+            rows: AlignedBuf::from(items),
             compare: Panels::new(
                 isa,
                 Precision::F32,

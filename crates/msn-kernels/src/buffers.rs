@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-const LINE: usize = 16;
+/// Floats of a cache line.
+pub(crate) const LINE: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -31,6 +32,14 @@ impl AlignedBuf {
             self.lines.resize(lines, Line([0.0; LINE]));
         }
         self.len = len;
+    }
+}
+
+impl From<&[f32]> for AlignedBuf {
+    fn from(values: &[f32]) -> Self {
+        let mut buffer = Self::zeroed(values.len());
+        buffer.copy_from_slice(values);
+        buffer
     }
 }
 

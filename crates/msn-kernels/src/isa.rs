@@ -13,6 +13,7 @@ mod portable;
 
 use std::fmt;
 
+use crate::buffers::LINE;
 use crate::precision::{Plain, Precision, PrecisionKernel};
 
 /// An instruction set that this machine is known to have.
@@ -219,6 +220,12 @@ pub(crate) trait Simd: Copy {
     /// The sum of all lanes, in an order that does not change.
     fn sum(self, a: Self::V) -> f32;
 
+    /// Asks the cache for the `len` floats from `p` on; a wish, for any address.
+    #[inline(always)]
+    fn prefetch(self, p: *const f32, len: usize) {
+        let _ = (p, len);
+    }
+
     /// # Safety
     /// `p` is valid for reading `LANES` floats.
     unsafe fn load(self, p: *const f32) -> Self::V;
@@ -277,6 +284,17 @@ pub(crate) trait Simd: Copy {
         let x = self.max(self.min(x, self.splat(15.0)), self.splat(-15.0));
         let e = self.exp(self.mul(two, x));
         self.sub(one, self.div(two, self.add(e, one)))
+    }
+}
+
+/// [`Simd::prefetch`] of processors that have SSE.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn prefetch(p: *const f32, len: usize) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    for at in (0..len).step_by(LINE) {
+        // SAFETY: every x86-64 has the instruction, and it takes any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(at).cast()) };
     }
 }
 

@@ -22,12 +22,13 @@ pub struct LossWeights {
 impl Lookup {
     /// Gradient of the features that were looked up: through what was read (unless `detach_read`), through the queries
     /// that were handed on, and of the weighted losses. Call [`Lookup::losses`] before.
-    /// `gradient` is overwritten.
+    /// `features` and `items` are those that were looked up; `gradient` is overwritten.
     ///
     /// # Panics
     /// If shapes do not fit together.
     pub fn backward(
         &self,
+        features: View<'_>,
         items: &PackedItems,
         weights: LossWeights,
         detach_read: bool,
@@ -37,7 +38,11 @@ impl Lookup {
     ) {
         let how = self.check(items);
         let shape = self.shape;
-        for (what, s) in [("gradient", gradient.shape()), ("of_read", of_read.shape())] {
+        for (what, s) in [
+            ("features", features.shape()),
+            ("gradient", gradient.shape()),
+            ("of_read", of_read.shape()),
+        ] {
             assert_eq!(s, shape, "{what} of a lookup");
         }
         assert!(
@@ -94,6 +99,11 @@ impl Lookup {
                     table: &mut table,
                     wide,
                     shifts: &mut shifts,
+                    next: [
+                        (features.ptr(strip.image, y, 0), features.pixel_stride()),
+                        // SAFETY: the rows of a strip are written by its task alone.
+                        (unsafe { out.ptr(strip.image, y, 0) }, out.pixel_stride()),
+                    ],
                 });
                 multiply(
                     isa,
@@ -107,8 +117,8 @@ impl Lookup {
                 );
                 isa.run(Normalisation {
                     norms: &self.norms[first..][..shape.width],
-                    queries: &self.queries()[first * items.features..]
-                        [..shape.width * items.features],
+                    features: features.ptr(strip.image, y, 0),
+                    pixel: features.pixel_stride(),
                     row: &mut row,
                     shifts: &shifts,
                     of_queries: of_queries.map(|q| (q.ptr(strip.image, y, 0), q.pixel_stride())),
@@ -148,6 +158,8 @@ struct Coefficients<'a> {
     wide: usize,
     /// One summand for all features of each query.
     shifts: &'a mut [f32],
+    /// Rows that are wanted next, with the distances of their pixels; the caches have lost them.
+    next: [(*const f32, usize); 2],
 }
 
 impl Kernel for Coefficients<'_> {
@@ -158,6 +170,9 @@ impl Kernel for Coefficients<'_> {
         let (scale, information) = (s.splat(self.scale), s.splat(self.information));
         for (x, row) in self.table.chunks_exact_mut(self.wide).enumerate() {
             let k = self.first + x;
+            for (start, pixel) in self.next {
+                s.prefetch(start.wrapping_add(x * pixel), self.items.features);
+            }
             let (similarity, address) =
                 (self.lookup.similarities_of(k), self.lookup.addresses_of(k));
             let [first, second] = self.lookup.nearest_of(k);
@@ -221,7 +236,8 @@ impl Kernel for Coefficients<'_> {
 struct Normalisation<'a> {
     /// Norms of the features.
     norms: &'a [f32],
-    queries: &'a [f32],
+    features: *const f32,
+    pixel: usize,
     /// Gradients of the queries.
     row: &'a mut [f32],
     shifts: &'a [f32],
@@ -236,7 +252,7 @@ impl Kernel for Normalisation<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         for x in 0..self.columns {
-            let query = &self.queries[x * self.len..][..self.len];
+            let features = self.features.wrapping_add(x * self.pixel);
             let row = &mut self.row[x * self.len..][..self.len];
             let shift = s.splat(self.shifts[x]);
             let mut product = s.zero();
@@ -250,7 +266,7 @@ impl Kernel for Normalisation<'_> {
                         g = s.add(g, load(s, of_queries.add(x * pixel + i), n));
                     }
                     store(s, row.as_mut_ptr().add(i), g, n);
-                    product = s.fma(g, load(s, query.as_ptr().add(i), n), product);
+                    product = s.fma(g, load(s, features.add(i), n), product);
                 }
                 i += n;
             }
@@ -258,7 +274,7 @@ impl Kernel for Normalisation<'_> {
             let factor = 1.0 / norm.max(SMALLEST_NORM);
             // Below the smallest norm the divisor is a constant.
             let along = if norm > SMALLEST_NORM {
-                s.sum(product)
+                s.sum(product) * factor * factor
             } else {
                 0.0
             };
@@ -268,14 +284,11 @@ impl Kernel for Normalisation<'_> {
                 let n = S::LANES.min(self.len - i);
                 // SAFETY: `n` features are left in all of them.
                 unsafe {
-                    let (g, q) = (
-                        load(s, row.as_ptr().add(i), n),
-                        load(s, query.as_ptr().add(i), n),
-                    );
+                    let (g, v) = (load(s, row.as_ptr().add(i), n), load(s, features.add(i), n));
                     store(
                         s,
                         self.to.add(x * self.to_pixel + i),
-                        s.mul(s.fnma(along, q, g), factor),
+                        s.mul(s.fnma(along, v, g), factor),
                         n,
                     );
                 }

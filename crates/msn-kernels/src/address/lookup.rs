@@ -1,6 +1,7 @@
 //! What a pool answers while training, and its losses (METHOD.md, A pool).
 
 use super::reading::{Nearest, Pixels, Reading, Traces};
+use super::write::{AddRow, Gathered, OwnQueries};
 use super::{Addressing, PackedItems};
 use crate::buffers::{AlignedBuf, Scratch};
 use crate::isa::{Isa, Kernel, Simd};
@@ -33,8 +34,6 @@ pub struct Lookup {
     pub(super) shape: Shape,
     pub(super) items: usize,
     pub(super) how: Option<(Addressing, Isa)>,
-    /// `[K, D]`
-    queries: AlignedBuf,
     /// `[K, M]`
     similarities: AlignedBuf,
     /// `[K, M]`
@@ -47,6 +46,8 @@ pub struct Lookup {
     pub(super) kept: Vec<Kept>,
     /// Over the queries, filled by `read`.
     pub(super) sums: Sums,
+    /// What a write needs, relative to the best of each item's own queries; filled by `read`.
+    pub(super) gathered: Gathered,
     pub(super) mean_address: Vec<f64>,
 }
 
@@ -62,7 +63,7 @@ pub(super) struct Kept {
 
 impl Lookup {
     /// Looks up `features` and writes what is read, `[N, h, w, D]`, and where asked for the unit
-    /// queries.
+    /// queries. Losses and write find here what they need; the gradient wants the features again.
     ///
     /// # Panics
     /// As [`read_items`](super::read_items).
@@ -72,20 +73,22 @@ impl Lookup {
         items: &PackedItems,
         how: Addressing,
         mut read: ViewMut<'_>,
-        queries: Option<ViewMut<'_>>,
+        mut queries: Option<ViewMut<'_>>,
     ) {
         let shape = features.shape();
         super::check(shape, items, how);
         assert_eq!(read.shape(), shape, "what a lookup reads");
+        assert!(
+            queries.as_ref().is_none_or(|q| q.shape() == shape),
+            "queries of a lookup"
+        );
         let (count, d) = (items.count, items.features);
         (self.shape, self.items, self.how) = (shape, count, Some((how, items.isa)));
         self.nearest.resize(shape.pixels(), Nearest::default());
         self.kept.resize(shape.pixels(), Kept::default());
         self.norms.resize(shape.pixels(), 0.0);
-        self.queries.resize(shape.len());
         self.similarities.resize(shape.pixels() * count);
         self.addresses.resize(shape.pixels() * count);
-        let unit = SharedMut::new(&mut self.queries);
         let similarities = SharedMut::new(&mut self.similarities);
         let addresses = SharedMut::new(&mut self.addresses);
         let (nearest, kept) = (
@@ -94,9 +97,13 @@ impl Lookup {
         );
         let norms = SharedMut::new(&mut self.norms);
         let read = read.shared();
+        let queries = queries.as_mut().map(ViewMut::shared);
+        let scale = 1.0 / how.temperature;
         let parts = Strips::new(shape).map(|strip| {
             let mut sums = Sums::new(count);
+            let mut own = OwnQueries::new(count, d);
             let mut table = items.table(shape.width);
+            let mut row = Scratch::take(shape.width * d);
             for y in strip.y..strip.y + strip.rows {
                 let first = (strip.image * shape.height + y) * shape.width;
                 // SAFETY: the rows of a strip are this task's alone; all buffers have the shape.
@@ -113,7 +120,10 @@ impl Lookup {
                         items,
                         how,
                         table: &mut table,
-                        queries: Some(part(unit, d)),
+                        queries: Some(Pixels {
+                            start: row.as_mut_ptr(),
+                            pixel: d,
+                        }),
                         read: Some(Pixels {
                             start: read.ptr(strip.image, y, 0),
                             pixel: read.pixel_stride(),
@@ -128,11 +138,26 @@ impl Lookup {
                     }
                     .run();
                     // While the processor has the row at hand.
+                    if let Some(to) = queries {
+                        for (x, query) in row.chunks_exact(d).enumerate() {
+                            let to = to.ptr(strip.image, y, x);
+                            to.copy_from_nonoverlapping(query.as_ptr(), d);
+                        }
+                    }
+                    let similarities = similarities.part(first * count, shape.width * count);
+                    items.isa.run(AddRow {
+                        features: d,
+                        scale,
+                        queries: &row,
+                        similarities,
+                        nearest,
+                        to: &mut own,
+                    });
                     items.isa.run(RowLosses {
                         items,
-                        scale: 1.0 / how.temperature,
-                        queries: unit.part(first * d, shape.width * d),
-                        similarities: similarities.part(first * count, shape.width * count),
+                        scale,
+                        queries: &row,
+                        similarities,
                         addresses: addresses.part(first * count, shape.width * count),
                         nearest,
                         kept: kept.part(first, shape.width),
@@ -140,20 +165,14 @@ impl Lookup {
                     });
                 }
             }
-            sums
+            (sums, own)
         });
         self.sums = Sums::new(count);
-        for part in &parts {
-            self.sums.add(part);
+        self.gathered = Gathered::empty(count, d, how.temperature);
+        for (sums, own) in &parts {
+            self.sums.add(sums);
+            self.gathered.add(own);
         }
-        if let Some(to) = queries {
-            crate::view::copy(View::dense(&self.queries, shape), to);
-        }
-    }
-
-    /// The unit queries, `[K, D]` with K = N h w.
-    pub fn queries(&self) -> &[f32] {
-        &self.queries
     }
 
     /// `q . m`, `[K, M]`.
@@ -168,11 +187,7 @@ impl Lookup {
 
     /// How many queries are most similar to each item, the first on a tie.
     pub fn usage(&self) -> Vec<usize> {
-        let mut usage = vec![0; self.items];
-        for [first, _] in &self.nearest {
-            usage[*first as usize] += 1;
-        }
-        usage
+        self.gathered.queries.clone()
     }
 
     /// The three losses. `items` are those that were looked up.
@@ -233,10 +248,6 @@ impl Lookup {
     pub(super) fn nearest_of(&self, query: usize) -> [usize; 2] {
         self.nearest[query].map(|i| i as usize)
     }
-
-    pub(super) fn query(&self, query: usize) -> &[f32] {
-        &self.queries[query * self.shape.channels..][..self.shape.channels]
-    }
 }
 
 /// |q - m + 1e-6|^2, with 1e-6 added to each difference, of the items `near` and `far`; lanes of
@@ -287,8 +298,6 @@ pub(super) struct Sums {
     addresses: Vec<f64>,
     /// The largest similarity of each item to any query, `[M]`; -inf without one.
     pub(super) top: Vec<f32>,
-    /// The same to the queries whose most similar item it is.
-    pub(super) own_top: Vec<f32>,
 }
 
 impl Sums {
@@ -296,7 +305,6 @@ impl Sums {
         Self {
             addresses: vec![0.0; items],
             top: vec![f32::NEG_INFINITY; items],
-            own_top: vec![f32::NEG_INFINITY; items],
             ..Self::default()
         }
     }
@@ -309,7 +317,6 @@ impl Sums {
             *sum += a;
         }
         larger(&mut self.top, &other.top);
-        larger(&mut self.own_top, &other.own_top);
     }
 }
 
@@ -356,8 +363,6 @@ impl Kernel for RowLosses<'_> {
             if second < count {
                 self.sums.separateness += f64::from((kept.near - kept.far + 1.0).max(0.0));
             }
-            let own_top = &mut self.sums.own_top[first];
-            *own_top = own_top.max(similarity[first]);
             kept.top = address[first].ln();
             let logarithms = Logarithms::new(s, similarity[first], kept.top, self.scale);
             let mut i = 0;

@@ -165,6 +165,10 @@ impl Reading<'_> {
                     let from = self.features.add((first + x) * self.pixel);
                     scaled(s, from, factor, to.at(first + x), features);
                 }
+                if let Some(to) = self.read {
+                    // It is written next.
+                    s.prefetch(to.at(first + x), features);
+                }
                 let row = rows.add(x * wide);
                 scaled(s, row, factor, row, wide);
                 if let Some(to) = self.similarities {

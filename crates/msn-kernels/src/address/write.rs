@@ -1,21 +1,16 @@
 //! Writing: queries of a training step change the items (METHOD.md, A pool).
 
-use std::ops::Range;
-
 use super::Lookup;
-use crate::buffers::Scratch;
-use crate::isa::{Isa, Kernel, Simd};
+use super::reading::Nearest;
+use crate::buffers::{AlignedBuf, Scratch};
+use crate::isa::{Kernel, Simd};
 use crate::joint::Joint;
-use crate::threads::map_tasks;
+use crate::pixels::{load, store};
 
 /// New items with a norm below this are not taken.
 const SMALLEST_ITEM: f64 = 1e-6;
 /// A sum of weights below this counts as this.
 const SMALLEST_WEIGHT: f64 = 1e-12;
-/// Queries are summed in this many parts at most,
-const PARTS: usize = 16;
-/// of at least so many queries.
-const SMALLEST_PART: usize = 512;
 
 /// How queries change items.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +32,7 @@ pub fn write_items(lookup: &Lookup, items: &mut [f32], rule: WriteRule) {
 }
 
 /// The sums over queries that a write needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Gathered {
     features: usize,
     temperature: f64,
@@ -52,43 +47,22 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
+    /// The sums of `lookup`'s queries, relative to the similarity that `rule` asks for.
     pub(crate) fn new(lookup: &Lookup, rule: WriteRule) -> Self {
-        let (count, features) = (lookup.items, lookup.shape.channels);
-        let (temperature, isa) = lookup.how.map_or((1.0, Isa::portable()), |(how, isa)| {
-            (f64::from(how.temperature), isa)
-        });
-        let mut gathered = Self::empty(count, features, temperature);
-        let queries = lookup.shape.pixels();
-        if queries == 0 {
-            return gathered;
-        }
-        gathered.top = if rule.own_maximum {
-            lookup.sums.own_top.clone()
-        } else {
-            lookup.sums.top.clone()
-        };
-        // Parts are cut by the number of queries alone, and joined in their order.
-        let part = queries.div_ceil(PARTS).max(SMALLEST_PART);
-        let parts = map_tasks(queries.div_ceil(part), |i| {
-            let mut sums = Self::empty(count, features, temperature);
-            isa.run(SumPart {
-                lookup,
-                queries: i * part..queries.min((i + 1) * part),
-                top: &gathered.top,
-                sums: &mut sums,
-            });
-            sums
-        });
-        for part in &parts {
-            gathered.add(part);
+        let mut gathered = lookup.gathered.clone();
+        if !rule.own_maximum {
+            for (i, &top) in lookup.sums.top.iter().enumerate() {
+                gathered.rebase(i, top);
+            }
         }
         gathered
     }
 
-    fn empty(count: usize, features: usize, temperature: f64) -> Self {
+    /// Those of no query.
+    pub(super) fn empty(count: usize, features: usize, temperature: f32) -> Self {
         Self {
             features,
-            temperature,
+            temperature: f64::from(temperature),
             queries: vec![0; count],
             top: vec![f32::NEG_INFINITY; count],
             total: vec![0.0; count],
@@ -96,15 +70,28 @@ impl Gathered {
         }
     }
 
-    /// Adds the sums of other queries of this device, relative to the same similarities.
-    fn add(&mut self, other: &Self) {
-        for (sum, other) in self.queries.iter_mut().zip(&other.queries) {
-            *sum += other;
+    /// Makes an item's weights relative to the similarity `top`.
+    fn rebase(&mut self, item: usize, top: f32) {
+        if self.queries[item] > 0 && top != self.top[item] {
+            let factor = (f64::from(self.top[item] - top) / self.temperature).exp();
+            self.total[item] *= factor;
+            let sum = &mut self.sum[item * self.features..][..self.features];
+            sum.iter_mut().for_each(|v| *v *= factor);
         }
-        let pairs = [(&mut self.total, &other.total), (&mut self.sum, &other.sum)];
-        for (sums, others) in pairs {
-            for (sum, other) in sums.iter_mut().zip(others) {
-                *sum += other;
+        self.top[item] = top;
+    }
+
+    /// Adds the queries of a part of the features.
+    pub(super) fn add(&mut self, part: &OwnQueries) {
+        for (i, &queries) in part.queries.iter().enumerate().filter(|(_, n)| **n > 0) {
+            let top = self.top[i].max(part.top[i]);
+            self.rebase(i, top);
+            let factor = (f64::from(part.top[i] - top) / self.temperature).exp();
+            self.queries[i] += queries;
+            self.total[i] += factor * f64::from(part.total[i]);
+            let range = i * self.features..(i + 1) * self.features;
+            for (sum, v) in self.sum[range.clone()].iter_mut().zip(&part.sum[range]) {
+                *sum += factor * f64::from(*v);
             }
         }
     }
@@ -184,37 +171,91 @@ impl Gathered {
     }
 }
 
-struct SumPart<'a> {
-    lookup: &'a Lookup,
-    queries: Range<usize>,
-    top: &'a [f32],
-    sums: &'a mut Gathered,
+/// What the queries of each item sum up to in one strip of the features, each weighed relative to
+/// the most similar of them so far. A strip is short enough for f32.
+pub(super) struct OwnQueries {
+    /// `[M]`
+    queries: Vec<usize>,
+    /// The similarity that weights are relative to, `[M]`.
+    top: Vec<f32>,
+    /// `[M]`
+    total: Vec<f32>,
+    /// `[M, D]`
+    sum: AlignedBuf,
 }
 
-impl Kernel for SumPart<'_> {
+impl OwnQueries {
+    pub(super) fn new(count: usize, features: usize) -> Self {
+        Self {
+            queries: vec![0; count],
+            top: vec![f32::NEG_INFINITY; count],
+            total: vec![0.0; count],
+            sum: AlignedBuf::zeroed(count * features),
+        }
+    }
+
+    /// Makes an item's weights relative to `similarity` where that is above those so far.
+    fn raise(&mut self, item: usize, similarity: f32, scale: f32, features: usize) {
+        let top = self.top[item];
+        if similarity > top {
+            self.top[item] = similarity;
+            let factor = ((top - similarity) * scale).exp();
+            self.total[item] *= factor;
+            let sum = &mut self.sum[item * features..][..features];
+            sum.iter_mut().for_each(|v| *v *= factor);
+        }
+    }
+}
+
+/// Adds one row of queries.
+pub(super) struct AddRow<'a> {
+    pub(super) features: usize,
+    /// 1 / temperature.
+    pub(super) scale: f32,
+    pub(super) queries: &'a [f32],
+    pub(super) similarities: &'a [f32],
+    pub(super) nearest: &'a [Nearest],
+    pub(super) to: &'a mut OwnQueries,
+}
+
+impl Kernel for AddRow<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let features = self.lookup.shape.channels;
-        let mut weights = Scratch::take(self.queries.len().next_multiple_of(S::LANES));
+        let (d, count, own) = (self.features, self.to.queries.len(), self.to);
+        let similarity = |x: usize, owner: usize| self.similarities[x * count..][..count][owner];
+        let owners = || {
+            self.nearest
+                .iter()
+                .map(|[owner, _]| *owner as usize)
+                .enumerate()
+        };
+        for (x, owner) in owners() {
+            own.queries[owner] += 1;
+            own.raise(owner, similarity(x, owner), self.scale, d);
+        }
+        let mut weights = Scratch::take(self.nearest.len().next_multiple_of(S::LANES));
         weights.fill(0.0);
-        let scale = 1.0 / self.sums.temperature as f32;
-        for (weight, k) in weights.iter_mut().zip(self.queries.clone()) {
-            let [owner, _] = self.lookup.nearest_of(k);
-            *weight = (self.lookup.similarities_of(k)[owner] - self.top[owner]) * scale;
+        for (x, owner) in owners() {
+            weights[x] = (similarity(x, owner) - own.top[owner]) * self.scale;
         }
         for part in weights.chunks_exact_mut(S::LANES) {
             // SAFETY: `part` is one vector.
             unsafe { s.store(part.as_mut_ptr(), s.exp(s.load(part.as_ptr()))) };
         }
-        // Compiled for the instructions of `S`, the innermost loop becomes vectors.
-        for (weight, k) in weights.iter().zip(self.queries) {
-            let weight = f64::from(*weight);
-            let [owner, _] = self.lookup.nearest_of(k);
-            self.sums.total[owner] += weight;
-            self.sums.queries[owner] += 1;
-            let to = &mut self.sums.sum[owner * features..][..features];
-            for (s, q) in to.iter_mut().zip(self.lookup.query(k)) {
-                *s += weight * f64::from(*q);
+        for (x, owner) in owners() {
+            own.total[owner] += weights[x];
+            let weight = s.splat(weights[x]);
+            let (query, sum) = (&self.queries[x * d..][..d], &mut own.sum[owner * d..][..d]);
+            let mut i = 0;
+            while i < d {
+                let n = S::LANES.min(d - i);
+                // SAFETY: `n` values are left in both.
+                unsafe {
+                    let q = load(s, query.as_ptr().add(i), n);
+                    let to = sum.as_mut_ptr().add(i);
+                    store(s, to, s.fma(weight, q, load(s, to, n)), n);
+                }
+                i += n;
             }
         }
     }

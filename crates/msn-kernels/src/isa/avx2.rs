@@ -128,6 +128,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(self, p: *const f32, len: usize) {
+        super::prefetch(p, len);
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {
         // SAFETY: the caller's promise on `p`.
         unsafe { _mm256_loadu_ps(p) }

@@ -136,6 +136,11 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch(self, p: *const f32, len: usize) {
+        super::prefetch(p, len);
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {
         // SAFETY: the caller's promise on `p`.
         unsafe { _mm512_loadu_ps(p) }

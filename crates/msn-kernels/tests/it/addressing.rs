@@ -232,13 +232,16 @@ proptest! {
             let mut lookup = Lookup::default();
             let (mut read, mut queries, mut gradient) = (target(shape, 0), target(shape, 0), target(shape, 4));
             lookup.read(features.views()[1], &packed, how, read.view_mut(), Some(queries.view_mut()));
-            prop_assert_eq!(&queries.view().to_vec()[..], lookup.queries());
+            for (query, x) in queries.view().to_vec().chunks_exact(d).zip(x.chunks_exact(d)) {
+                let norm = x.iter().map(|v| v * v).sum::<f64>().sqrt();
+                prop_assert!(query.iter().zip(x).all(|(q, v)| (f64::from(*q) - v / norm).abs() < 1e-6));
+            }
             let ours = lookup.losses(&packed);
             for (ours, golden) in [ours.compactness, ours.separateness, ours.information].into_iter().zip(parts) {
                 prop_assert!((ours - golden).abs() < 1e-5, "{isa}: {ours} {golden}");
             }
             lookup.backward(
-                &packed, weights, detach, of_read.views()[0], Some(of_queries.views()[1]),
+                features.views()[1], &packed, weights, detach, of_read.views()[0], Some(of_queries.views()[1]),
                 gradient.view_mut().channels(2..2 + d),
             );
             let gradient = result(&gradient, d);
@@ -283,6 +286,7 @@ fn gradients_of_a_query_of_zeros_are_finite() {
         );
         let of_read = View::dense(&[0.1; 6], shape);
         lookup.backward(
+            features,
             &packed,
             weights,
             false,
@@ -291,6 +295,89 @@ fn gradients_of_a_query_of_zeros_are_finite() {
             ViewMut::dense(&mut gradient, shape),
         );
         assert!(gradient.iter().all(|g| g.is_finite()), "{isa} {gradient:?}");
+    }
+}
+
+/// Items after a write, in f64 and from whole lists; `None` where f32 could choose another owner.
+fn written(
+    features: &[f64],
+    items: &[Vec<f64>],
+    temperature: f64,
+    rule: WriteRule,
+) -> Option<Vec<f64>> {
+    let mut asked = Vec::new();
+    for pixel in features.chunks_exact(items[0].len()) {
+        let q = unit(pixel);
+        let s: Vec<f64> = items
+            .iter()
+            .map(|m| q.iter().zip(m).map(|(a, b)| a * b).sum())
+            .collect();
+        let best = s.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if s.iter().filter(|v| best - **v < 1e-6).count() > 1 {
+            return None;
+        }
+        let owner = s.iter().position(|v| *v == best)?;
+        asked.push((q, s, owner));
+    }
+    let mut new = Vec::new();
+    for (i, item) in items.iter().enumerate() {
+        let own = || asked.iter().filter(|(_, _, owner)| *owner == i);
+        let top = asked
+            .iter()
+            .filter(|(_, _, owner)| !rule.own_maximum || *owner == i)
+            .map(|(_, s, _)| s[i])
+            .fold(f64::NEG_INFINITY, f64::max);
+        let weight = |s: &[f64]| ((s[i] - top) / temperature).exp();
+        let total: f64 = own().map(|(_, s, _)| weight(s)).sum();
+        let mixed: Vec<f64> = (0..item.len())
+            .map(|d| {
+                let sum: f64 = own().map(|(q, s, _)| weight(s) * q[d]).sum();
+                match rule.momentum.map(f64::from) {
+                    Some(m) => m * item[d] + (1.0 - m) * sum / total.max(1e-12),
+                    None => item[d] + sum,
+                }
+            })
+            .collect();
+        let norm = mixed.iter().map(|v| v * v).sum::<f64>().sqrt();
+        // Near the norm below which an item stays, f32 could decide otherwise.
+        if own().count() > 0 && norm < 1e-3 {
+            return None;
+        }
+        new.extend(if own().count() > 0 {
+            unit(&mixed)
+        } else {
+            item.clone()
+        });
+    }
+    Some(new)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_write_is_its_definition(
+        shape in shapes(40), count in 1_usize..12, seed: u64, temperature in prop::sample::select(vec![1.0_f32, 0.2, 0.02]),
+        momentum in prop::option::of(0.0_f32..0.99), own_maximum: bool,
+    ) {
+        let features = Source::new(seed, shape, 3);
+        let d = shape.channels;
+        let items = items_of(seed ^ 1, count, d);
+        let rows: Vec<Vec<f64>> = items.chunks_exact(d).map(|m| m.iter().map(|&v| f64::from(v)).collect()).collect();
+        let rule = WriteRule { momentum, own_maximum };
+        let Some(expected) = written(&features.images().data, &rows, f64::from(temperature), rule) else { return Ok(()) };
+        for isa in Isa::available() {
+            let packed = PackedItems::new(isa, &items, count, d);
+            let (mut lookup, mut read) = (Lookup::default(), target(shape, 0));
+            lookup.read(features.views()[1], &packed, Addressing { temperature, top_k: 0 }, read.view_mut(), None);
+            let mut new = items.clone();
+            write_items(&lookup, &mut new, rule);
+            // Rounding of a similarity counts by the temperature.
+            let tolerance = 1e-5 + 1e-6 / f64::from(temperature);
+            for (ours, expected) in new.iter().zip(&expected) {
+                prop_assert!((f64::from(*ours) - expected).abs() < tolerance, "{isa}: {ours} {expected}");
+            }
+        }
     }
 }
 

@@ -82,6 +82,7 @@ impl Training {
                     (None, joined.channels(0..features))
                 };
                 pool.lookup.backward(
+                    level.feature.view(),
                     &pool.items,
                     self.training.losses,
                     self.training.detach_read,
