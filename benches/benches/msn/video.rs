@@ -53,6 +53,7 @@ fn pixels(path: &Utf8Path, threads: usize) -> Result<Vec<u8>> {
         size: Some(SIZE),
         color: Color::Grey,
         threads,
+        ..Options::default()
     };
     let mut all = Vec::new();
     for item in open(path, &options)? {
@@ -225,6 +226,7 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
                 size: Some(options.size),
                 color: Color::Grey,
                 threads: rayon::current_num_threads(),
+                ..Options::default()
             },
             None,
             16,

@@ -95,6 +95,8 @@ pub(crate) struct TrainArgs {
     #[command(flatten, next_help_heading = "Data")]
     pub source: SourceArgs,
     #[command(flatten, next_help_heading = "Data")]
+    pub fps: FpsArgs,
+    #[command(flatten, next_help_heading = "Data")]
     pub keep: KeepArgs,
 }
 
@@ -181,6 +183,15 @@ fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
+fn frames_a_second(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
+    if value > 0.0 && value <= 1000.0 {
+        Ok(value)
+    } else {
+        Err("give a number above 0 and up to 1000".to_owned())
+    }
+}
+
 impl PlaceArgs {
     /// How the CPU computes, where it does.
     pub fn kernels(&self) -> Option<Kernels> {
@@ -253,6 +264,14 @@ pub(crate) struct SourceArgs {
     pub labels: Option<Utf8PathBuf>,
 }
 
+/// What frame folders do not tell.
+#[derive(Debug, Args)]
+pub(crate) struct FpsArgs {
+    /// Frames a second of frame folders [default: rate_hz in the data set's dataset.toml, else their frames have no times]
+    #[arg(long, value_name = "HZ", value_parser = frames_a_second)]
+    pub fps: Option<f64>,
+}
+
 /// Where decoded frames are kept.
 #[derive(Debug, Args)]
 pub(crate) struct KeepArgs {
@@ -293,6 +312,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     #[command(flatten)]
+    pub fps: FpsArgs,
+    #[command(flatten)]
     pub keep: KeepArgs,
 }
 
@@ -311,6 +332,8 @@ pub(crate) struct ScoreArgs {
     pub place: PlaceArgs,
     #[command(flatten)]
     pub precision: PrecisionArgs,
+    #[command(flatten)]
+    pub fps: FpsArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -407,6 +430,8 @@ pub(crate) struct SelftestArgs {
     #[command(flatten)]
     pub layout: LayoutArgs,
     #[command(flatten)]
+    pub fps: FpsArgs,
+    #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
     pub precision: PrecisionArgs,
@@ -445,6 +470,8 @@ pub(crate) enum WeightsCommand {
         normal: Vec<String>,
         #[command(flatten)]
         layout: LayoutArgs,
+        #[command(flatten)]
+        fps: FpsArgs,
         #[command(flatten)]
         place: PlaceArgs,
         #[command(flatten)]
@@ -510,5 +537,7 @@ pub(crate) enum DataCommand {
         json: bool,
         #[command(flatten)]
         source: SourceArgs,
+        #[command(flatten)]
+        fps: FpsArgs,
     },
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
-    LoadedVideo,
+    LoadedVideo, OpenOptions,
     synth::{self, Output, SynthOptions},
 };
 
@@ -44,7 +44,12 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             );
             Ok(())
         }
-        DataCommand::Check { dir, json, source } => check(dir, *json, source),
+        DataCommand::Check {
+            dir,
+            json,
+            source,
+            fps,
+        } => check(dir, *json, &run::open_options(source, fps.fps)?),
         DataCommand::Split {
             dir,
             seed,
@@ -91,7 +96,7 @@ pub(crate) fn warn(videos: &[LoadedVideo]) {
 }
 
 fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs) -> Result<()> {
-    let set = run::open(dir, source)?;
+    let set = run::open(dir, source, None)?;
     if set.train.is_empty() {
         return Err(anyhow!("{dir} has no training videos to split"));
     }
@@ -108,8 +113,8 @@ fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs)
     Ok(())
 }
 
-fn check(dir: &Utf8Path, json: bool, source: &SourceArgs) -> Result<()> {
-    let check = msn_data::check(dir, &run::open_options(source)?)?;
+fn check(dir: &Utf8Path, json: bool, options: &OpenOptions) -> Result<()> {
+    let check = msn_data::check(dir, options)?;
     if json {
         print!("{}", run::json(&check)?);
     } else {

@@ -54,7 +54,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
             .into());
         }
     };
-    let set = run::open(&data, &args.source)?;
+    let set = run::open(&data, &args.source, args.fps.fps)?;
     if set.test.is_empty() {
         return Err(anyhow!("{data} has no test videos to evaluate"));
     }
@@ -162,7 +162,8 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     let predictor = run::predictor(found, request.place, request.precision)?;
     let scorer = run::scorer(predictor.as_ref(), meta);
     eprintln!("reading {} test videos", set.test.len());
-    let videos = load_within(&set.test, &run::load_options(meta), &request.keep)?;
+    let load = run::load_options(meta, set.folder_hz);
+    let videos = load_within(&set.test, &load, &request.keep)?;
     data::warn(&videos);
     let has_regions = set.regions.iter().any(Option::is_some);
     let (mut scored, mut regions) = (Vec::new(), Vec::new());

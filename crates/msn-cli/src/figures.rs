@@ -151,6 +151,20 @@ pub(crate) fn table(e: &Evaluation) -> String {
             of("fair")
         );
     }
+    for (name, error) in &e.errors {
+        let ahead = error.fair_ahead.as_ref();
+        let _ = writeln!(
+            out,
+            "{:<32}{:<24}{}{}",
+            format!("error alone ({name}), micro AUC"),
+            "",
+            figure(error.figures.micro_auc.as_ref()),
+            ahead.map_or_else(String::new, |f| format!(
+                ", fair ahead by {}",
+                figure(Some(f))
+            ))
+        );
+    }
     for (kind, k) in &e.kinds {
         let legacy = figure(k.legacy_micro_auc.as_ref());
         let _ = writeln!(

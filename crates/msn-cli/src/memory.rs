@@ -47,7 +47,7 @@ fn show(args: &MemoryShowArgs) -> Result<()> {
             .into());
         }
     };
-    let set = run::open(path, &args.source)?;
+    let set = run::open(path, &args.source, None)?;
     let options = SurveyOptions {
         clips: args.clips.get(),
         patches: args.patches.get(),
@@ -84,7 +84,7 @@ fn of_data(
     }
     let meta = &found.weights.meta;
     eprintln!("reading {} training videos", set.train.len());
-    let videos = load_within(&set.train, &run::load_options(meta), keep)?;
+    let videos = load_within(&set.train, &run::load_options(meta, set.folder_hz), keep)?;
     data::warn(&videos);
     let trained = card.map(|c| &c.data.hash);
     if let Some(trained) = trained.or(meta.origin.get("data_hash"))

@@ -139,8 +139,8 @@ pub(crate) fn scorer<'a>(predictor: &'a dyn Predictor, meta: &Meta) -> Scorer<'a
     }
 }
 
-/// Frames as weights with this metadata want them.
-pub(crate) fn load_options(meta: &Meta) -> LoadOptions {
+/// Frames as weights with this metadata want them, those of folders at `folder_hz`.
+pub(crate) fn load_options(meta: &Meta, folder_hz: Option<f64>) -> LoadOptions {
     LoadOptions {
         size: Size {
             height: meta.input.height,
@@ -148,6 +148,7 @@ pub(crate) fn load_options(meta: &Meta) -> LoadOptions {
         },
         color: color(meta.config.channels),
         rate_hz: meta.input.rate(),
+        folder_hz,
     }
 }
 
@@ -179,9 +180,10 @@ pub(crate) fn color(channels: usize) -> Color {
 }
 
 /// What the command line says of a data set.
-pub(crate) fn open_options(source: &SourceArgs) -> Result<OpenOptions> {
+pub(crate) fn open_options(source: &SourceArgs, folder_hz: Option<f64>) -> Result<OpenOptions> {
     Ok(OpenOptions {
         labels: source.labels.clone(),
+        folder_hz,
         ..with_layout(&source.layout)?
     })
 }
@@ -191,13 +193,17 @@ pub(crate) fn with_layout(args: &LayoutArgs) -> Result<OpenOptions> {
     let parse = |l: &String| l.parse().map_err(|e| Usage(format!("--layout {l}: {e}")));
     Ok(OpenOptions {
         layout: args.layout.as_ref().map(parse).transpose()?,
-        labels: None,
+        ..OpenOptions::default()
     })
 }
 
 /// Opens a data set and says what a user should know of it.
-pub(crate) fn open(data: &Utf8Path, source: &SourceArgs) -> Result<DataSet> {
-    let set = DataSet::open(data, &open_options(source)?)?;
+pub(crate) fn open(
+    data: &Utf8Path,
+    source: &SourceArgs,
+    folder_hz: Option<f64>,
+) -> Result<DataSet> {
+    let set = DataSet::open(data, &open_options(source, folder_hz)?)?;
     for warning in &set.warnings {
         eprintln!("warning: {warning}");
     }

@@ -30,7 +30,7 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     }
     let predictor = run::predictor(&found, &args.place, args.precision.precision)?;
     let scorer = run::scorer(predictor.as_ref(), meta);
-    let load = run::load_options(meta);
+    let load = run::load_options(meta, args.fps.fps);
     let folder = spool_folder(args.out.as_deref())?;
     let mut output = Output::new(args.out.as_deref(), &folder)?;
     let mut failed = false;
@@ -121,6 +121,7 @@ fn score_video(
         size: Some(load.size),
         color: load.color,
         threads: rayon::current_num_threads(),
+        folder_hz: load.folder_hz,
     };
     // Says what is wrong with a file better than its packets could.
     msn_video::open(source, &options)?;

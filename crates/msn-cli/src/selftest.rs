@@ -1,7 +1,7 @@
 //! `msn selftest`: anomalies put into held-out normal footage.
 
 use anyhow::{Result, anyhow};
-use msn_data::{DataSet, LoadedVideo, Segment, hold_out, load_within};
+use msn_data::{DataSet, LoadedVideo, OpenOptions, Segment, hold_out, load_within};
 use msn_eval::{Injected, SelfTest, self_test};
 
 use crate::{
@@ -32,8 +32,13 @@ pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
             .into());
         }
     };
-    let set = DataSet::open(&path, &run::with_layout(&args.layout)?)?;
-    let videos = load_within(&set.train, &run::load_options(meta), &run::keep(&args.keep))?;
+    let options = OpenOptions {
+        folder_hz: args.fps.fps,
+        ..run::with_layout(&args.layout)?
+    };
+    let set = DataSet::open(&path, &options)?;
+    let load = run::load_options(meta, set.folder_hz);
+    let videos = load_within(&set.train, &load, &run::keep(&args.keep))?;
     data::warn(&videos);
     let (held, donors) = parts(&found, card.as_ref(), &videos)?;
     let predictor = run::predictor(&found, &args.place, args.precision.precision)?;
@@ -123,5 +128,13 @@ fn print(test: &SelfTest) {
         "criterion (mean of both AUC over all kinds but {}): {}",
         Injected::Ordinary,
         number(test.criterion)
+    );
+    let errors = test.errors.iter();
+    let errors: Vec<String> = errors
+        .map(|(name, value)| format!("{name} {}", number(*value)))
+        .collect();
+    println!(
+        "criterion of the prediction error alone: {}",
+        errors.join(", ")
     );
 }

@@ -42,7 +42,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         Some(data) => data,
         None => data::demo_scene(settings.train.seed)?,
     };
-    let set = run::open(&data, &args.source)?;
+    let set = run::open(&data, &args.source, args.fps.fps)?;
     if set.train.is_empty() {
         return Err(anyhow!(
             "{data} has no training videos: the layout `{}` keeps them in its training folder",
@@ -60,11 +60,13 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         set.layout
     );
     // Videos of several rates are brought to the middle one.
-    let rate_hz = settings.input.rate().or_else(|| usual_rate_hz(&set.train));
+    let told = || usual_rate_hz(&set.train).or(set.folder_hz);
+    let rate_hz = settings.input.rate().or_else(told);
     let options = LoadOptions {
         size,
         color: run::color(settings.net.channels),
         rate_hz,
+        folder_hz: set.folder_hz,
     };
     let keep = run::keep(&args.keep);
     let videos = load_within(&set.train, &options, &keep)?;

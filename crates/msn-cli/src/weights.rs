@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
-use msn_data::{DataSet, load_within, segments};
+use msn_data::{DataSet, OpenOptions, load_within, segments};
 use msn_model::{
     Kernels, Meta, NetConfig, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
 };
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     Usage,
-    args::{KeepArgs, LayoutArgs, PlaceArgs, WeightsCommand},
+    args::{KeepArgs, PlaceArgs, WeightsCommand},
     data,
     device::Device,
     run,
@@ -31,10 +31,17 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             weights,
             normal,
             layout,
+            fps,
             place,
             precision,
             keep,
-        } => calibrate(weights, normal, layout, place, precision.precision, keep),
+        } => {
+            let options = OpenOptions {
+                folder_hz: fps.fps,
+                ..run::with_layout(layout)?
+            };
+            calibrate(weights, normal, &options, place, precision.precision, keep)
+        }
     }
 }
 
@@ -186,26 +193,25 @@ fn infer(tensors: &Tensors) -> Option<NetConfig> {
 fn calibrate(
     weights: &Utf8Path,
     normal: &[String],
-    layout: &LayoutArgs,
+    options: &OpenOptions,
     place: &PlaceArgs,
     precision: Precision,
     keep: &KeepArgs,
 ) -> Result<()> {
     let mut found = run::find(weights)?;
-    let mut sources = Vec::new();
-    let options = run::with_layout(layout)?;
+    let mut videos = Vec::new();
     for path in normal {
-        match DataSet::open(path.as_ref(), &options) {
-            Ok(set) if !set.train.is_empty() => sources.extend(set.train),
+        let (sources, folder_hz) = match DataSet::open(path.as_ref(), options) {
+            Ok(set) if !set.train.is_empty() => (set.train, set.folder_hz),
             Err(error) if options.layout.is_some() => return Err(error.into()),
-            _ => sources.extend(msn_data::sources(std::slice::from_ref(path))?),
-        }
+            _ => (
+                msn_data::sources(std::slice::from_ref(path))?,
+                options.folder_hz,
+            ),
+        };
+        let load = run::load_options(&found.weights.meta, folder_hz);
+        videos.extend(load_within(&sources, &load, &run::keep(keep))?);
     }
-    let videos = load_within(
-        &sources,
-        &run::load_options(&found.weights.meta),
-        &run::keep(keep),
-    )?;
     data::warn(&videos);
     let predictor = run::predictor(&found, place, precision)?;
     // The score as it is made today, not as an older calibration made it.

@@ -248,6 +248,7 @@ impl Look {
             }),
             color: Color::Grey,
             threads: 1,
+            ..Options::default()
         };
         let mut reader = msn_video::open(source, &options)?;
         let mut first_reason = None;

@@ -25,17 +25,21 @@ pub struct DataSet {
     /// The data set's sheet: `dataset.toml` in its folder, or that of the public data set of
     /// this name.
     pub sheet: Option<Sheet>,
+    /// Frames a second of frame folders: as asked for, else as the sheet has it.
+    pub folder_hz: Option<f64>,
     /// What a user should know.
     pub warnings: Vec<String>,
 }
 
 /// What to open, where the folder itself does not tell or tells too much.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpenOptions {
     /// The layout; recognised where it is not given.
     pub layout: Option<Layout>,
     /// The file or folder of the frame labels; found by precedence where it is not given.
     pub labels: Option<Utf8PathBuf>,
+    /// Frames a second of frame folders; as the data set's sheet has it where it is not given.
+    pub folder_hz: Option<f64>,
 }
 
 /// One video: a file or a folder of frames.
@@ -106,10 +110,13 @@ impl DataSet {
             regions: vec![None; split.test.len()],
             test: split.test,
             labels: None,
+            folder_hz: None,
             sheet: Sheet::find(root, &name)?,
             name,
             warnings: split.warnings,
         };
+        let told = set.sheet.as_ref().and_then(|sheet| sheet.rate_hz);
+        set.folder_hz = options.folder_hz.or(told);
         let place = find::Place {
             root,
             name: &set.name,
@@ -122,10 +129,9 @@ impl DataSet {
             Ok(found) => found,
             Err(error) => return Ok((set, Some(error))),
         };
-        let rate_hz = set.sheet.as_ref().and_then(|sheet| sheet.rate_hz);
         for (video, labels) in set.test.iter_mut().zip(found.labels) {
             video.labels = labels.map(|labels| Labels {
-                fallback_rate_hz: rate_hz,
+                fallback_rate_hz: set.folder_hz,
                 ..labels
             });
         }

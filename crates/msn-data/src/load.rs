@@ -25,8 +25,10 @@ pub struct LoadOptions {
     pub color: Color,
     /// Frames a second at which video files are to be taken; `None` for each file's own. Files of
     /// an even pace and that rate (to 2 %) are taken frame by frame, others by sample and hold
-    /// ([`msn_video::Resampled`]). Frame folders have no times and are taken as they are.
+    /// ([`msn_video::Resampled`]). Frame folders are taken as they are.
     pub rate_hz: Option<f64>,
+    /// Frames a second of frame folders, which do not tell their own: gives their frames times.
+    pub folder_hz: Option<f64>,
 }
 
 impl LoadOptions {
@@ -37,6 +39,7 @@ impl LoadOptions {
             size,
             color,
             rate_hz: None,
+            folder_hz: None,
         }
     }
 
@@ -45,6 +48,7 @@ impl LoadOptions {
             size: Some(self.size),
             color: self.color,
             threads,
+            folder_hz: self.folder_hz,
         }
     }
 }
@@ -138,6 +142,15 @@ fn load(
     let info = reader.info();
     let named = |note: &String| format!("{}: {note}", video.source);
     let mut warnings: Vec<String> = info.notes.iter().map(named).collect();
+    if let (SourceKind::Folder, Some(own), Some(wanted)) =
+        (info.kind, options.folder_hz, options.rate_hz)
+        && !msn_video::same_rate(own, wanted)
+    {
+        warnings.push(format!(
+            "{}: a folder of {own:.3} Hz is taken frame by frame, where {wanted:.3} Hz are wanted",
+            video.source
+        ));
+    }
     if let Some(hz) = rate_hz {
         warnings.push(format!(
             "{}: {} frames of an uneven pace or another rate are taken as {} at {hz:.3} Hz",
@@ -256,6 +269,7 @@ pub(crate) fn count_frames(video: &Video) -> Result<usize, DataError> {
             }),
             color: Color::Grey,
             threads: rayon::current_num_threads(),
+            ..Options::default()
         },
     )?;
     let mut frames = 0;

@@ -32,8 +32,8 @@ pub use files::{scores_csv, write_file, write_file_from};
 pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOptions, survey};
 pub use overlay::{HeatMaps, Overlay, write_overlay};
 pub use protocol::{
-    DataCard, EvalOptions, Evaluation, KindFigures, LAMBDA, LabelCard, Priors, Protocol,
-    VideoScores, evaluate,
+    DataCard, ErrorFigures, EvalOptions, Evaluation, KindFigures, LAMBDA, LabelCard, Priors,
+    Protocol, VideoScores, evaluate,
 };
 pub use regions::{JudgedRegions, RegionCard, RegionJudge};
 pub use report::{Picture, curve_svg, memory_page, report};

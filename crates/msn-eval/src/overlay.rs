@@ -321,6 +321,7 @@ fn write(
         size: None,
         color: Color::Rgb,
         threads: 0,
+        ..Options::default()
     };
     let rate = loaded.resampled.as_ref().and(loaded.rate_hz);
     let mut writer = VideoWriter::create(path, overlay.size(), whole_rate(loaded.rate_hz))?;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use msn_data::FrameLabels;
 use msn_events::Clock;
 use msn_metrics::{
-    Bootstrap, Figure, FrameFigures, ScoredVideo, frame_figures, min_max, prior_rows,
-    regions::region_figures, smooth_gaussian,
+    Bootstrap, Figure, FrameFigures, ScoredVideo, frame_figures, micro_auc_difference, min_max,
+    prior_rows, regions::region_figures, smooth_gaussian,
 };
 use msn_model::Calibration;
 use serde::{Deserialize, Serialize};
@@ -170,6 +170,15 @@ pub struct LabelCard {
 /// The figures of scores that never look at a pixel, by protocol and name.
 pub type Priors = BTreeMap<String, BTreeMap<String, Protocol>>;
 
+/// A prediction error as it is, nothing normalised, as a score: what the fair score has to be worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErrorFigures {
+    /// Its figures.
+    pub figures: Protocol,
+    /// Micro AUC of the fair score less that of this, over the same resamples.
+    pub fair_ahead: Option<Figure>,
+}
+
 /// `eval.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -187,6 +196,9 @@ pub struct Evaluation {
     pub kinds: BTreeMap<String, KindFigures>,
     /// By protocol (`legacy`, `fair`) and prior.
     pub priors: Priors,
+    /// The prediction error alone: `patch`, the largest window's mean square, and `psnr`.
+    #[serde(default)]
+    pub errors: BTreeMap<String, ErrorFigures>,
     /// Area under the curve of found boxes by the fair score's map, where true regions are known.
     #[serde(default)]
     pub rbdc: Option<Figure>,
@@ -271,6 +283,7 @@ pub fn evaluate(
         .then(|| region_figures(&judged, bootstrap))
         .transpose()?;
 
+    let errors = errors(&videos, &fair, bootstrap)?;
     let fair = match fair.is_empty() {
         true => None,
         false => Some(frame_figures(&fair, bootstrap)?.into()),
@@ -283,6 +296,7 @@ pub fn evaluate(
         skipped_videos,
         kinds: kinds(&videos, options)?,
         priors,
+        errors,
         rbdc: regions.as_ref().and_then(|r| r.rbdc),
         tbdc: regions.as_ref().and_then(|r| r.tbdc),
         regions: regions.map(|r| RegionCard::new(&r, threshold, from_masks)),
@@ -291,6 +305,36 @@ pub fn evaluate(
         command: options.command.clone(),
         seed: options.seed,
     })
+}
+
+/// What the prediction error is worth alone, beside the fair scores of the same frames, if any.
+fn errors(
+    videos: &[&VideoScores],
+    fair: &[ScoredVideo],
+    bootstrap: &Bootstrap,
+) -> Result<BTreeMap<String, ErrorFigures>, EvalError> {
+    let columns: [(&str, fn(&FrameScore) -> f64); 2] =
+        [("patch", |s| s.patch), ("psnr", |s| -s.psnr)];
+    let mut all = BTreeMap::new();
+    for (name, column) in columns {
+        let alone: Vec<ScoredVideo> = videos
+            .iter()
+            .map(|v| v.scored(&v.scores.iter().map(column).collect::<Vec<_>>(), |_| true))
+            .collect();
+        let fair_ahead = match fair.len() == alone.len() {
+            true => micro_auc_difference(fair, &alone, bootstrap)?,
+            false => None,
+        };
+        let figures = frame_figures(&alone, bootstrap)?.into();
+        all.insert(
+            name.to_owned(),
+            ErrorFigures {
+                figures,
+                fair_ahead,
+            },
+        );
+    }
+    Ok(all)
 }
 
 fn smoothed(scores: Vec<f64>, sigma: Option<f64>) -> Result<Vec<f64>, msn_metrics::MetricsError> {

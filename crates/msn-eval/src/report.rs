@@ -87,6 +87,7 @@ pub fn report(
                 (protocols())
                 h2 { "Figures" }
                 (figures(evaluation, videos, &legacy)?)
+                (tables::errors(evaluation))
                 (tables::regions(evaluation))
                 (tables::events(evaluation))
                 @if !evaluation.kinds.is_empty() {

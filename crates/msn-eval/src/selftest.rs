@@ -8,7 +8,7 @@ mod movers;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use msn_data::{LoadedVideo, Segment};
 use msn_events::{Rules, ScoreSequence, Span, detect};
@@ -122,11 +122,21 @@ pub struct SelfTest {
     pub kinds: Vec<InjectedFigures>,
     /// Mean over kinds but the ordinary of both AUCs: what settings can be chosen by.
     pub criterion: Option<f64>,
+    /// The same of the prediction error alone: `patch`, the largest window's mean square, and
+    /// `psnr`.
+    pub errors: BTreeMap<String, Option<f64>>,
 }
+
+/// What a frame is judged by: the fair score, then the prediction error alone.
+type Scores = [f64; 1 + ERRORS.len()];
+const ERRORS: [&str; 2] = ["patch", "psnr"];
 
 /// Frames with something in them, or untouched.
 struct Scene {
-    video: ScoredVideo,
+    /// Of each scored frame.
+    scores: Vec<Scores>,
+    /// Whether the frame counts as odd.
+    odd: Vec<bool>,
     events: Option<Vec<Span>>,
     spans: Vec<Span>,
 }
@@ -182,12 +192,12 @@ pub fn self_test(
         Ok(scenes)
     };
     let untouched = run(None, 1.0)?;
-    let frames: usize = untouched.iter().map(|s| s.video.scores.len()).sum();
+    let frames: usize = untouched.iter().map(|s| s.scores.len()).sum();
     if frames == 0 {
         return Err(EvalError::NothingHeldOut);
     }
-    let all_scores = |scenes: &[Scene]| -> Vec<f64> {
-        let of = |s: &Scene| s.video.scores.clone();
+    let all_scores = |scenes: &[Scene]| -> Vec<Scores> {
+        let of = |s: &Scene| s.scores.clone();
         scenes.iter().flat_map(of).collect()
     };
     let events = |scenes: &[Scene]| scenes.iter().map(|s| s.events.as_ref().map(Vec::len)).sum();
@@ -198,27 +208,28 @@ pub fn self_test(
         light.push(LightFigures {
             gain,
             false_alarms: events(&scenes),
-            auc: auc(&all_scores(&scenes), &normal)?,
+            auc: aucs(&all_scores(&scenes), &normal)?[0],
         });
     }
-    let odd_scores = |scenes: &[Scene]| -> Vec<f64> {
-        let of = |s: &Scene| {
-            let pairs = s.video.scores.iter().zip(&s.video.labels);
-            pairs
-                .filter(|(_, odd)| **odd)
-                .map(|(v, _)| *v)
-                .collect::<Vec<_>>()
-        };
-        scenes.iter().flat_map(of).collect()
+    let odd_scores = |scenes: &[Scene]| -> Vec<Scores> {
+        let pairs = scenes.iter().flat_map(|s| s.scores.iter().zip(&s.odd));
+        pairs.filter(|(_, odd)| **odd).map(|(v, _)| *v).collect()
     };
     let mut ordinary = Vec::new();
     let mut kinds = Vec::new();
+    let mut judged = Vec::new();
     for kind in Injected::ALL {
         let scenes = run(Some(kind), 1.0)?;
         let scores = odd_scores(&scenes);
-        if kind == Injected::Ordinary {
+        let beside_normal = aucs(&scores, &normal)?;
+        let beside_ordinary = if kind == Injected::Ordinary {
             ordinary.clone_from(&scores);
-        }
+            [None; 1 + ERRORS.len()]
+        } else {
+            let beside_ordinary = aucs(&scores, &ordinary)?;
+            judged.extend([beside_normal, beside_ordinary]);
+            beside_ordinary
+        };
         let hit = |s: &Scene| {
             let events = s.events.as_ref()?;
             let found = |span: &&Span| {
@@ -232,18 +243,14 @@ pub fn self_test(
             kind,
             spans: scenes.iter().map(|s| s.spans.len()).sum(),
             found: scenes.iter().map(hit).sum(),
-            auc: auc(&scores, &normal)?,
-            auc_beside_ordinary: match kind {
-                Injected::Ordinary => None,
-                _ => auc(&scores, &ordinary)?,
-            },
+            auc: beside_normal[0],
+            auc_beside_ordinary: beside_ordinary[0],
         });
     }
-    let both: Option<Vec<f64>> = kinds
-        .iter()
-        .filter(|k| k.kind != Injected::Ordinary)
-        .flat_map(|k| [k.auc, k.auc_beside_ordinary])
-        .collect();
+    let criterion = |score: usize| -> Option<f64> {
+        let all: Option<Vec<f64>> = judged.iter().map(|aucs| aucs[score]).collect();
+        all.map(|all| all.iter().sum::<f64>() / crate::fair::count(all.len()))
+    };
     Ok(SelfTest {
         seed,
         movers: things.len(),
@@ -251,20 +258,26 @@ pub fn self_test(
         false_alarms: events(&untouched),
         light,
         kinds,
-        criterion: both.map(|all| all.iter().sum::<f64>() / crate::fair::count(all.len())),
+        criterion: criterion(0),
+        errors: (1..)
+            .zip(ERRORS)
+            .map(|(score, name)| (name.to_owned(), criterion(score)))
+            .collect(),
     })
 }
 
-/// AUC of odd scores over normal ones.
-fn auc(odd: &[f64], normal: &[f64]) -> Result<Option<f64>, EvalError> {
-    let labels = [vec![true; odd.len()], vec![false; normal.len()]].concat();
-    let scores = [odd, normal].concat();
-    let name = String::new();
-    Ok(micro_auc(&[ScoredVideo {
-        name,
-        labels,
-        scores,
-    }])?)
+/// AUC of odd frames over normal ones by each of the scores.
+fn aucs(odd: &[Scores], normal: &[Scores]) -> Result<[Option<f64>; 1 + ERRORS.len()], EvalError> {
+    let mut all = [None; 1 + ERRORS.len()];
+    for (score, auc) in all.iter_mut().enumerate() {
+        let video = ScoredVideo {
+            name: String::new(),
+            labels: [vec![true; odd.len()], vec![false; normal.len()]].concat(),
+            scores: odd.iter().chain(normal).map(|s| s[score]).collect(),
+        };
+        *auc = micro_auc(&[video])?;
+    }
+    Ok(all)
 }
 
 /// Pixels times a factor.
@@ -345,13 +358,15 @@ fn scene(
     }
     scored.extend(stream.gap()?);
     let frames: Vec<usize> = scored.iter().map(|s| s.score.frame).collect();
-    let scores: Vec<f64> = scored
+    let scores: Vec<Scores> = scored
         .iter()
-        .map(|s| standardise(s.score.excess, calibration))
+        .map(|s| &s.score)
+        .map(|s| [standardise(s.excess, calibration), s.patch, -s.psnr])
         .collect();
+    let fair: Vec<f64> = scores.iter().map(|s| s[0]).collect();
     let events = match calibration.alarm {
         Some(alarm) => {
-            let sequence = ScoreSequence::from_frames(&video.name, &frames, &scores, clock(video))?;
+            let sequence = ScoreSequence::from_frames(&video.name, &frames, &fair, clock(video))?;
             let events = detect(&sequence, &Rules::default(), alarm.threshold)?;
             let span = |e: &msn_events::Event| Span {
                 start: e.start,
@@ -369,11 +384,8 @@ fn scene(
         })
         .collect();
     Ok(Scene {
-        video: ScoredVideo {
-            name: video.name.clone(),
-            labels: frames.iter().map(|f| odd[f - start]).collect(),
-            scores,
-        },
+        odd: frames.iter().map(|f| odd[f - start]).collect(),
+        scores,
         events,
         spans,
     })

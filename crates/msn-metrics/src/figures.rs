@@ -73,6 +73,36 @@ pub fn frame_figures(
     })
 }
 
+/// Micro AUC of `scores` less that of `others`, both of the same frames: its interval is over one
+/// set of resamples, so that what hard and easy videos do to both falls out.
+///
+/// # Errors
+/// Those of [`check`], [`MetricsError::NoResamples`], and [`MetricsError::Treatment`] where a video
+/// of `others` has another number of scores.
+pub fn micro_auc_difference(
+    scores: &[ScoredVideo],
+    others: &[ScoredVideo],
+    bootstrap: &Bootstrap,
+) -> Result<Option<Figure>, MetricsError> {
+    check(scores)?;
+    check(others)?;
+    for (video, other) in scores.iter().zip(others) {
+        if video.scores.len() != other.scores.len() {
+            return Err(MetricsError::Treatment {
+                video: video.name.clone(),
+                before: video.scores.len(),
+                after: other.scores.len(),
+            });
+        }
+    }
+    let [ours, theirs] = [ranking(scores), ranking(others)];
+    let [difference] = bootstrap.figures(ours.videos(), |weights| {
+        let both = ours.figures(weights).auc.zip(theirs.figures(weights).auc);
+        [both.map(|(a, b)| a - b)]
+    })?;
+    Ok(difference)
+}
+
 fn weighted_mean(values: &[Option<f64>], weights: &[u64]) -> Option<f64> {
     let defined = values
         .iter()

@@ -77,7 +77,7 @@ mod video;
 
 pub use bootstrap::{Bootstrap, Figure};
 pub use error::MetricsError;
-pub use figures::{FrameFigures, frame_figures};
+pub use figures::{FrameFigures, frame_figures, micro_auc_difference};
 pub use frame::{
     MacroAuc, PrPoint, RocPoint, average_precision, equal_error_rate, macro_auc_pad,
     macro_auc_skip, micro_auc, pr_curve, roc_curve, video_auc,

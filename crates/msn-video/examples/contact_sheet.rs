@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         size: Some(TILE),
         color: Color::Rgb,
         threads: 0,
+        ..Options::default()
     };
     let mut reader = open(&video, &options)?;
     let wanted = usize::try_from(COLUMNS * ROWS)?;

@@ -123,12 +123,20 @@ impl FolderSource {
         folder: &Utf8Path,
         options: &Options,
     ) -> Result<(Account, Self), VideoError> {
+        if let Some(rate_hz) = options.folder_hz
+            && !(rate_hz > 0.0 && rate_hz <= 1000.0)
+        {
+            return Err(VideoError::BadRate {
+                rate_hz,
+                range: "above 0 and up to 1000",
+            });
+        }
         let files = frame_files(folder)?;
         let mut info = Info {
             source: folder.to_owned(),
             kind: SourceKind::Folder,
             size: crate::Size::new(0, 0),
-            rate_hz: None,
+            rate_hz: options.folder_hz,
             frames: Some(files.len()),
             codec: None,
             start_seconds: None,
@@ -168,11 +176,13 @@ impl FolderSource {
                     account.info.note("transparency is ignored");
                 }
                 let picture = self.fit(still.picture, account)?;
+                let place = f64::from(u32::try_from(index).unwrap_or(u32::MAX));
+                let seconds = self.options.folder_hz.map(|hz| place / hz);
                 Ok(Some(Item::Frame(Frame {
                     index,
                     source_index: index,
-                    seconds: None,
-                    source_seconds: None,
+                    seconds,
+                    source_seconds: seconds,
                     picture,
                 })))
             }

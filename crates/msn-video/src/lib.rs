@@ -11,7 +11,7 @@
 //!
 //! fn mean_brightness(path: &camino::Utf8Path) -> Result<f64, msn_video::VideoError> {
 //!     let size = Size::new(64, 64);
-//!     let mut reader = open(path, &Options { size: Some(size), color: Color::Grey, threads: 0 })?;
+//!     let mut reader = open(path, &Options { size: Some(size), color: Color::Grey, ..Options::default() })?;
 //!     let (mut sum, mut pixels) = (0.0, 0.0);
 //!     for item in reader.by_ref() {
 //!         if let Item::Frame(frame) = item? {
@@ -104,7 +104,7 @@ pub use error::VideoError;
 pub use folder::frame_files;
 pub use frame::{Frame, Item, Lost};
 pub use info::{Info, Losses, SourceKind};
-pub use pace::{Pace, is_cut, pace};
+pub use pace::{Pace, is_cut, pace, same_rate};
 pub use paced::PacedReader;
 pub use picture::{Color, Picture, Size};
 pub use reader::{Options, Reader, open};

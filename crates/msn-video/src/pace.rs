@@ -8,7 +8,7 @@ use crate::VideoError;
 const TOLERANCE: f64 = 0.5;
 /// Share of uneven steps from which on a file has a variable rate: a few lost packets are none.
 const VARIABLE: f64 = 0.02;
-/// Rates that differ by less are one: 29.97 and 30 Hz are.
+/// Rates that differ by less are one.
 const SAME_RATE: f64 = 0.02;
 /// Between two frames of one take pass at most so many steps, or so many seconds.
 const CUT_STEPS: f64 = 10.0;
@@ -18,6 +18,11 @@ const CUT_SECONDS: f64 = 1.0;
 /// `step_seconds`: over ten steps and over a second pass, or time goes back.
 pub fn is_cut(before_seconds: f64, seconds: f64, step_seconds: f64) -> bool {
     seconds < before_seconds || is_gap(seconds - before_seconds, step_seconds)
+}
+
+/// Whether two rates are one, to 2 %: 29.97 and 30 Hz are.
+pub fn same_rate(own_hz: f64, wanted_hz: f64) -> bool {
+    (wanted_hz / own_hz - 1.0).abs() <= SAME_RATE
 }
 
 /// Whether so much time is too long for a step.
@@ -99,9 +104,7 @@ impl Pace {
     /// 2 %.
     pub fn rate_near(&self, told_hz: Option<f64>) -> f64 {
         let own = self.rate_hz();
-        told_hz
-            .filter(|told| (told / own - 1.0).abs() <= SAME_RATE)
-            .unwrap_or(own)
+        told_hz.filter(|told| same_rate(own, *told)).unwrap_or(own)
     }
 
     /// Whether more than a few steps are uneven.
@@ -114,7 +117,7 @@ impl Pace {
     pub fn resample_hz(&self, wanted_hz: Option<f64>) -> Option<f64> {
         let own = self.rate_hz();
         let wanted = wanted_hz.unwrap_or(own);
-        (self.is_variable() || (wanted / own - 1.0).abs() > SAME_RATE).then_some(wanted)
+        (self.is_variable() || !same_rate(own, wanted)).then_some(wanted)
     }
 }
 

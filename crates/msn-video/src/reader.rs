@@ -8,7 +8,7 @@ use crate::folder::FolderSource;
 use crate::{Color, Info, Item, Losses, Resampled, Size, VideoError};
 
 /// How frames are to come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options {
     /// Size of all frames; `None` for the size of the source's first frame.
     pub size: Option<Size>,
@@ -16,6 +16,8 @@ pub struct Options {
     pub color: Color,
     /// Threads of FFmpeg's decoder; 0 for its own choice. Frame folders use one.
     pub threads: usize,
+    /// Frames a second of a frame folder, which does not tell: frame `i` is then at `i` over this.
+    pub folder_hz: Option<f64>,
 }
 
 /// What a source works on while it reads: the reader's public account of it.

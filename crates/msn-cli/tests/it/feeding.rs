@@ -185,6 +185,74 @@ fn globs_folders_and_lists_are_scored_into_one_table() {
 }
 
 #[test]
+fn a_rate_gives_folders_of_frames_their_times() {
+    let (_guard, dir) = temporary();
+    let size = ["--train", "4", "--test", "2", "--seconds", "10", "--frames"];
+    stdout(msn(&dir).args(["data", "synth", "scene"]).args(size));
+    let eval = |more: &[&str]| -> serde_json::Value {
+        let args = ["eval", "run", "--json", "--out", "out"];
+        serde_json::from_str(&stdout(msn(&dir).args(args).args(more))).unwrap()
+    };
+    let seconds = || {
+        let csv = std::fs::read_to_string(dir.join("out/scores/01.csv")).unwrap();
+        let last = csv.lines().last().unwrap().to_owned();
+        last.split(',').nth(2).unwrap().to_owned()
+    };
+    let per_hour =
+        |eval: &serde_json::Value| eval["events"]["figures"]["false_alarms_per_hour"].clone();
+    let rate = || {
+        let shown =
+            stdout(msn(&dir).args(["weights", "show", "run/weights/last.safetensors", "--json"]));
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        let input = &shown["msn"]["input"];
+        let alarm = &shown["msn"]["calibration"]["alarm"];
+        (input["rate_hz"].as_f64(), alarm["per_hour"].as_f64())
+    };
+
+    // The synthetic scene's sheet would tell; a camera's folder has none.
+    std::fs::remove_file(dir.join("scene/dataset.toml")).ok();
+    says(
+        &dir,
+        &[&["train", "scene", "--out", "run"][..], &QUICK].concat(),
+    );
+    assert_eq!(rate(), (Some(0.0), None));
+    assert!(per_hour(&eval(&[])).is_null());
+    assert_eq!(seconds(), "");
+    assert!(per_hour(&eval(&["--fps", "5"])).is_object());
+    assert_eq!(seconds(), "19.800000");
+    let csv = stdout(msn(&dir).args(["score", "run", "scene/test/01", "--fps", "20"]));
+    assert!(csv.contains("\n01,99,4.950000,"), "{csv}");
+
+    // The data set's own sheet says it for all commands, and the weights keep it.
+    std::fs::write(
+        dir.join("scene/dataset.toml"),
+        "version = 1\nname = \"scene\"\nrate_hz = 10.0\n",
+    )
+    .unwrap();
+    says(
+        &dir,
+        &[&["train", "scene", "--out", "run2"][..], &QUICK].concat(),
+    );
+    std::fs::rename(dir.join("run"), dir.join("run1")).unwrap();
+    std::fs::rename(dir.join("run2"), dir.join("run")).unwrap();
+    assert_eq!(rate(), (Some(10.0), Some(1.0)));
+    assert!(per_hour(&eval(&[])).is_object());
+    assert_eq!(seconds(), "9.900000");
+    let warned = says(&dir, &["eval", "run", "--out", "out", "--fps", "25"]);
+    assert!(
+        warned.contains("25.000 Hz is taken frame by frame, where 10.000 Hz"),
+        "{warned}"
+    );
+
+    let output = msn(&dir)
+        .args(["eval", "run", "--fps", "0"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("above 0"));
+}
+
+#[test]
 fn uneven_videos_are_scored_at_the_step_of_the_weights() {
     let Some(folder) = shared("data/video/derived") else {
         return;

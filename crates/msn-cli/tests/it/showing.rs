@@ -138,6 +138,7 @@ fn test_videos_are_written_with_heat_and_alarms() {
         size: None,
         color: msn_video::Color::Rgb,
         threads: 0,
+        ..msn_video::Options::default()
     };
     let reader = msn_video::open(&dir.join("videos/01.mp4.mp4"), &options).unwrap();
     let frames: Vec<_> = reader

@@ -103,6 +103,38 @@ pub(super) fn figures(evaluation: &Evaluation, protocol: &str, figures: &Protoco
     }
 }
 
+/// What the prediction error is worth alone, and how far the fair score is ahead of it.
+pub(super) fn errors(evaluation: &Evaluation) -> Markup {
+    html! {
+        @if !evaluation.errors.is_empty() {
+            p class="from" {
+                "The prediction error alone, nothing normalised: the largest window's mean square (patch) and the whole "
+                "frame's (psnr). The difference has its interval over one set of resamples."
+            }
+            div class="scroll" {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "error" }
+                            th scope="col" { "micro AUC" br; "[95\u{a0}%]" }
+                            th scope="col" { "fair ahead by" br; "[95\u{a0}%]" }
+                        }
+                    }
+                    tbody {
+                        @for (name, error) in &evaluation.errors {
+                            tr {
+                                th scope="row" { (name) }
+                                td { (shown(error.figures.micro_auc)) }
+                                td { (shown(error.fair_ahead)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// RBDC and TBDC, where true regions are known.
 pub(super) fn regions(evaluation: &Evaluation) -> Markup {
     html! {

@@ -279,6 +279,20 @@ fn scores_that_are_no_numbers_are_an_error() {
 }
 
 #[test]
+fn the_error_alone_stands_beside_the_fair_score() {
+    let evaluation = evaluation(&some(true), None);
+    for error in evaluation.errors.values() {
+        let (fair, alone) = (evaluation.fair.as_ref().unwrap(), &error.figures);
+        let [fair, alone] = [fair, alone].map(|p| p.micro_auc.unwrap().value);
+        assert!((error.fair_ahead.unwrap().value - (fair - alone)).abs() < 1e-12);
+    }
+    let page = report(&evaluation, &some(true), &meta(None), &[], None).unwrap();
+    assert!(page.contains("fair ahead by") && page.contains(">patch<"));
+    let uncalibrated = super::tests::evaluation(&some(false), None);
+    assert!(uncalibrated.errors.values().all(|e| e.fair_ahead.is_none()));
+}
+
+#[test]
 fn curves_show_spans_gaps_and_units() {
     let svg = curve_svg(&some(true)[0], None);
     // Two spans in two panels; one gap in either line.

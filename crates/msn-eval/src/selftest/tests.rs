@@ -207,6 +207,12 @@ fn what_is_put_in_is_found_by_a_score_that_sees_motion() {
         "{test:?}"
     );
     assert_eq!(of(Injected::Ordinary).auc_beside_ordinary, None);
+    // The stand-in's error sees the same, by the window better than by the whole frame.
+    let error = |name: &str| test.errors[name].unwrap();
+    assert!(
+        error("patch") > error("psnr") && error("psnr") > 0.5,
+        "{test:?}"
+    );
     assert!(matches!(
         self_test(&scorer, &calibration, &videos, held, &[], 7),
         Err(EvalError::NothingMoves)

@@ -1,4 +1,6 @@
-use msn_metrics::{Bootstrap, MetricsError, ScoredVideo, frame_figures, micro_auc};
+use msn_metrics::{
+    Bootstrap, MetricsError, ScoredVideo, frame_figures, micro_auc, micro_auc_difference,
+};
 use proptest::prelude::*;
 
 use crate::drawn::{named, video, videos};
@@ -29,6 +31,30 @@ proptest! {
         }
         prop_assert_eq!(figures.skipped, msn_metrics::macro_auc_skip(&videos).unwrap().skipped);
         prop_assert_eq!(figures.frames, videos.iter().map(|v| v.scores.len()).sum::<usize>());
+    }
+
+    #[test]
+    fn a_difference_is_that_of_the_figures_and_turns_its_sign(videos in videos(), seed: u64) {
+        // Other scores of the same frames.
+        let others: Vec<ScoredVideo> = videos
+            .iter()
+            .map(|v| {
+                let other = |(i, s): (usize, &f64)| s.sin() + (seed.rotate_left(i as u32) % 7) as f64;
+                ScoredVideo { scores: v.scores.iter().enumerate().map(other).collect(), ..v.clone() }
+            })
+            .collect();
+        let ahead = micro_auc_difference(&videos, &others, &FEW).unwrap();
+        let behind = micro_auc_difference(&others, &videos, &FEW).unwrap();
+        let figures = |v: &[ScoredVideo]| micro_auc(v).unwrap();
+        prop_assert_eq!(ahead.map(|f| f.value), figures(&videos).zip(figures(&others)).map(|(a, b)| a - b));
+        if let (Some(ahead), Some(behind)) = (ahead, behind) {
+            for (a, b) in [(ahead.value, behind.value), (ahead.low, behind.high), (ahead.high, behind.low)] {
+                prop_assert!((a + b).abs() < 1e-12);
+            }
+            // As wide as videos that differ make it, and nothing where both are one score.
+            let same = micro_auc_difference(&videos, &videos, &FEW).unwrap().unwrap();
+            prop_assert_eq!((same.value, same.low, same.high), (0.0, 0.0, 0.0));
+        }
     }
 
     #[test]

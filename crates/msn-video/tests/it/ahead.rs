@@ -20,6 +20,7 @@ fn a_reader_ahead_gives_what_a_reader_gives() {
         size: Some(Size::new(16, 16)),
         color: Color::Grey,
         threads: 1,
+        ..Options::default()
     };
     let mut reader = open(&folder, &options).unwrap();
     let expected: Vec<Item> = reader.by_ref().map(Result::unwrap).collect();

@@ -66,6 +66,33 @@ fn every_format_comes_back_in_order_and_unchanged() {
 }
 
 #[test]
+fn a_rate_gives_frames_times() {
+    let (_keep, folder) = scene::folder();
+    for index in 0..3 {
+        let picture = scene::picture(Size::new(8, 8), Color::Grey, index);
+        save(&folder.join(format!("{index}.png")), &picture);
+    }
+    fs::write(folder.join("1.png"), "damaged").unwrap();
+    let at = |hz| Options {
+        folder_hz: Some(hz),
+        ..options(None, Color::Grey)
+    };
+    let mut reader = open(&folder, &at(8.0)).unwrap();
+    assert_eq!(reader.info().rate_hz, Some(8.0));
+    let times: Vec<_> = reader
+        .by_ref()
+        .filter_map(|item| item.unwrap().into_frame())
+        .map(|f| (f.index, f.seconds))
+        .collect();
+    // A lost frame keeps its time.
+    assert_eq!(times, [(0, Some(0.0)), (2, Some(0.25))]);
+    for hz in [0.0, -1.0, f64::NAN, 2000.0] {
+        let error = open(&folder, &at(hz)).unwrap_err();
+        assert!(matches!(error, VideoError::BadRate { .. }), "{hz}: {error}");
+    }
+}
+
+#[test]
 fn jpeg_comes_back_nearly_unchanged_and_grey_is_bt601() {
     let (_keep, folder) = scene::folder();
     let picture = scene::picture(Size::new(64, 48), Color::Rgb, 3);
