@@ -1,11 +1,15 @@
 //! What the command line takes.
 
+mod data;
+
 use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use msn_model::{Isa, Kernels, Method, Precision};
+
+pub(crate) use data::{DataCommand, FpsArgs, KeepArgs, LayoutArgs, SourceArgs};
 
 use crate::{
     Usage,
@@ -183,15 +187,6 @@ fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
-fn frames_a_second(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
-    if value > 0.0 && value <= 1000.0 {
-        Ok(value)
-    } else {
-        Err("give a number above 0 and up to 1000".to_owned())
-    }
-}
-
 impl PlaceArgs {
     /// How the CPU computes, where it does.
     pub fn kernels(&self) -> Option<Kernels> {
@@ -244,43 +239,6 @@ impl PlaceArgs {
             precision,
         }))
     }
-}
-
-/// How a data set's folders are read.
-#[derive(Debug, Args)]
-pub(crate) struct LayoutArgs {
-    /// Layout of the data set [default: recognised]
-    #[arg(long)]
-    pub layout: Option<String>,
-}
-
-/// How a data set is read.
-#[derive(Debug, Args)]
-pub(crate) struct SourceArgs {
-    #[command(flatten)]
-    pub layout: LayoutArgs,
-    /// Frame labels [default: found by their conventional place]
-    #[arg(long, value_name = "PATH")]
-    pub labels: Option<Utf8PathBuf>,
-}
-
-/// What frame folders do not tell.
-#[derive(Debug, Args)]
-pub(crate) struct FpsArgs {
-    /// Frames a second of frame folders [default: rate_hz in the data set's dataset.toml, else their frames have no times]
-    #[arg(long, value_name = "HZ", value_parser = frames_a_second)]
-    pub fps: Option<f64>,
-}
-
-/// Where decoded frames are kept.
-#[derive(Debug, Args)]
-pub(crate) struct KeepArgs {
-    /// Memory for decoded frames, such as 4GiB or 500MB; what does not fit goes to the cache
-    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
-    pub memory: bytesize::ByteSize,
-    /// Folder for frames that do not fit into memory, safe to delete, or none: then they are decoded again and again [default: msn/frames in the user's cache folder]
-    #[arg(long, value_name = "DIR|none")]
-    pub cache: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -478,66 +436,5 @@ pub(crate) enum WeightsCommand {
         precision: PrecisionArgs,
         #[command(flatten)]
         keep: KeepArgs,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DataCommand {
-    /// Make the synthetic scene: a plaza with walkers and labelled anomalies
-    Synth {
-        /// Folder to make
-        dir: Utf8PathBuf,
-        /// The same seed gives the same frames
-        #[arg(long, default_value_t = 0)]
-        seed: u64,
-        /// Training clips
-        #[arg(long, value_name = "N")]
-        train: Option<usize>,
-        /// Test clips
-        #[arg(long, value_name = "N")]
-        test: Option<usize>,
-        /// Seconds of a clip
-        #[arg(long)]
-        seconds: Option<f64>,
-        /// Write folders of frames instead of video files
-        #[arg(long)]
-        frames: bool,
-    },
-    /// Draw the training videos to hold out, as a file for `msn train --split`
-    Split {
-        /// Data set folder
-        dir: Utf8PathBuf,
-        /// The same seed draws the same videos
-        #[arg(long, default_value_t = 0)]
-        seed: u64,
-        /// TOML file [default: standard output]
-        #[arg(long, value_name = "FILE")]
-        out: Option<Utf8PathBuf>,
-        #[command(flatten)]
-        source: SourceArgs,
-    },
-    /// Mark anomalies of test videos on a timeline, in a page on this machine; writes events.csv
-    Label {
-        /// Data set folder
-        dir: Utf8PathBuf,
-        /// Port of the page on 127.0.0.1; 0 for any that is free
-        #[arg(long, default_value_t = 0)]
-        port: u16,
-        #[command(flatten)]
-        layout: LayoutArgs,
-        #[command(flatten)]
-        keep: KeepArgs,
-    },
-    /// Say what a folder is recognised as, and what is wrong with it
-    Check {
-        /// Data set folder
-        dir: Utf8PathBuf,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        source: SourceArgs,
-        #[command(flatten)]
-        fps: FpsArgs,
     },
 }
