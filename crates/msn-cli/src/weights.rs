@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
-use msn_data::{DataSet, OpenOptions, load_within, segments};
+use msn_data::{DataSet, OpenOptions, Video, load_within, segments};
 use msn_model::{
     Kernels, Meta, NetConfig, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
 };
@@ -199,7 +199,8 @@ fn calibrate(
     keep: &KeepArgs,
 ) -> Result<()> {
     let mut found = run::find(weights)?;
-    let mut videos = Vec::new();
+    // By the rate of their folders, which data sets may tell.
+    let mut groups: Vec<(Option<f64>, Vec<Video>)> = Vec::new();
     for path in normal {
         let (sources, folder_hz) = match DataSet::open(path.as_ref(), options) {
             Ok(set) if !set.train.is_empty() => (set.train, set.folder_hz),
@@ -209,8 +210,17 @@ fn calibrate(
                 options.folder_hz,
             ),
         };
-        let load = run::load_options(&found.weights.meta, folder_hz);
-        videos.extend(load_within(&sources, &load, &run::keep(keep))?);
+        match groups.iter_mut().find(|(hz, _)| *hz == folder_hz) {
+            Some((_, group)) => group.extend(sources),
+            None => groups.push((folder_hz, sources)),
+        }
+    }
+    let mut keep = run::keep(keep);
+    keep.memory /= u64::try_from(groups.len().max(1))?;
+    let mut videos = Vec::new();
+    for (folder_hz, group) in &groups {
+        let load = run::load_options(&found.weights.meta, *folder_hz);
+        videos.extend(load_within(group, &load, &keep)?);
     }
     data::warn(&videos);
     let predictor = run::predictor(&found, place, precision)?;
