@@ -6,8 +6,8 @@ use anyhow::Result;
 use benches::{Device, Harness, PerDevice};
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 use msn_kernels::{
-    Addressing, FeatureMap, Isa, Lookup, LossWeights, PackedItems, Shape, View, WriteRule,
-    write_items,
+    Addressing, FeatureMap, Isa, Lookup, LossWeights, OfHandedOn, PackedItems, Shape, View,
+    WriteRule, write_items,
 };
 use msn_memory::{Pool, PoolConfig, queries};
 use msn_model::Algorithm;
@@ -101,7 +101,11 @@ fn on_kernels(harness: &mut Harness, case: &Case) -> Result<()> {
             lookup.read(feature.view(), &packed, how, read.view_mut(), None);
             let _ = lookup.losses(&packed);
             let (feature, to) = (feature.view(), gradient.view_mut());
-            lookup.backward(feature, &packed, weights, false, feature, None, to);
+            let of = OfHandedOn {
+                read: feature,
+                queries: None,
+            };
+            lookup.backward(feature, &packed, weights, false, of, to);
             write_items(lookup, items, rule);
             let _ = lookup.usage();
         }

@@ -313,14 +313,18 @@ fn errors(
     fair: &[ScoredVideo],
     bootstrap: &Bootstrap,
 ) -> Result<BTreeMap<String, ErrorFigures>, EvalError> {
-    let columns: [(&str, fn(&FrameScore) -> f64); 2] =
-        [("patch", |s| s.patch), ("psnr", |s| -s.psnr)];
+    let patch = |s: &FrameScore| s.patch;
+    let psnr = |s: &FrameScore| -s.psnr;
     let mut all = BTreeMap::new();
-    for (name, column) in columns {
-        let alone: Vec<ScoredVideo> = videos
-            .iter()
-            .map(|v| v.scored(&v.scores.iter().map(column).collect::<Vec<_>>(), |_| true))
-            .collect();
+    for (name, column) in [
+        ("patch", &patch as &dyn Fn(&FrameScore) -> f64),
+        ("psnr", &psnr),
+    ] {
+        let alone = |video: &&VideoScores| {
+            let scores: Vec<f64> = video.scores.iter().map(column).collect();
+            video.scored(&scores, |_| true)
+        };
+        let alone: Vec<ScoredVideo> = videos.iter().map(alone).collect();
         let fair_ahead = match fair.len() == alone.len() {
             true => micro_auc_difference(fair, &alone, bootstrap)?,
             false => None,

@@ -71,8 +71,8 @@ mod winograd;
 
 pub use adam::Adam;
 pub use address::{
-    Addressing, Lookup, LossWeights, PackedItems, PoolLosses, Readings, WriteRule, read_items,
-    write_items,
+    Addressing, Lookup, LossWeights, OfHandedOn, PackedItems, PoolLosses, Readings, WriteRule,
+    read_items, write_items,
 };
 pub use conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 pub use isa::Isa;

@@ -19,6 +19,15 @@ pub struct LossWeights {
     pub information: f32,
 }
 
+/// Gradients of what a lookup handed on, each `[N, h, w, D]`.
+#[derive(Clone, Copy, Debug)]
+pub struct OfHandedOn<'a> {
+    /// Of what was read.
+    pub read: View<'a>,
+    /// Of the unit queries, where they were asked for.
+    pub queries: Option<View<'a>>,
+}
+
 impl Lookup {
     /// Gradient of the features that were looked up: through what was read (unless `detach_read`), through the queries
     /// that were handed on, and of the weighted losses. Call [`Lookup::losses`] before.
@@ -32,8 +41,7 @@ impl Lookup {
         items: &PackedItems,
         weights: LossWeights,
         detach_read: bool,
-        of_read: View<'_>,
-        of_queries: Option<View<'_>>,
+        of: OfHandedOn<'_>,
         mut gradient: ViewMut<'_>,
     ) {
         let how = self.check(items);
@@ -41,13 +49,13 @@ impl Lookup {
         for (what, s) in [
             ("features", features.shape()),
             ("gradient", gradient.shape()),
-            ("of_read", of_read.shape()),
+            ("of.read", of.read.shape()),
         ] {
             assert_eq!(s, shape, "{what} of a lookup");
         }
         assert!(
-            of_queries.is_none_or(|q| q.shape() == shape),
-            "of_queries of a lookup"
+            of.queries.is_none_or(|q| q.shape() == shape),
+            "of.queries of a lookup"
         );
         assert_eq!(
             self.mean_address.len(),
@@ -70,13 +78,13 @@ impl Lookup {
             let mut shifts = Scratch::take(shape.width);
             for y in strip.y..strip.y + strip.rows {
                 let first = (strip.image * shape.height + y) * shape.width;
-                let from = of_read.ptr(strip.image, y, 0);
+                let from = of.read.ptr(strip.image, y, 0);
                 let table_start = table.as_mut_ptr();
                 multiply(
                     isa,
                     &items.compare,
                     from,
-                    of_read.pixel_stride(),
+                    of.read.pixel_stride(),
                     table_start,
                     wide,
                     shape.width,
@@ -121,7 +129,9 @@ impl Lookup {
                     pixel: features.pixel_stride(),
                     row: &mut row,
                     shifts: &shifts,
-                    of_queries: of_queries.map(|q| (q.ptr(strip.image, y, 0), q.pixel_stride())),
+                    of_queries: of
+                        .queries
+                        .map(|q| (q.ptr(strip.image, y, 0), q.pixel_stride())),
                     // SAFETY: the rows of a strip are written by its task alone.
                     to: unsafe { out.ptr(strip.image, y, 0) },
                     to_pixel: out.pixel_stride(),

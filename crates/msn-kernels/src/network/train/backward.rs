@@ -1,6 +1,7 @@
 //! The backward pass through the whole network.
 
 use super::Training;
+use crate::address::OfHandedOn;
 use crate::max_pool::max_pool2_backward;
 use crate::network::{LEVELS, Operation};
 use crate::view::View;
@@ -73,21 +74,23 @@ impl Training {
             let straight = Self::straight(config, i + 1);
             if let Some(pool) = &self.pools[i] {
                 let joined = level.of_joined.view();
-                let (of_queries, of_read) = if config.concat {
-                    (
-                        Some(joined.channels(0..features)),
-                        joined.channels(features..2 * features),
-                    )
+                let of = if config.concat {
+                    OfHandedOn {
+                        queries: Some(joined.channels(0..features)),
+                        read: joined.channels(features..2 * features),
+                    }
                 } else {
-                    (None, joined.channels(0..features))
+                    OfHandedOn {
+                        queries: None,
+                        read: joined.channels(0..features),
+                    }
                 };
                 pool.lookup.backward(
                     level.feature.view(),
                     &pool.items,
                     self.training.losses,
                     self.training.detach_read,
-                    of_read,
-                    of_queries,
+                    of,
                     level.of_feature.view_mut(),
                 );
             } else if !straight {
