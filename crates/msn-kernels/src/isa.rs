@@ -13,7 +13,6 @@ mod portable;
 
 use std::fmt;
 
-use crate::buffers::LINE;
 use crate::precision::{Plain, Precision, PrecisionKernel};
 
 /// An instruction set that this machine is known to have.
@@ -291,6 +290,7 @@ pub(crate) trait Simd: Copy {
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn prefetch(p: *const f32, len: usize) {
+    use crate::buffers::LINE;
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     for at in (0..len).step_by(LINE) {
         // SAFETY: every x86-64 has the instruction, and it takes any address.
