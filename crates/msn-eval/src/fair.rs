@@ -1,22 +1,14 @@
-//! The fair score: prediction errors in a causal tube, beside those of normal windows with as much
-//! texture, standardised by held-out normal frames.
+//! The fair score: prediction errors of a causal tube of windows beside those of normal windows with
+//! as much texture and as near to the camera, standardised by held-out normal frames.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
-use msn_model::{
-    Calibration, ErrorRange, FrameMaps, Map, Map64, Measure, TextureClass, UsualErrors,
-};
+use msn_model::{Calibration, ErrorRange, FrameMaps, Map64, TextureClass, UsualErrors};
 
 use crate::EvalError;
 
 /// Added to errors before the logarithm: noise of about one grey level.
-fn floor(measure: Measure) -> f64 {
-    match measure {
-        Measure::Square => 2e-5,
-        Measure::Detail => 4e-3,
-    }
-}
-
+const ERROR_FLOOR: f64 = 4e-3;
 /// Added to textures before the logarithm: below it a window is plain.
 const TEXTURE_FLOOR: f64 = 1e-3;
 /// Classes of texture, equally wide in its logarithm.
@@ -28,6 +20,8 @@ const LEAST_SPREAD: f64 = 0.2;
 /// Weight of the excess over all normal windows, beside that over windows of like texture. Without
 /// it, an odd thing that is rich in texture may err as much as its texture allows.
 const OVERALL_WEIGHT: f64 = 0.5;
+/// Share of normal windows whose error is not high.
+const HIGH: f64 = 0.99;
 
 /// Settings of the fair score.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +32,6 @@ pub struct Fair {
     pub window_stride: usize,
     /// Scored frames over which a window is averaged.
     pub history: usize,
-    /// What of the prediction's error counts.
-    pub measure: Measure,
     /// What errors normal windows have; without it a window's log error counts as it is.
     pub usual: Option<UsualErrors>,
 }
@@ -53,25 +45,41 @@ impl Fair {
             window,
             window_stride: (window / 4).max(1),
             history: 8,
-            measure: Measure::Detail,
             usual: None,
         }
     }
 
-    /// How far a window's mean error lies above what is high for windows of its texture, and
-    /// above what is high for any, in units of the distance between typical and high. NaN stays NaN.
-    pub(crate) fn excess(&self, error: f64, texture: f64) -> f64 {
+    /// A window's error, perspective taken off, and the errors that are usual for its texture.
+    fn beside_usual(&self, window: Window) -> Beside {
+        let error = window.error + ERROR_FLOOR;
         let Some(usual) = &self.usual else {
-            return if error < 1e-10 {
-                1e-10f64.ln()
-            } else {
-                error.ln()
+            return Beside {
+                error,
+                ..Beside::default()
             };
         };
-        let log = (error + floor(self.measure)).ln();
+        let texture = log_texture(window.texture);
+        let like = at_texture(&usual.by_texture, texture).unwrap_or(usual.overall);
+        Beside {
+            error: error * (-usual.slope * window.row).exp(),
+            typical: like.typical.exp(),
+            high: like.high.exp(),
+        }
+    }
+
+    /// How far mean errors lie above what is high for windows of their textures, and above what is
+    /// high for any, in units of the distance between typical and high. NaN stays NaN.
+    fn excess(&self, mean: Beside) -> f64 {
+        let log = mean.error.ln();
+        let Some(usual) = &self.usual else {
+            return log;
+        };
         let over =
             |range: ErrorRange| (log - range.high) / (range.high - range.typical).max(LEAST_SPREAD);
-        let like = at_texture(&usual.by_texture, log_texture(texture)).unwrap_or(usual.overall);
+        let like = ErrorRange {
+            typical: mean.typical.ln(),
+            high: mean.high.ln(),
+        };
         over(like) + OVERALL_WEIGHT * over(usual.overall)
     }
 }
@@ -82,8 +90,7 @@ impl From<&Calibration> for Fair {
             window: c.window,
             window_stride: c.window_stride,
             history: c.history,
-            measure: c.measure,
-            usual: c.usual.clone(),
+            usual: Some(c.usual.clone()),
         }
     }
 }
@@ -108,44 +115,22 @@ fn log_texture(texture: f64) -> f64 {
     (texture + TEXTURE_FLOOR).ln()
 }
 
-/// Window means of the latest frames since the last gap.
-#[derive(Clone, Debug)]
-pub(crate) struct Tube {
-    fair: Fair,
-    error: Means,
-    texture: Means,
+fn log_error(error: f64) -> f64 {
+    (error + ERROR_FLOOR).ln()
 }
 
-impl Tube {
-    pub fn new(fair: Fair) -> Self {
-        Self {
-            fair,
-            error: Means::default(),
-            texture: Means::default(),
-        }
-    }
-
-    /// A gap in time: what came before counts no more.
-    pub fn clear(&mut self) {
-        self.error.latest.clear();
-        self.texture.latest.clear();
-    }
-
-    /// Each window's error and texture, means over the up to `history` latest frames, this one
-    /// included.
-    pub fn push(&mut self, maps: &FrameMaps) -> Windows {
-        let error = match self.fair.measure {
-            Measure::Square => &maps.error,
-            Measure::Detail => &maps.detail,
-        };
-        Windows {
-            error: self.error.push(&self.fair, error),
-            texture: self.texture.push(&self.fair, &maps.texture),
-        }
-    }
+/// One window of a frame.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    /// Mean of the error's detail.
+    error: f64,
+    /// Mean texture.
+    texture: f64,
+    /// From -1, the topmost, to 1, the lowest.
+    row: f64,
 }
 
-/// Window means of a frame's causal tube.
+/// The windows of one frame.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Windows {
     pub error: Map64,
@@ -153,93 +138,137 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    /// Each window's error and texture.
-    fn pairs(&self) -> impl Iterator<Item = (f64, f64)> {
-        let textures = self.texture.values.iter().copied();
-        self.error.values.iter().copied().zip(textures)
-    }
-
-    /// Each window's excess over the usual error.
-    pub fn excess(&self, fair: &Fair) -> Map64 {
-        Map64 {
-            values: self.pairs().map(|(e, t)| fair.excess(e, t)).collect(),
-            ..self.error
+    pub fn new(fair: &Fair, maps: &FrameMaps) -> Self {
+        Self {
+            error: maps.detail.windows(fair.window, fair.window_stride),
+            texture: maps.texture.windows(fair.window, fair.window_stride),
         }
     }
+
+    /// Row by row, from the top.
+    fn all(&self) -> impl Iterator<Item = Window> {
+        let pairs = self.error.values.iter().zip(&self.texture.values);
+        pairs.enumerate().map(|(i, (&error, &texture))| Window {
+            error,
+            texture,
+            row: height_of_row(i / self.error.width.max(1), self.error.height),
+        })
+    }
 }
 
-/// A running mean of maps of windows.
+/// From -1 for the first row to 1 for the last; 0 where there is one.
+fn height_of_row(row: usize, rows: usize) -> f64 {
+    if rows < 2 {
+        return 0.0;
+    }
+    2.0 * count(row) / count(rows - 1) - 1.0
+}
+
+/// An error and what is usual in its place, none of them a logarithm.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beside {
+    error: f64,
+    typical: f64,
+    high: f64,
+}
+
+/// The windows of the latest frames since the last gap.
 #[derive(Clone, Debug, Default)]
-struct Means {
-    latest: VecDeque<Map64>,
+pub(crate) struct Tube {
+    latest: VecDeque<Vec<Beside>>,
 }
 
-impl Means {
-    fn push(&mut self, fair: &Fair, map: &Map) -> Map64 {
+impl Tube {
+    /// A gap in time: what came before counts no more.
+    pub fn clear(&mut self) {
+        self.latest.clear();
+    }
+
+    /// Each window's excess by its means over the up to `history` latest frames, this one included.
+    ///
+    /// Errors and what is usual are averaged apart: an odd thing that has just left counts with what
+    /// was usual while it was there, not with the plain ground after it.
+    pub fn push(&mut self, fair: &Fair, newest: &Windows) -> Map64 {
         if self.latest.len() == fair.history.max(1) {
             self.latest.pop_front();
         }
-        let newest = map.windows(fair.window, fair.window_stride);
-        let mut mean = Map64 {
-            values: vec![0.0; newest.values.len()],
-            ..newest
-        };
-        self.latest.push_back(newest);
-        for map in &self.latest {
-            for (sum, v) in mean.values.iter_mut().zip(&map.values) {
-                *sum += v;
-            }
-        }
+        let beside = newest.all().map(|window| fair.beside_usual(window));
+        self.latest.push_back(beside.collect());
         let n = count(self.latest.len());
-        mean.values.iter_mut().for_each(|v| *v /= n);
-        mean
+        let mean = |i: usize| {
+            let mut mean = Beside::default();
+            for frame in &self.latest {
+                mean.error += frame[i].error / n;
+                mean.typical += frame[i].typical / n;
+                mean.high += frame[i].high / n;
+            }
+            mean
+        };
+        let windows = 0..newest.error.values.len();
+        Map64 {
+            values: windows.map(|i| fair.excess(mean(i))).collect(),
+            ..newest.error
+        }
     }
 }
 
 /// Collects windows of normal frames and says what errors are usual.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Normal {
-    /// Added to errors.
-    floor: f64,
-    /// Log texture and log error of each window.
-    windows: Vec<(f32, f32)>,
+    windows: Vec<NormalWindow>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct NormalWindow {
+    /// Log texture.
+    texture: f32,
+    /// Log error.
+    error: f32,
+    /// As in [`Window`].
+    row: f32,
 }
 
 impl Normal {
-    pub fn new(measure: Measure) -> Self {
-        Self {
-            floor: floor(measure),
-            windows: Vec::new(),
-        }
-    }
-
     pub fn push(&mut self, windows: &Windows) {
         #[expect(clippy::cast_possible_truncation, reason = "statistics of many")]
-        let pair = |(e, t): (f64, f64)| (log_texture(t) as f32, (e + self.floor).ln() as f32);
-        self.windows.extend(windows.pairs().map(pair));
+        let kept = |window: Window| NormalWindow {
+            texture: log_texture(window.texture) as f32,
+            error: log_error(window.error) as f32,
+            row: window.row as f32,
+        };
+        self.windows.extend(windows.all().map(kept));
     }
 
     /// Typical and high errors; `None` without a window.
     pub fn usual(mut self) -> Option<UsualErrors> {
-        self.windows.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let range = |class: &[(f32, f32)]| {
-            let errors: Vec<f64> = class.iter().map(|w| f64::from(w.1)).collect();
-            ErrorRange {
-                typical: quantile(&errors, 0.5),
-                high: quantile(&errors, 0.99),
-            }
-        };
-        let class = |class: &[(f32, f32)]| TextureClass {
-            texture: class.iter().map(|w| f64::from(w.0)).sum::<f64>() / count(class.len()),
-            errors: range(class),
-        };
+        self.windows.sort_by(|a, b| a.texture.total_cmp(&b.texture));
+        let bounds = self.bounds()?;
+        let slope = self.slope(&self.classes(&bounds));
+        #[expect(clippy::cast_possible_truncation, reason = "statistics of many")]
+        for window in &mut self.windows {
+            window.error -= slope as f32 * window.row;
+        }
+        Some(UsualErrors {
+            slope,
+            overall: range(&self.windows),
+            by_texture: self.classes(&bounds),
+        })
+    }
+
+    /// Where classes of windows, sorted by texture, begin and end; `None` without a window.
+    fn bounds(&self) -> Option<Vec<Range<usize>>> {
         let (first, last) = self.windows.first().zip(self.windows.last())?;
-        let (low, width) = (f64::from(first.0), f64::from(last.0 - first.0));
+        let (low, width) = (
+            f64::from(first.texture),
+            f64::from(last.texture - first.texture),
+        );
         let ends = (1..=CLASSES).map(|i| {
             let edge = low + width * count(i) / count(CLASSES);
             match i {
                 CLASSES => self.windows.len(),
-                _ => self.windows.partition_point(|w| f64::from(w.0) < edge),
+                _ => self
+                    .windows
+                    .partition_point(|w| f64::from(w.texture) < edge),
             }
         });
         let (mut bounds, mut start) = (Vec::new(), 0);
@@ -253,13 +282,52 @@ impl Normal {
             Some(richest) => richest.end = self.windows.len(),
             None => bounds.push(0..self.windows.len()),
         }
-        Some(UsualErrors {
-            overall: range(&self.windows),
-            by_texture: bounds
-                .into_iter()
-                .map(|b| class(&self.windows[b]))
-                .collect(),
-        })
+        Some(bounds)
+    }
+
+    fn classes(&self, bounds: &[Range<usize>]) -> Vec<TextureClass> {
+        let class = |windows: &[NormalWindow]| TextureClass {
+            texture: windows.iter().map(|w| f64::from(w.texture)).sum::<f64>()
+                / count(windows.len()),
+            errors: range(windows),
+        };
+        let parts = bounds.iter().map(|b| &self.windows[b.clone()]);
+        parts.map(class).collect()
+    }
+
+    /// How much high log errors grow from the middle row to the lowest: the straight line through
+    /// what is high in each row, beside what is high for its texture anywhere.
+    ///
+    /// What is near moves over more pixels, so it is predicted worse. A line, not a value for each
+    /// row: rows where few went in held-out frames must not make whoever goes there odd.
+    fn slope(&self, classes: &[TextureClass]) -> f64 {
+        let mut rows: Vec<(f32, Vec<f64>)> = Vec::new();
+        for window in &self.windows {
+            let texture = f64::from(window.texture);
+            let high = at_texture(classes, texture).map_or(0.0, |errors| errors.high);
+            let over = f64::from(window.error) - high;
+            match rows.iter_mut().find(|(row, _)| *row == window.row) {
+                Some((_, all)) => all.push(over),
+                None => rows.push((window.row, vec![over])),
+            }
+        }
+        let squares: f64 = rows.iter().map(|(row, _)| f64::from(row * row)).sum();
+        if squares == 0.0 {
+            return 0.0;
+        }
+        // Rows lie evenly around 0.
+        let products = rows
+            .iter()
+            .map(|(row, over)| f64::from(*row) * quantile(over, HIGH));
+        products.sum::<f64>() / squares
+    }
+}
+
+fn range(windows: &[NormalWindow]) -> ErrorRange {
+    let errors: Vec<f64> = windows.iter().map(|w| f64::from(w.error)).collect();
+    ErrorRange {
+        typical: quantile(&errors, 0.5),
+        high: quantile(&errors, HIGH),
     }
 }
 
@@ -271,7 +339,8 @@ pub fn standardise(excess: f64, calibration: &Calibration) -> f64 {
 /// Statistics of held-out normal frames: `frames` are their largest excesses, `windows` those of all
 /// their windows.
 pub(crate) fn calibrate(
-    fair: Fair,
+    fair: &Fair,
+    usual: UsualErrors,
     frames: &[f64],
     windows: &[f64],
 ) -> Result<Calibration, EvalError> {
@@ -288,8 +357,7 @@ pub(crate) fn calibrate(
         window: fair.window,
         window_stride: fair.window_stride,
         history: fair.history,
-        measure: fair.measure,
-        usual: fair.usual,
+        usual,
         median,
         mad,
         frames: frames.len(),
@@ -326,21 +394,11 @@ pub(crate) fn count(n: usize) -> f64 {
 mod tests {
     use super::*;
 
-    fn map(value: f32) -> Map {
-        Map {
-            height: 4,
-            width: 4,
-            values: vec![value; 16],
-        }
-    }
-
-    fn fair(usual: Option<UsualErrors>) -> Fair {
-        Fair {
-            window: 2,
-            window_stride: 1,
-            history: 3,
-            measure: Measure::Square,
-            usual,
+    fn grid(height: usize, width: usize, values: Vec<f64>) -> Map64 {
+        Map64 {
+            height,
+            width,
+            values,
         }
     }
 
@@ -348,122 +406,171 @@ mod tests {
         ErrorRange { typical, high }
     }
 
+    fn window(log_error: f64, texture: f64, row: f64) -> Window {
+        Window {
+            error: log_error.exp() - ERROR_FLOOR,
+            texture,
+            row,
+        }
+    }
+
+    /// Evenly spread in 0..1, the same at every call.
+    fn noise() -> impl FnMut() -> f64 {
+        let mut state = 12345u32;
+        move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(state >> 8) / f64::from(1 << 24)
+        }
+    }
+
+    /// The excess of windows, one a frame, that follow each other.
+    fn excesses(fair: &Fair, windows: &[Window]) -> Vec<f64> {
+        let mut tube = Tube::default();
+        let mut excess = |w: &Window| {
+            // The window's row among three; the others stay empty.
+            let at = |value: f64| {
+                let row = |r| {
+                    if height_of_row(r, 3) == w.row {
+                        value
+                    } else {
+                        0.0
+                    }
+                };
+                grid(3, 1, (0..3).map(row).collect())
+            };
+            let windows = Windows {
+                error: at(w.error),
+                texture: at(w.texture),
+            };
+            tube.push(fair, &windows).largest()
+        };
+        windows.iter().map(&mut excess).collect()
+    }
+
     #[test]
     fn a_tube_averages_the_latest_frames_alone() {
-        let mut tube = Tube::new(fair(None));
-        let maps = |v: f32| FrameMaps {
-            prediction: Vec::new(),
-            error: map(v),
-            detail: map(3.0 * v),
-            texture: map(2.0 * v),
-            distances: Vec::new(),
+        let fair = Fair {
+            history: 3,
+            ..Fair::for_size(64, 64)
         };
-        let push = |tube: &mut Tube, v: f32| {
-            let windows = tube.push(&maps(v));
-            (windows.error.largest(), windows.texture.largest())
-        };
-        let means = [1.0, 2.0, 3.0, 7.0].map(|v| push(&mut tube, v));
-        assert_eq!(means, [(1.0, 2.0), (1.5, 3.0), (2.0, 4.0), (4.0, 8.0)]);
-        tube.clear();
-        assert_eq!(push(&mut tube, 5.0), (5.0, 10.0));
-        let mut tube = Tube::new(Fair {
-            measure: Measure::Detail,
-            ..fair(None)
-        });
-        assert_eq!(tube.push(&maps(5.0)).error.largest(), 15.0);
-    }
-
-    #[test]
-    fn an_error_is_held_against_what_is_usual_for_its_texture() {
-        let [plain, rich] = [0.0, 0.1].map(log_texture);
-        let class = |texture, errors| TextureClass { texture, errors };
-        let fair = fair(Some(UsualErrors {
-            overall: range(-8.0, -4.0),
-            by_texture: vec![
-                class(plain, range(-9.0, -8.0)),
-                class(rich, range(-6.0, -4.0)),
-            ],
-        }));
-        let error = |log: f64| log.exp() - floor(Measure::Square);
-        // Beyond the ends the curve is flat.
-        for (log, texture, like, overall) in [
-            (-8.0, 0.0, 0.0, -1.0),
-            (-7.0, 0.0, 1.0, -0.75),
-            (-4.0, 0.1, 0.0, 0.0),
-            (-2.0, 0.1, 1.0, 0.5),
-            (-2.0, 0.4, 1.0, 0.5),
-            // Halfway between the two classes both ranges are the mean of theirs.
-            (
-                -4.5,
-                ((plain + rich) / 2.0).exp() - TEXTURE_FLOOR,
-                1.0,
-                -0.125,
-            ),
-        ] {
-            let got = fair.excess(error(log), texture);
-            let want = like + OVERALL_WEIGHT * overall;
-            assert!(
-                (got - want).abs() < 1e-9,
-                "{log} {texture}: {got}, not {want}"
-            );
-        }
-        assert!(fair.excess(f64::NAN, 0.1).is_nan());
-    }
-
-    #[test]
-    fn one_window_in_a_hundred_exceeds_what_is_high_in_every_class() {
-        let mut normal = Normal::new(Measure::Square);
-        // Errors grow with texture and spread by a factor of up to e.
-        let mut noise = 12345u32;
-        let mut jitter = || {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f64::from(noise >> 8) / f64::from(1 << 24)
-        };
-        for _ in 0..60_000 {
-            let (texture, jitter) = (0.1 * jitter(), jitter());
-            let error = 1e-3 * (texture + 0.01) * jitter.exp();
-            let one = |value| Map64 {
-                height: 1,
-                width: 1,
-                values: vec![value],
+        let mut tube = Tube::default();
+        let mut push = |v: f64| {
+            let windows = Windows {
+                error: grid(1, 2, vec![v, 0.0]),
+                texture: grid(1, 2, vec![0.0; 2]),
             };
+            let [log, plain] = tube.push(&fair, &windows).values[..] else {
+                panic!("two windows");
+            };
+            assert!((plain - ERROR_FLOOR.ln()).abs() < 1e-12);
+            if v == 7.0 {
+                tube.clear();
+            }
+            log.exp() - ERROR_FLOOR
+        };
+        for (v, mean) in [(1.0, 1.0), (2.0, 1.5), (3.0, 2.0), (7.0, 4.0), (5.0, 5.0)] {
+            assert!((push(v) - mean).abs() < 1e-12);
+        }
+    }
+
+    fn two_classes(slope: f64) -> Fair {
+        let class = |texture, errors| TextureClass {
+            texture: log_texture(texture),
+            errors,
+        };
+        Fair {
+            usual: Some(UsualErrors {
+                slope,
+                overall: range(-5.0, -3.0),
+                by_texture: vec![class(0.0, range(-5.0, -4.0)), class(0.1, range(-4.5, -2.5))],
+            }),
+            ..Fair::for_size(64, 64)
+        }
+    }
+
+    #[test]
+    fn an_error_is_held_against_what_is_usual_for_its_texture_and_row() {
+        let fair = two_classes(0.25);
+        let halfway = f64::midpoint(log_texture(0.0), log_texture(0.1)).exp() - TEXTURE_FLOOR;
+        // Beyond the ends the curve is flat; halfway between two classes ranges are means of theirs.
+        for (log, texture, like, overall) in [
+            (-4.0, 0.0, 0.0, -0.5),
+            (-3.0, 0.0, 1.0, 0.0),
+            (-2.5, 0.1, 0.0, 0.25),
+            (-0.5, 0.1, 1.0, 1.25),
+            (-0.5, 0.4, 1.0, 1.25),
+            (-1.75, halfway, 1.0, 0.625),
+        ] {
+            for row in [-1.0, 0.0, 1.0] {
+                let [got] = excesses(&fair, &[window(log + 0.25 * row, texture, row)])[..] else {
+                    panic!("one frame");
+                };
+                let want = like + OVERALL_WEIGHT * overall;
+                assert!(
+                    (got - want).abs() < 1e-9,
+                    "{log} {texture} {row}: {got}, not {want}"
+                );
+            }
+        }
+        let nan = fair.excess(fair.beside_usual(window(f64::NAN, 0.1, 0.0)));
+        assert!(nan.is_nan());
+    }
+
+    #[test]
+    fn a_thing_that_left_is_no_odder_than_while_it_was_there() {
+        // It errs much and has much texture; what it leaves is plain ground, predicted well.
+        let (thing, ground) = (window(-1.5, 0.1, 0.0), window(-5.0, 0.0, 0.0));
+        let excess = excesses(&two_classes(0.0), &[[thing; 8], [ground; 8]].concat());
+        assert!(excess[7..].is_sorted_by(|a, b| a >= b), "{excess:?}");
+    }
+
+    #[test]
+    fn one_window_in_a_hundred_exceeds_what_is_high_in_every_class_and_row() {
+        let mut normal = Normal::default();
+        let (mut jitter, rows) = (noise(), 5);
+        // Errors grow with texture and from row to row, and spread by a factor of up to e.
+        for _ in 0..12_000 {
+            let textures: Vec<f64> = (0..rows).map(|_| 0.1 * jitter()).collect();
+            let error = |(row, texture): (usize, &f64)| {
+                let log = (texture + 0.01).ln() + jitter() + 0.3 * height_of_row(row, rows);
+                // Such errors are over the floor.
+                2.0 * log.exp()
+            };
+            let errors = textures.iter().enumerate().map(error).collect();
             normal.push(&Windows {
-                error: one(error),
-                texture: one(texture),
+                error: grid(rows, 1, errors),
+                texture: grid(rows, 1, textures),
             });
         }
         let pairs = normal.windows.clone();
-        let classes = normal.usual().unwrap().by_texture;
+        let usual = normal.usual().unwrap();
+        assert!((usual.slope - 0.3).abs() < 0.03, "{}", usual.slope);
+        let classes = usual.by_texture;
         assert!(classes.len() > CLASSES / 2);
         assert!(classes.is_sorted_by(|a, b| a.texture < b.texture));
-        for part in pairs.chunks(10_000) {
-            let above = part.iter().filter(|(texture, error)| {
-                let high = at_texture(&classes, f64::from(*texture)).unwrap().high;
-                f64::from(*error) > high
+        for row in 0..rows {
+            #[expect(clippy::cast_possible_truncation, reason = "as kept")]
+            let row = height_of_row(row, rows) as f32;
+            let of_row: Vec<_> = pairs.iter().filter(|w| w.row == row).collect();
+            let above = of_row.iter().filter(|w| {
+                let high = at_texture(&classes, f64::from(w.texture)).unwrap().high;
+                f64::from(w.error) - usual.slope * f64::from(w.row) > high
             });
-            let share = count(above.count()) / 10_000.0;
-            assert!((0.0005..0.015).contains(&share), "{share}");
+            let share = count(above.count()) / count(of_row.len());
+            assert!((0.001..0.02).contains(&share), "{row}: {share}");
         }
     }
 
     #[test]
-    fn few_windows_make_one_class() {
-        let windows = Windows {
-            error: Map64 {
-                height: 1,
-                width: 3,
-                values: vec![0.0, 0.1, 0.2],
-            },
-            texture: Map64 {
-                height: 1,
-                width: 3,
-                values: vec![0.0, 0.1, 0.3],
-            },
-        };
-        let mut normal = Normal::new(Measure::Square);
+    fn few_windows_make_one_class_and_one_row_no_slope() {
+        let mut normal = Normal::default();
         assert!(normal.clone().usual().is_none());
-        normal.push(&windows);
-        assert_eq!(normal.usual().unwrap().by_texture.len(), 1);
+        normal.push(&Windows {
+            error: grid(1, 3, vec![0.0, 0.1, 0.2]),
+            texture: grid(1, 3, vec![0.0, 0.1, 0.3]),
+        });
+        let usual = normal.usual().unwrap();
+        assert_eq!((usual.by_texture.len(), usual.slope), (1, 0.0));
     }
 
     #[test]
@@ -475,15 +582,16 @@ mod tests {
 
     #[test]
     fn calibration_needs_spread() {
+        let (fair, usual) = (Fair::for_size(64, 64), UsualErrors::default);
         assert!(matches!(
-            calibrate(fair(None), &[], &[]),
+            calibrate(&fair, usual(), &[], &[]),
             Err(EvalError::NothingHeldOut)
         ));
         assert!(matches!(
-            calibrate(fair(None), &[1.0; 9], &[1.0; 9]),
+            calibrate(&fair, usual(), &[1.0; 9], &[1.0; 9]),
             Err(EvalError::NoSpread { .. })
         ));
-        let c = calibrate(fair(None), &[1.0, 2.0, 3.0], &[1.0, 3.0]).unwrap();
+        let c = calibrate(&fair, usual(), &[1.0, 2.0, 3.0], &[1.0, 3.0]).unwrap();
         assert_eq!((c.median, c.mad, c.frames), (2.0, 1.0, 3));
         assert!((standardise(2.0 + 1.4826, &c) - 1.0).abs() < 1e-12);
     }

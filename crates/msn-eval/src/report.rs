@@ -13,7 +13,7 @@ mod tests;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use msn_metrics::{ScoredVideo, smooth_gaussian, video_auc};
-use msn_model::{Measure, Meta};
+use msn_model::Meta;
 
 use self::{
     axis::number,
@@ -416,19 +416,17 @@ fn weights(meta: &Meta) -> Markup {
         "calibration",
         match &meta.calibration {
             Some(c) => format!(
-                "{} held-out normal frames; excess of {} over what is usual: median {:.4}, median absolute \
-                 deviation {:.4}; windows of {} pixels every {}, over {} frames; map threshold {:.3}",
+                "{} held-out normal frames; excess over what is usual: median {:.4}, median absolute \
+                 deviation {:.4}; windows of {} pixels every {}, over {} frames; map threshold {:.3}; \
+                 log errors grow by {:.2} from the middle row to the lowest",
                 number(c.frames),
-                match c.measure {
-                    Measure::Square => "the squared error",
-                    Measure::Detail => "the error's detail",
-                },
                 c.median,
                 c.mad,
                 c.window,
                 c.window_stride,
                 c.history,
                 c.map_threshold,
+                c.usual.slope,
             ),
             None => "none; `msn weights calibrate` adds one".to_owned(),
         },

@@ -31,8 +31,8 @@ pub struct FrameScore {
     pub patch: f64,
     /// Mean of each pool's distance map, pools ascending.
     pub distances: Vec<f64>,
-    /// The fair score before it is standardised: the largest window's excess over the error that is
-    /// usual for its texture, or its log error without a calibration that knows what is.
+    /// The fair score before it is standardised: the largest window's excess over the errors that
+    /// are usual for its texture and row, or its log error without a calibration.
     pub excess: f64,
 }
 
@@ -43,7 +43,7 @@ pub struct ScoredFrame {
     pub score: FrameScore,
     /// What the network saw.
     pub maps: FrameMaps,
-    /// Each window's excess.
+    /// Each window's excess, over the latest frames.
     pub excess: Map64,
     pub(crate) windows: Windows,
 }
@@ -106,7 +106,7 @@ impl<'a> Scorer<'a> {
             window: VecDeque::new(),
             pending: Clips::default(),
             targets: Vec::new(),
-            tube: Tube::new(self.fair.clone()),
+            tube: Tube::default(),
         }
     }
 
@@ -205,7 +205,7 @@ impl<'a> Scorer<'a> {
     }
 
     /// Standardises the fair score on held-out segments of normal videos: first what errors are
-    /// usual for windows of how much texture, then how far frames' largest windows lie above that.
+    /// usual for windows of how much texture in which row, then how far frames' largest windows lie above that.
     ///
     /// # Errors
     /// [`EvalError::NothingHeldOut`], [`EvalError::NoSpread`] or [`EvalError::NotFinite`].
@@ -214,8 +214,10 @@ impl<'a> Scorer<'a> {
         videos: &'a [LoadedVideo],
         held: &[Segment],
     ) -> Result<Calibration, EvalError> {
+        let usual = self.usual(videos, held)?;
+        let usual = usual.ok_or(EvalError::NothingHeldOut)?;
         let fair = Fair {
-            usual: self.usual(videos, held)?,
+            usual: Some(usual.clone()),
             ..self.fair.clone()
         };
         let scorer = Self {
@@ -239,7 +241,7 @@ impl<'a> Scorer<'a> {
             )?;
             segments.push((&videos[segment.video], places));
         }
-        let mut calibration = calibrate(fair, &frames, &windows)?;
+        let mut calibration = calibrate(&fair, usual, &frames, &windows)?;
         let mut scores = frames.iter().map(|&f| standardise(f, &calibration));
         let mut sequences = Vec::new();
         for (i, (video, places)) in segments.into_iter().enumerate() {
@@ -253,7 +255,7 @@ impl<'a> Scorer<'a> {
         Ok(calibration)
     }
 
-    /// What errors are usual in held-out segments, by texture.
+    /// What errors are usual in held-out segments, by texture and row; `None` without a frame.
     fn usual(
         &self,
         videos: &'a [LoadedVideo],
@@ -261,7 +263,7 @@ impl<'a> Scorer<'a> {
     ) -> Result<Option<UsualErrors>, EvalError> {
         let frames: usize = held.iter().map(|segment| segment.frames.len()).sum();
         let every = frames.div_ceil(NORMAL_FRAMES).max(1);
-        let (mut normal, mut seen) = (Normal::new(self.fair.measure), 0);
+        let (mut normal, mut seen) = (Normal::default(), 0);
         for segment in held {
             let runs = std::slice::from_ref(&segment.frames);
             self.runs(&videos[segment.video], runs, &mut |scored| {
@@ -384,8 +386,9 @@ impl Stream<'_> {
         seconds: Option<f64>,
         maps: FrameMaps,
     ) -> Result<ScoredFrame, EvalError> {
-        let windows = self.tube.push(&maps);
-        let excess = windows.excess(&self.scorer.fair);
+        let fair = &self.scorer.fair;
+        let windows = Windows::new(fair, &maps);
+        let excess = self.tube.push(fair, &windows);
         let score = FrameScore {
             frame,
             seconds,

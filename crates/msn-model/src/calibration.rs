@@ -6,19 +6,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Side of the square window over which the error map is averaged, pixels.
+    /// Side of the square window over which the error's detail ([`FrameMaps::detail`](crate::FrameMaps::detail)) is averaged,
+    /// pixels.
     pub window: usize,
     /// Pixels between two windows.
     pub window_stride: usize,
     /// Scored frames over which a window is averaged.
     pub history: usize,
-    /// What of the prediction's error counts; older files say nothing and mean its square.
-    #[serde(default)]
-    pub measure: Measure,
-    /// What errors normal windows have. Absent in older files: there a window's log error counts as
-    /// it is.
-    #[serde(default)]
-    pub usual: Option<UsualErrors>,
+    /// What errors normal windows have.
+    pub usual: UsualErrors,
     /// Median over held-out frames of the largest window's excess over the usual error.
     pub median: f64,
     /// Median absolute deviation of the same.
@@ -32,21 +28,13 @@ pub struct Calibration {
     pub alarm: Option<Alarm>,
 }
 
-/// What of a prediction's error the fair score counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Measure {
-    /// Its square: [`FrameMaps::error`](crate::FrameMaps::error).
-    #[default]
-    Square,
-    /// What stands out from the error around: [`FrameMaps::detail`](crate::FrameMaps::detail).
-    Detail,
-}
-
 /// What errors windows of held-out normal frames have.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UsualErrors {
+    /// Log error by which windows of the lowest row exceed those of the middle one, those of the
+    /// middle one those of the topmost, at like texture: perspective. Taken off before the ranges.
+    pub slope: f64,
     /// Of all windows.
     pub overall: ErrorRange,
     /// Of windows with much or little to predict, textures ascending; at least one.
@@ -64,7 +52,7 @@ pub struct TextureClass {
 }
 
 /// Log errors of many windows.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorRange {
     /// Median.

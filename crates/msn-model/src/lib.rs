@@ -33,7 +33,7 @@ mod tensors;
 mod weights;
 
 pub use ask::{Ask, Cosines, receptive_area};
-pub use calibration::{Alarm, Calibration, ErrorRange, Measure, TextureClass, UsualErrors};
+pub use calibration::{Alarm, Calibration, ErrorRange, TextureClass, UsualErrors};
 pub use config::{ConfigError, NetConfig, Rewrite};
 pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
 pub use kernels::{CpuNet, Kernels, channels_last};

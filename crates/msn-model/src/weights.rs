@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap, io::Write as _};
 use burn::tensor::backend::Backend;
 use camino::{Utf8Path, Utf8PathBuf};
 use safetensors::{Dtype, SafeTensors, View};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     Calibration, ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors,
@@ -23,11 +23,21 @@ pub struct Meta {
     pub config: NetConfig,
     /// What the network is fed.
     pub input: Input,
-    /// What standardises the fair score; absent in imported weights.
+    /// What standardises the fair score; absent in imported weights. One of an earlier form of the
+    /// score counts as none: it would standardise another.
+    #[serde(default, deserialize_with = "of_this_form")]
     pub calibration: Option<Calibration>,
     /// Where the weights come from: run, data, seed, versions; free text by name.
     #[serde(default)]
     pub origin: std::collections::BTreeMap<String, String>,
+}
+
+fn of_this_form<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Calibration>, D::Error> {
+    let found = Option::<serde_json::Value>::deserialize(from)?;
+    // The latest form's own; earlier ones lack it.
+    let current = found.filter(|value| value.pointer("/usual/slope").is_some());
+    let calibration = current.map(serde_json::from_value).transpose();
+    calibration.map_err(serde::de::Error::custom)
 }
 
 /// The frames that a network was trained for.

@@ -1,5 +1,5 @@
 use msn_data::{FrameLabels, FrameSpan};
-use msn_model::{Alarm, FrameMaps, Map64, Measure};
+use msn_model::{Alarm, FrameMaps, Map64};
 
 use super::*;
 use crate::{FrameScore, fair::Windows};
@@ -9,8 +9,7 @@ fn calibration() -> Calibration {
         window: 8,
         window_stride: 8,
         history: 8,
-        measure: Measure::Detail,
-        usual: None,
+        usual: msn_model::UsualErrors::default(),
         median: 0.0,
         mad: 1.0 / 1.4826,
         frames: 100,

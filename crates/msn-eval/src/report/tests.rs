@@ -1,6 +1,6 @@
 use msn_data::{FrameLabels, FrameSpan};
 use msn_metrics::Bootstrap;
-use msn_model::{Alarm, Calibration, Input, Measure, NetConfig};
+use msn_model::{Alarm, Calibration, Input, NetConfig};
 
 use super::*;
 use crate::{DataCard, EvalOptions, FrameScore, LabelCard, evaluate};
@@ -10,8 +10,7 @@ fn calibration() -> Calibration {
         window: 16,
         window_stride: 4,
         history: 8,
-        measure: Measure::Detail,
-        usual: None,
+        usual: msn_model::UsualErrors::default(),
         median: -7.0,
         mad: 0.2,
         frames: 412,
