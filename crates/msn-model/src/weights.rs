@@ -472,4 +472,34 @@ mod tests {
             "the same weights, other bytes"
         );
     }
+
+    #[test]
+    fn a_calibration_of_an_earlier_form_counts_as_none() {
+        let meta = |calibration: serde_json::Value| {
+            let meta = serde_json::json!({
+                "format": WEIGHTS_FORMAT,
+                "config": NetConfig::default(),
+                "input": { "height": 64, "width": 64, "stride": 1 },
+                "calibration": calibration,
+            });
+            serde_json::from_value::<Meta>(meta)
+        };
+        let range = serde_json::json!({ "typical": -5.0, "high": -4.0 });
+        let mut calibration = serde_json::json!({
+            "window": 8, "window_stride": 2, "history": 8, "median": 0.1, "mad": 0.2, "frames": 9,
+            "map_threshold": 3.0,
+            "usual": { "slope": 0.5, "overall": range, "by_texture": [] },
+        });
+        let read = meta(calibration.clone()).unwrap().calibration.unwrap();
+        assert_eq!((read.usual.slope, read.median), (0.5, 0.1));
+        calibration["mad"] = serde_json::Value::Null;
+        assert!(meta(calibration).is_err());
+        for earlier in [
+            serde_json::Value::Null,
+            serde_json::json!({ "window": 8, "median": 0.1 }),
+            serde_json::json!({ "measure": "detail", "usual": { "overall": range, "by_texture": [] } }),
+        ] {
+            assert_eq!(meta(earlier).unwrap().calibration, None);
+        }
+    }
 }
