@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         scores.extend(stream.push(t, Some(t as f64 / 10.0), &pixels)?);
     }
     scores.extend(stream.gap()?);
-    let first = scores.iter().map(|s| &s.score).find(|s| s.excess > -10.0);
+    let first = scores.iter().map(|s| &s.score).find(|s| s.excess > -5.0);
     println!(
         "{} frames scored; first movement at frame {:?}",
         scores.len(),
