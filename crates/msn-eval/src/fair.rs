@@ -1,5 +1,5 @@
 //! The fair score: prediction errors of a causal tube of windows beside those of normal windows with
-//! as much texture and as near to the camera, standardised by held-out normal frames.
+//! as much texture and as near to the camera or to the picture's edge, standardised by held-out normal frames.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -49,7 +49,8 @@ impl Fair {
         }
     }
 
-    /// A window's error, perspective taken off, and the errors that are usual for its texture.
+    /// A window's error, what is usual for its place taken off, and the errors that are usual for its
+    /// texture.
     fn beside_usual(&self, window: Window) -> Beside {
         let error = window.error + ERROR_FLOOR;
         let Some(usual) = &self.usual else {
@@ -61,7 +62,7 @@ impl Fair {
         let texture = log_texture(window.texture);
         let like = at_texture(&usual.by_texture, texture).unwrap_or(usual.overall);
         Beside {
-            error: error * (-usual.slope * window.row).exp(),
+            error: error * (-at_place(usual, window.row, window.edge)).exp(),
             typical: like.typical.exp(),
             high: like.high.exp(),
         }
@@ -111,6 +112,11 @@ fn at_texture(classes: &[TextureClass], texture: f64) -> Option<ErrorRange> {
     })
 }
 
+/// Log error by which windows of a row, at the picture's edge or not, exceed others of like texture.
+fn at_place(usual: &UsualErrors, row: f64, edge: bool) -> f64 {
+    usual.slope * row + if edge { usual.edge } else { 0.0 }
+}
+
 fn log_texture(texture: f64) -> f64 {
     (texture + TEXTURE_FLOOR).ln()
 }
@@ -128,6 +134,8 @@ struct Window {
     texture: f64,
     /// From -1, the topmost, to 1, the lowest.
     row: f64,
+    /// Whether it reaches into the outermost part of the picture, a window wide.
+    edge: bool,
 }
 
 /// The windows of one frame.
@@ -135,6 +143,8 @@ struct Window {
 pub(crate) struct Windows {
     pub error: Map64,
     pub texture: Map64,
+    /// Rows and columns of windows, from the outermost, that count as the picture's edge.
+    pub rim: usize,
 }
 
 impl Windows {
@@ -142,16 +152,23 @@ impl Windows {
         Self {
             error: maps.detail.windows(fair.window, fair.window_stride),
             texture: maps.texture.windows(fair.window, fair.window_stride),
+            rim: fair.window / fair.window_stride.max(1),
         }
     }
 
     /// Row by row, from the top.
     fn all(&self) -> impl Iterator<Item = Window> {
         let pairs = self.error.values.iter().zip(&self.texture.values);
-        pairs.enumerate().map(|(i, (&error, &texture))| Window {
-            error,
-            texture,
-            row: height_of_row(i / self.error.width.max(1), self.error.height),
+        let (rows, columns) = (self.error.height, self.error.width);
+        let near = |i: usize, all: usize| i.min(all - 1 - i) < self.rim;
+        pairs.enumerate().map(move |(i, (&error, &texture))| {
+            let (row, column) = (i / columns, i % columns);
+            Window {
+                error,
+                texture,
+                row: height_of_row(row, rows),
+                edge: near(row, rows) || near(column, columns),
+            }
         })
     }
 }
@@ -225,6 +242,7 @@ struct NormalWindow {
     error: f32,
     /// As in [`Window`].
     row: f32,
+    edge: bool,
 }
 
 impl Normal {
@@ -234,6 +252,7 @@ impl Normal {
             texture: log_texture(window.texture) as f32,
             error: log_error(window.error) as f32,
             row: window.row as f32,
+            edge: window.edge,
         };
         self.windows.extend(windows.all().map(kept));
     }
@@ -242,16 +261,17 @@ impl Normal {
     pub fn usual(mut self) -> Option<UsualErrors> {
         self.windows.sort_by(|a, b| a.texture.total_cmp(&b.texture));
         let bounds = self.bounds()?;
-        let slope = self.slope(&self.classes(&bounds));
+        let mut usual = UsualErrors::default();
+        let over = self.over_texture(&self.classes(&bounds));
+        usual.slope = self.slope(&over);
+        usual.edge = self.edge(&over, usual.slope);
         #[expect(clippy::cast_possible_truncation, reason = "statistics of many")]
         for window in &mut self.windows {
-            window.error -= slope as f32 * window.row;
+            window.error -= at_place(&usual, f64::from(window.row), window.edge) as f32;
         }
-        Some(UsualErrors {
-            slope,
-            overall: range(&self.windows),
-            by_texture: self.classes(&bounds),
-        })
+        usual.overall = range(&self.windows);
+        usual.by_texture = self.classes(&bounds);
+        Some(usual)
     }
 
     /// Where classes of windows, sorted by texture, begin and end; `None` without a window.
@@ -294,17 +314,23 @@ impl Normal {
         parts.map(class).collect()
     }
 
+    /// Each window's log error beside what is high for its texture anywhere.
+    fn over_texture(&self, classes: &[TextureClass]) -> Vec<f64> {
+        let over = |window: &NormalWindow| {
+            let like = at_texture(classes, f64::from(window.texture));
+            f64::from(window.error) - like.map_or(0.0, |errors| errors.high)
+        };
+        self.windows.iter().map(over).collect()
+    }
+
     /// How much high log errors grow from the middle row to the lowest: the straight line through
-    /// what is high in each row, beside what is high for its texture anywhere.
+    /// what is high in each row.
     ///
     /// What is near moves over more pixels, so it is predicted worse. A line, not a value for each
     /// row: rows where few went in held-out frames must not make whoever goes there odd.
-    fn slope(&self, classes: &[TextureClass]) -> f64 {
+    fn slope(&self, over: &[f64]) -> f64 {
         let mut rows: Vec<(f32, Vec<f64>)> = Vec::new();
-        for window in &self.windows {
-            let texture = f64::from(window.texture);
-            let high = at_texture(classes, texture).map_or(0.0, |errors| errors.high);
-            let over = f64::from(window.error) - high;
+        for (window, &over) in self.windows.iter().zip(over) {
             match rows.iter_mut().find(|(row, _)| *row == window.row) {
                 Some((_, all)) => all.push(over),
                 None => rows.push((window.row, vec![over])),
@@ -319,6 +345,26 @@ impl Normal {
             .iter()
             .map(|(row, over)| f64::from(*row) * quantile(over, HIGH));
         products.sum::<f64>() / squares
+    }
+
+    /// How far what is high at the picture's edge lies above what is high elsewhere, the slope taken
+    /// off; 0 where it does not.
+    ///
+    /// What comes in can't be foreseen from frames in which it was not to be seen.
+    fn edge(&self, over: &[f64], slope: f64) -> f64 {
+        let (mut at_edge, mut inside) = (Vec::new(), Vec::new());
+        for (window, over) in self.windows.iter().zip(over) {
+            let side = if window.edge {
+                &mut at_edge
+            } else {
+                &mut inside
+            };
+            side.push(over - slope * f64::from(window.row));
+        }
+        if at_edge.is_empty() || inside.is_empty() {
+            return 0.0;
+        }
+        (quantile(&at_edge, HIGH) - quantile(&inside, HIGH)).max(0.0)
     }
 }
 
@@ -405,11 +451,12 @@ mod tests {
         ErrorRange { typical, high }
     }
 
-    fn window(log_error: f64, texture: f64, row: f64) -> Window {
+    fn window(log_error: f64, texture: f64, row: f64, edge: bool) -> Window {
         Window {
             error: log_error.exp() - ERROR_FLOOR,
             texture,
             row,
+            edge,
         }
     }
 
@@ -440,6 +487,7 @@ mod tests {
             let windows = Windows {
                 error: at(w.error),
                 texture: at(w.texture),
+                rim: usize::from(w.edge),
             };
             tube.push(fair, &windows).largest()
         };
@@ -457,6 +505,7 @@ mod tests {
             let windows = Windows {
                 error: grid(1, 2, vec![v, 0.0]),
                 texture: grid(1, 2, vec![0.0; 2]),
+                rim: 0,
             };
             let [log, plain] = tube.push(&fair, &windows).values[..] else {
                 panic!("two windows");
@@ -472,7 +521,7 @@ mod tests {
         }
     }
 
-    fn two_classes(slope: f64) -> Fair {
+    fn two_classes(slope: f64, edge: f64) -> Fair {
         let class = |texture, errors| TextureClass {
             texture: log_texture(texture),
             errors,
@@ -480,6 +529,7 @@ mod tests {
         Fair {
             usual: Some(UsualErrors {
                 slope,
+                edge,
                 overall: range(-5.0, -3.0),
                 by_texture: vec![class(0.0, range(-5.0, -4.0)), class(0.1, range(-4.5, -2.5))],
             }),
@@ -488,8 +538,8 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_held_against_what_is_usual_for_its_texture_and_row() {
-        let fair = two_classes(0.25);
+    fn an_error_is_held_against_what_is_usual_for_its_texture_and_place() {
+        let fair = two_classes(0.25, 0.5);
         let halfway = f64::midpoint(log_texture(0.0), log_texture(0.1)).exp() - TEXTURE_FLOOR;
         // Beyond the ends the curve is flat; halfway between two classes ranges are means of theirs.
         for (log, texture, like, overall) in [
@@ -500,8 +550,9 @@ mod tests {
             (-0.5, 0.4, 1.0, 1.25),
             (-1.75, halfway, 1.0, 0.625),
         ] {
-            for row in [-1.0, 0.0, 1.0] {
-                let [got] = excesses(&fair, &[window(log + 0.25 * row, texture, row)])[..] else {
+            for (row, edge) in [(-1.0, false), (0.0, true), (1.0, false)] {
+                let log = log + 0.25 * row + if edge { 0.5 } else { 0.0 };
+                let [got] = excesses(&fair, &[window(log, texture, row, edge)])[..] else {
                     panic!("one frame");
                 };
                 let want = like + OVERALL_WEIGHT * overall;
@@ -511,57 +562,74 @@ mod tests {
                 );
             }
         }
-        let nan = fair.excess(fair.beside_usual(window(f64::NAN, 0.1, 0.0)));
+        let nan = fair.excess(fair.beside_usual(window(f64::NAN, 0.1, 0.0, false)));
         assert!(nan.is_nan());
     }
 
     #[test]
-    fn one_window_in_a_hundred_exceeds_what_is_high_in_every_class_and_row() {
+    fn one_window_in_a_hundred_exceeds_what_is_high_in_every_class_and_place() {
         let mut normal = Normal::default();
-        let (mut jitter, rows) = (noise(), 5);
-        // Errors grow with texture and from row to row, and spread by a factor of up to e.
-        for _ in 0..12_000 {
-            let textures: Vec<f64> = (0..rows).map(|_| 0.1 * jitter()).collect();
-            let error = |(row, texture): (usize, &f64)| {
-                let log = (texture + 0.01).ln() + jitter() + 0.3 * height_of_row(row, rows);
+        let (mut jitter, rows, columns) = (noise(), 5, 4);
+        let edge =
+            |row, column| row == 0 || row + 1 == rows || column == 0 || column + 1 == columns;
+        // Errors grow with texture, from row to row and at the edge, and spread by a factor of up to
+        // e.
+        for _ in 0..6_000 {
+            let textures: Vec<f64> = (0..rows * columns).map(|_| 0.1 * jitter()).collect();
+            let error = |(i, texture): (usize, &f64)| {
+                let (row, column) = (i / columns, i % columns);
+                let place = if edge(row, column) { 0.4 } else { 0.0 };
+                let log = (texture + 0.01).ln() + jitter() + 0.3 * height_of_row(row, rows) + place;
                 // Such errors are over the floor.
                 2.0 * log.exp()
             };
             let errors = textures.iter().enumerate().map(error).collect();
             normal.push(&Windows {
-                error: grid(rows, 1, errors),
-                texture: grid(rows, 1, textures),
+                error: grid(rows, columns, errors),
+                texture: grid(rows, columns, textures),
+                rim: 1,
             });
         }
         let pairs = normal.windows.clone();
         let usual = normal.usual().unwrap();
         assert!((usual.slope - 0.3).abs() < 0.03, "{}", usual.slope);
-        let classes = usual.by_texture;
+        assert!((usual.edge - 0.4).abs() < 0.05, "{}", usual.edge);
+        let classes = &usual.by_texture;
         assert!(classes.len() > CLASSES / 2);
         assert!(classes.is_sorted_by(|a, b| a.texture < b.texture));
-        for row in 0..rows {
+        for (row, edge) in [
+            (0, true),
+            (1, false),
+            (2, true),
+            (2, false),
+            (3, true),
+            (4, true),
+        ] {
             #[expect(clippy::cast_possible_truncation, reason = "as kept")]
             let row = height_of_row(row, rows) as f32;
-            let of_row: Vec<_> = pairs.iter().filter(|w| w.row == row).collect();
-            let above = of_row.iter().filter(|w| {
-                let high = at_texture(&classes, f64::from(w.texture)).unwrap().high;
-                f64::from(w.error) - usual.slope * f64::from(w.row) > high
+            let there = |w: &&NormalWindow| w.row == row && w.edge == edge;
+            let there: Vec<_> = pairs.iter().filter(there).collect();
+            let above = there.iter().filter(|w| {
+                let high = at_texture(classes, f64::from(w.texture)).unwrap().high;
+                f64::from(w.error) - at_place(&usual, f64::from(w.row), w.edge) > high
             });
-            let share = count(above.count()) / count(of_row.len());
-            assert!((0.001..0.02).contains(&share), "{row}: {share}");
+            let share = count(above.count()) / count(there.len());
+            assert!((0.001..0.02).contains(&share), "{row} {edge}: {share}");
         }
     }
 
     #[test]
-    fn few_windows_make_one_class_and_one_row_no_slope() {
+    fn few_windows_make_one_class_and_one_row_no_slope_and_all_edge_no_edge() {
         let mut normal = Normal::default();
         assert!(normal.clone().usual().is_none());
         normal.push(&Windows {
             error: grid(1, 3, vec![0.0, 0.1, 0.2]),
             texture: grid(1, 3, vec![0.0, 0.1, 0.3]),
+            rim: 1,
         });
         let usual = normal.usual().unwrap();
-        assert_eq!((usual.by_texture.len(), usual.slope), (1, 0.0));
+        assert_eq!(usual.by_texture.len(), 1);
+        assert_eq!((usual.slope, usual.edge), (0.0, 0.0));
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub struct UsualErrors {
     /// Log error by which windows of the lowest row exceed those of the middle one, those of the
     /// middle one those of the topmost, at like texture: perspective. Taken off before the ranges.
     pub slope: f64,
+    /// Log error by which windows at the picture's edge, where things come in unforeseen, exceed the
+    /// others at like texture and row; at least 0. Taken off before the ranges.
+    pub edge: f64,
     /// Of all windows.
     pub overall: ErrorRange,
     /// Of windows with much or little to predict, textures ascending; at least one.
