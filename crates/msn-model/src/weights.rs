@@ -492,9 +492,15 @@ mod tests {
         });
         let read = meta(calibration.clone()).unwrap().calibration.unwrap();
         assert_eq!((read.usual.slope, read.median), (0.5, 0.1));
+        let mut latest_but_one = calibration.clone();
+        latest_but_one["usual"]
+            .as_object_mut()
+            .unwrap()
+            .remove("edge");
         calibration["mad"] = serde_json::Value::Null;
         assert!(meta(calibration).is_err());
         for earlier in [
+            latest_but_one,
             serde_json::Value::Null,
             serde_json::json!({ "window": 8, "median": 0.1 }),
             serde_json::json!({ "measure": "detail", "usual": { "overall": range, "by_texture": [] } }),
