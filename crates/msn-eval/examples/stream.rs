@@ -22,7 +22,6 @@ impl Predictor for Still {
             let newest = &past[past.len() - area..];
             FrameMaps::new(
                 newest.to_vec(),
-                past,
                 target,
                 (clips.height, clips.width),
                 Vec::new(),

@@ -36,7 +36,9 @@ pub struct UsualErrors {
     /// middle one those of the topmost, at like texture: perspective. Taken off before the ranges.
     pub slope: f64,
     /// Log error by which windows at the picture's edge, where things come in unforeseen, exceed the
-    /// others at like texture and row; at least 0. Taken off before the ranges.
+    /// others at like texture and row; at least 0, and 0 in older files. Taken off before the
+    /// ranges.
+    #[serde(default)]
     pub edge: f64,
     /// Of all windows.
     pub overall: ErrorRange,

@@ -115,10 +115,9 @@ impl Predictor for CpuNet {
         let output = output.map_err(|e| PredictError(e.to_string()))?;
         let prediction = channels_first(&output.prediction, n, channels, height * width);
         let frame = |i: usize| {
-            let part = |values: &Vec<f32>| {
-                values[i * values.len() / n..(i + 1) * values.len() / n].to_vec()
-            };
-            let [ours, past, target] = [&prediction, &clips.frames, &clips.target].map(part);
+            let part =
+                |values: &[f32]| values[i * values.len() / n..(i + 1) * values.len() / n].to_vec();
+            let (ours, target) = (part(&prediction), part(&clips.target));
             let distances = output.distance_maps.iter().map(|(pool, values)| {
                 (
                     *pool,
@@ -129,7 +128,7 @@ impl Predictor for CpuNet {
                     },
                 )
             });
-            FrameMaps::new(ours, &past, &target, (height, width), distances.collect())
+            FrameMaps::new(ours, &target, (height, width), distances.collect())
         };
         Ok((0..n).map(frame).collect())
     }

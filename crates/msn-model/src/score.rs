@@ -27,9 +27,8 @@ pub struct FrameMaps {
     /// Absolute error in pixel range 0..1 without what it shares with the pixels around, mean over
     /// channels, [H, W]; in [0, 1]: see [`FrameMaps::new`].
     pub detail: Map,
-    /// How much there is to predict: squared gradient in pixel range 0..1 per pixel (central
-    /// differences, both axes summed), mean over channels, of the target or of the newest past
-    /// frame, whichever is larger, [H, W]; in [0, 0.5].
+    /// How much there is to predict: squared gradient of the target frame in pixel range 0..1 per
+    /// pixel (central differences, both axes summed), mean over channels, [H, W]; in [0, 0.5].
     pub texture: Map,
     /// Squared distance to the nearest item, mean over features, by pool number.
     pub distances: Vec<(usize, Map)>,
@@ -42,7 +41,6 @@ pub fn evaluate<B: Backend>(
     target: Tensor<B, 4>,
 ) -> Vec<FrameMaps> {
     let [n, _, height, width] = target.dims();
-    let pasts = floats(frames.clone());
     let output = net.forward(frames, Mode::Evaluate);
     let targets = floats(target);
     let predictions = floats(output.prediction);
@@ -63,14 +61,8 @@ pub fn evaluate<B: Backend>(
             };
             (*pool, map)
         });
-        let [prediction, past, target] = [&predictions, &pasts, &targets].map(|v| part(v, i));
-        FrameMaps::new(
-            prediction,
-            &past,
-            &target,
-            (height, width),
-            distances.collect(),
-        )
+        let (prediction, target) = (part(&predictions, i), part(&targets, i));
+        FrameMaps::new(prediction, &target, (height, width), distances.collect())
     };
     (0..n).map(frame).collect()
 }
@@ -205,15 +197,13 @@ impl Map64 {
 }
 
 impl FrameMaps {
-    /// Of a predicted and a true frame, planes [C, H, W] in [-1, 1], and the past frames that it was
-    /// predicted from, [T*C, H, W], the newest last; `size` is (height, width).
+    /// Of a predicted and a true frame, planes [C, H, W] in [-1, 1]; `size` is (height, width).
     ///
     /// What an error shares with the pixels around is its mean over a square of a 14th of the
     /// shorter side (9 pixels of 128): a changed exposure, or a patch of ground that is drawn a little
     /// too bright, is no thing that moves.
     pub fn new(
         prediction: Vec<f32>,
-        past: &[f32],
         target: &[f32],
         size: (usize, usize),
         distances: Vec<(usize, Map)>,
@@ -232,19 +222,13 @@ impl FrameMaps {
             values: mean_of_channels(channels, |c| of(&planes[c * area..][..area])),
         };
         let reach = height.min(width) / 28;
-        let gradient = |planes| map(&|plane| squared_gradient(plane, height, width), planes);
-        // Ground that something has just left is as hard to predict as what stood there.
-        let mut texture = gradient(target);
-        let before = gradient(&past[past.len().saturating_sub(target.len())..]);
-        let pairs = texture.values.iter_mut().zip(before.values);
-        pairs.for_each(|(now, before)| *now = now.max(before));
         Self {
             error: map(&|plane| plane.iter().map(|e| e * e).collect(), &errors),
             detail: map(
                 &|plane| away_from_around(plane, height, width, reach),
                 &errors,
             ),
-            texture,
+            texture: map(&|plane| squared_gradient(plane, height, width), target),
             prediction,
             distances,
         }
@@ -289,8 +273,7 @@ mod tests {
 
     fn maps(errors: &[f32]) -> FrameMaps {
         let prediction = errors.iter().map(|e| 2.0 * e).collect();
-        let grey = vec![0.0; errors.len()];
-        FrameMaps::new(prediction, &grey, &grey, SIZE, Vec::new())
+        FrameMaps::new(prediction, &vec![0.0; errors.len()], SIZE, Vec::new())
     }
 
     proptest! {
@@ -315,22 +298,6 @@ mod tests {
                 let got = detail[y * SIZE.1 + x];
                 prop_assert!((got - want).abs() < 1e-6, "{y} {x}: {got}, not {want}");
             }
-        }
-    }
-
-    #[test]
-    fn texture_is_of_the_target_or_of_the_newest_past_frame() {
-        let area = SIZE.0 * SIZE.1;
-        let spot = |at: usize| {
-            let mut frame = vec![0.0f32; area];
-            frame[at] = 1.0;
-            frame
-        };
-        let (oldest, newest, target) = (5 * SIZE.1 + 5, 20 * SIZE.1 + 20, 40 * SIZE.1 + 40);
-        let past = [spot(oldest), spot(newest)].concat();
-        let maps = FrameMaps::new(vec![0.0; area], &past, &spot(target), SIZE, Vec::new());
-        for (at, want) in [(oldest, 0.0), (newest, 1.0 / 16.0), (target, 1.0 / 16.0)] {
-            assert_eq!(maps.texture.values[at + 1], want);
         }
     }
 

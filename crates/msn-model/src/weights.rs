@@ -35,7 +35,7 @@ pub struct Meta {
 fn of_this_form<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Calibration>, D::Error> {
     let found = Option::<serde_json::Value>::deserialize(from)?;
     // The latest form's own; earlier ones lack it.
-    let current = found.filter(|value| value.pointer("/usual/edge").is_some());
+    let current = found.filter(|value| value.pointer("/usual/slope").is_some());
     let calibration = current.map(serde_json::from_value).transpose();
     calibration.map_err(serde::de::Error::custom)
 }
@@ -488,19 +488,13 @@ mod tests {
         let mut calibration = serde_json::json!({
             "window": 8, "window_stride": 2, "history": 8, "median": 0.1, "mad": 0.2, "frames": 9,
             "map_threshold": 3.0,
-            "usual": { "slope": 0.5, "edge": 0.0, "overall": range, "by_texture": [] },
+            "usual": { "slope": 0.5, "overall": range, "by_texture": [] },
         });
         let read = meta(calibration.clone()).unwrap().calibration.unwrap();
-        assert_eq!((read.usual.slope, read.median), (0.5, 0.1));
-        let mut latest_but_one = calibration.clone();
-        latest_but_one["usual"]
-            .as_object_mut()
-            .unwrap()
-            .remove("edge");
+        assert_eq!((read.usual.slope, read.usual.edge), (0.5, 0.0));
         calibration["mad"] = serde_json::Value::Null;
         assert!(meta(calibration).is_err());
         for earlier in [
-            latest_but_one,
             serde_json::Value::Null,
             serde_json::json!({ "window": 8, "median": 0.1 }),
             serde_json::json!({ "measure": "detail", "usual": { "overall": range, "by_texture": [] } }),

@@ -51,13 +51,7 @@ fn scored() -> (VideoScores, HeatMaps) {
         };
         heat.push(&ScoredFrame {
             score: score.clone(),
-            maps: FrameMaps::new(
-                vec![0.0; 256],
-                &[0.0; 256],
-                &[0.0; 256],
-                (16, 16),
-                Vec::new(),
-            ),
+            maps: FrameMaps::new(vec![0.0; 256], &[0.0; 256], (16, 16), Vec::new()),
             excess: grid([0.0, 0.0, 0.0, excess]),
             windows: Windows {
                 error: grid([0.0; 4]),

@@ -20,10 +20,9 @@ impl Predictor for Still {
         let area = clips.height * clips.width;
         let frame = |i: usize| {
             let target = &clips.target[i * area..][..area];
-            let past = &clips.frames[i * self.0.frames * area..][..self.0.frames * area];
+            let newest = &clips.frames[(i + 1) * self.0.frames * area - area..][..area];
             FrameMaps::new(
-                past[past.len() - area..].to_vec(),
-                past,
+                newest.to_vec(),
                 target,
                 (clips.height, clips.width),
                 Vec::new(),
@@ -74,7 +73,7 @@ impl Predictor for Dazzled {
             }
             let stripe = |(i, v): (usize, &f32)| v + if i % 4 < 2 { 0.3 } else { -0.3 };
             let striped = maps.prediction.iter().enumerate().map(stripe).collect();
-            FrameMaps::new(striped, target, target, size, Vec::new())
+            FrameMaps::new(striped, target, size, Vec::new())
         };
         Ok(frames.map(dazzled).collect())
     }
