@@ -401,7 +401,7 @@ pub(crate) struct SelftestArgs {
 pub(crate) enum WeightsCommand {
     /// Show settings, calibration, origin and tensors of a weights file
     Show {
-        /// Weights file, or any safetensors file
+        /// Run folder, weights file, or any safetensors file
         file: Utf8PathBuf,
         /// Print JSON
         #[arg(long)]

@@ -79,21 +79,25 @@ fn chosen(run: &Utf8Path) -> &'static str {
 
 /// Reads the weights of a run folder, or a weights file.
 pub(crate) fn find(path: &Utf8Path) -> Result<Found> {
-    let run = path.is_dir().then(|| path.to_owned());
-    let file = match &run {
-        Some(run) => run.join("weights").join(chosen(run)),
-        None => path.to_owned(),
-    };
-    if run.is_some() && !file.exists() {
+    let file = weights_file(path)?;
+    Ok(Found {
+        weights: Weights::read(&file)?,
+        run: path.is_dir().then(|| path.to_owned()),
+        path: file,
+    })
+}
+
+/// The weights file of a run folder, or the path itself.
+pub(crate) fn weights_file(path: &Utf8Path) -> Result<Utf8PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let file = path.join("weights").join(chosen(path));
+    if !file.exists() {
         let name = file.strip_prefix(path).unwrap_or(&file);
         return Err(anyhow!("{path} is no finished run: it has no {name}"));
     }
-    let weights = Weights::read(&file)?;
-    Ok(Found {
-        path: file,
-        weights,
-        run,
-    })
+    Ok(file)
 }
 
 /// A network on a device, ready to evaluate.

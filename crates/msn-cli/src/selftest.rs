@@ -124,6 +124,18 @@ fn print(test: &SelfTest) {
             number(kind.auc_beside_ordinary)
         );
     }
+    let never: Vec<String> = test
+        .kinds
+        .iter()
+        .filter(|kind| kind.auc.is_none())
+        .map(|kind| kind.kind.to_string())
+        .collect();
+    if !never.is_empty() {
+        println!(
+            "no criterion: no {} thing could be put in; more held-out footage would have room",
+            never.join(" or ")
+        );
+    }
     println!(
         "criterion (mean of both AUC over all kinds but {}): {}",
         Injected::Ordinary,

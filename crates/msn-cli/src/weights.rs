@@ -46,6 +46,7 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
 }
 
 fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
+    let file = &run::weights_file(file)?;
     let tensors = TensorFile::read(file)?;
     let meta = if tensors.metadata.contains_key("msn") {
         Some(Weights::read(file)?.meta)
@@ -60,6 +61,7 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
         print!("{}", run::json(&all)?);
         return Ok(());
     }
+    println!("file: {file}");
     match &meta {
         None => {
             println!("no `msn` metadata: `msn weights import` makes a weights file of a state dict")

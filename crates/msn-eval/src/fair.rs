@@ -1,5 +1,6 @@
 //! The fair score: prediction errors of a causal tube of windows beside those of normal windows with
-//! as much texture and as near to the camera or to the picture's edge, standardised by held-out normal frames.
+//! as much texture, as near to the camera and to the picture's edge, standardised by held-out normal
+//! frames.
 
 use std::{collections::VecDeque, ops::Range};
 

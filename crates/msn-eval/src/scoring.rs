@@ -32,7 +32,7 @@ pub struct FrameScore {
     /// Mean of each pool's distance map, pools ascending.
     pub distances: Vec<f64>,
     /// The fair score before it is standardised: the largest window's excess over the errors that
-    /// are usual for its texture and row, or its log error without a calibration.
+    /// are usual for its texture and place, or its log error without a calibration.
     pub excess: f64,
 }
 

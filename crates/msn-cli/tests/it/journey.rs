@@ -138,6 +138,7 @@ fn weights_travel_through_show_import_and_calibrate() {
         "items=6",
     ]));
     let shown = stdout(msn(&dir).args(["weights", "show", "run/weights/last.safetensors"]));
+    assert_eq!(shown, stdout(msn(&dir).args(["weights", "show", "run"])));
     for part in [
         "calibration: {",
         "pools.2.items [6, 16]",
