@@ -132,8 +132,8 @@ fn print(test: &SelfTest) {
         .collect();
     if !never.is_empty() {
         println!(
-            "no criterion: no {} thing could be put in; more held-out footage would have room",
-            never.join(" or ")
+            "no criterion: the held-out videos are too short to put these in: {}",
+            never.join(", ")
         );
     }
     println!(

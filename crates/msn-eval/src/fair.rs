@@ -147,32 +147,38 @@ struct Window {
 pub(crate) struct Windows {
     pub error: Map64,
     pub texture: Map64,
-    /// Rows and columns of windows, from the outermost, that count as the picture's edge.
-    pub rim: usize,
+    /// As [`Window::edge`].
+    pub edge: Vec<bool>,
 }
 
 impl Windows {
     pub fn new(fair: &Fair, maps: &FrameMaps) -> Self {
+        let error = maps.detail.windows(fair.window, fair.window_stride);
+        // Whether a window that is the i-th of its row or column reaches into the outermost part.
+        let reaches = |i: usize, side: usize| {
+            let first = i * fair.window_stride;
+            first < fair.window || first + 2 * fair.window > side
+        };
+        let edge = (0..error.values.len()).map(|i| {
+            let (row, column) = (i / error.width, i % error.width);
+            reaches(row, maps.detail.height) || reaches(column, maps.detail.width)
+        });
         Self {
-            error: maps.detail.windows(fair.window, fair.window_stride),
+            edge: edge.collect(),
             texture: maps.texture.windows(fair.window, fair.window_stride),
-            rim: fair.window / fair.window_stride.max(1),
+            error,
         }
     }
 
     /// Row by row, from the top.
     fn all(&self) -> impl Iterator<Item = Window> {
         let pairs = self.error.values.iter().zip(&self.texture.values);
-        let (rows, columns) = (self.error.height, self.error.width);
-        let near = |i: usize, all: usize| i.min(all - 1 - i) < self.rim;
-        pairs.enumerate().map(move |(i, (&error, &texture))| {
-            let (row, column) = (i / columns, i % columns);
-            Window {
-                error,
-                texture,
-                row: height_of_row(row, rows),
-                edge: near(row, rows) || near(column, columns),
-            }
+        let windows = pairs.zip(&self.edge).enumerate();
+        windows.map(|(i, ((&error, &texture), &edge))| Window {
+            error,
+            texture,
+            row: height_of_row(i / self.error.width, self.error.height),
+            edge,
         })
     }
 }

@@ -418,7 +418,8 @@ fn weights(meta: &Meta) -> Markup {
             Some(c) => format!(
                 "{} held-out normal frames; excess over what is usual: median {:.4}, median absolute \
                  deviation {:.4}; windows of {} pixels every {}, over {} frames; map threshold {:.3}; \
-                 log errors grow by {:.2} from the middle row to the lowest",
+                 log errors grow by {:.2} from the middle row to the lowest and by {:.2} at the picture's \
+                 edge",
                 number(c.frames),
                 c.median,
                 c.mad,
@@ -427,6 +428,7 @@ fn weights(meta: &Meta) -> Markup {
                 c.history,
                 c.map_threshold,
                 c.usual.slope,
+                c.usual.edge,
             ),
             None => "none; `msn weights calibrate` adds one".to_owned(),
         },

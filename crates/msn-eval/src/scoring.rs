@@ -255,7 +255,7 @@ impl<'a> Scorer<'a> {
         Ok(calibration)
     }
 
-    /// What errors are usual in held-out segments, by texture and row; `None` without a frame.
+    /// What errors are usual in held-out segments, by texture and place; `None` without a frame.
     fn usual(
         &self,
         videos: &'a [LoadedVideo],

@@ -23,8 +23,8 @@ pub struct Meta {
     pub config: NetConfig,
     /// What the network is fed.
     pub input: Input,
-    /// What standardises the fair score; absent in imported weights. One of an earlier form of the
-    /// score counts as none: it would standardise another.
+    /// What standardises the fair score; absent in imported weights. One of a form without slope
+    /// counts as none: it would standardise another score.
     #[serde(default, deserialize_with = "of_this_form")]
     pub calibration: Option<Calibration>,
     /// Where the weights come from: run, data, seed, versions; free text by name.
@@ -34,7 +34,7 @@ pub struct Meta {
 
 fn of_this_form<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Calibration>, D::Error> {
     let found = Option::<serde_json::Value>::deserialize(from)?;
-    // The latest form's own; earlier ones lack it.
+    // Without edge the form is the present one's with an edge of 0.
     let current = found.filter(|value| value.pointer("/usual/slope").is_some());
     let calibration = current.map(serde_json::from_value).transpose();
     calibration.map_err(serde::de::Error::custom)

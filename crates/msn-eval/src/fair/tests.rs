@@ -48,7 +48,7 @@ fn excesses(fair: &Fair, windows: &[Window]) -> Vec<f64> {
         let windows = Windows {
             error: at(w.error),
             texture: at(w.texture),
-            rim: usize::from(w.edge),
+            edge: vec![w.edge; 3],
         };
         tube.push(fair, &windows).largest()
     };
@@ -66,7 +66,7 @@ fn a_tube_averages_the_latest_frames_alone() {
         let windows = Windows {
             error: grid(1, 2, vec![v, 0.0]),
             texture: grid(1, 2, vec![0.0; 2]),
-            rim: 0,
+            edge: vec![false; 2],
         };
         let [log, plain] = tube.push(&fair, &windows).values[..] else {
             panic!("two windows");
@@ -119,7 +119,7 @@ fn an_error_is_held_against_what_is_usual_for_its_texture_and_place() {
             let want = like + OVERALL_WEIGHT * overall;
             assert!(
                 (got - want).abs() < 1e-9,
-                "{log} {texture} {row}: {got}, not {want}"
+                "{log} {texture} {row} {edge}: {got}, not {want}"
             );
         }
     }
@@ -147,7 +147,9 @@ fn one_window_in_a_hundred_exceeds_what_is_high_in_every_class_and_place() {
         normal.push(&Windows {
             error: grid(rows, columns, errors),
             texture: grid(rows, columns, textures),
-            rim: 1,
+            edge: (0..rows * columns)
+                .map(|i| edge(i / columns, i % columns))
+                .collect(),
         });
     }
     let pairs = normal.windows.clone();
@@ -185,7 +187,7 @@ fn few_windows_make_one_class_and_one_row_no_slope_and_all_edge_no_edge() {
     normal.push(&Windows {
         error: grid(1, 3, vec![0.0, 0.1, 0.2]),
         texture: grid(1, 3, vec![0.0, 0.1, 0.3]),
-        rim: 1,
+        edge: vec![true; 3],
     });
     let usual = normal.usual().unwrap();
     assert_eq!(usual.by_texture.len(), 1);
@@ -213,4 +215,25 @@ fn calibration_needs_spread() {
     let c = calibrate(&fair, usual(), &[1.0, 2.0, 3.0], &[1.0, 3.0]).unwrap();
     assert_eq!((c.median, c.mad, c.frames), (2.0, 1.0, 3));
     assert!((standardise(2.0 + 1.4826, &c) - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn the_edge_is_as_wide_as_a_window() {
+    // At 112 pixels windows of 14 lie 3 apart, which does not divide 14.
+    for side in [64, 72, 112, 128] {
+        let fair = Fair::for_size(side, side);
+        let blank = vec![0.0; side * side];
+        let maps = FrameMaps::new(blank.clone(), &blank, (side, side), Vec::new());
+        let windows = Windows::new(&fair, &maps);
+        let columns = windows.error.width;
+        for (i, window) in windows.all().enumerate() {
+            let outside = |i: usize| {
+                let first = i * fair.window_stride;
+                (first..first + fair.window)
+                    .any(|pixel| pixel < fair.window || pixel >= side - fair.window)
+            };
+            assert_eq!(window.edge, outside(i / columns) || outside(i % columns));
+        }
+        assert!(windows.edge.contains(&false));
+    }
 }

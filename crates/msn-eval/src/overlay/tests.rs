@@ -56,7 +56,7 @@ fn scored() -> (VideoScores, HeatMaps) {
             windows: Windows {
                 error: grid([0.0; 4]),
                 texture: grid([0.0; 4]),
-                rim: 0,
+                edge: vec![false; 4],
             },
         });
         scores.push(score);
