@@ -341,7 +341,7 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
-    /// Scores as CSV, or JSON with scores and labels or with regions
+    /// Scores as CSV or a folder of CSV files, or JSON with scores and labels or with regions
     pub file: Utf8PathBuf,
     /// Frame labels of a CSV's videos: a .npy file, or a folder of one per video
     pub labels: Option<Utf8PathBuf>,

@@ -1,13 +1,49 @@
 //! `msn metrics`: figures of any method's scores.
 
-use anyhow::{Result, anyhow};
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, anyhow};
+use camino::{Utf8Path, Utf8PathBuf};
+use msn_data::natural_order;
 use msn_metrics::{
-    Bootstrap, FrameFigures, ScoredVideo, fixture, frame_figures, min_max, prior_rows,
+    Bootstrap, FrameFigures, ScoredVideo, VideoScores, fixture, frame_figures, min_max, prior_rows,
     read_scores_csv,
 };
 use serde_json::{Map, Value, json};
 
 use crate::{Usage, args::MetricsArgs, run};
+
+/// Scores of a CSV file, or of all CSV files of a folder, as a run's `scores`.
+fn scores(path: &Utf8Path, column: Option<&str>) -> Result<Vec<VideoScores>> {
+    if !path.is_dir() {
+        return Ok(read_scores_csv(path.as_std_path(), column)?);
+    }
+    let mut files: Vec<Utf8PathBuf> = path
+        .read_dir_utf8()
+        .and_then(|entries| entries.map(|entry| Ok(entry?.into_path())).collect())
+        .with_context(|| format!("can't list {path}"))?;
+    files.retain(|file| file.extension() == Some("csv"));
+    files.sort_by(|a, b| natural_order(a.as_str(), b.as_str()));
+    if files.is_empty() {
+        return Err(anyhow!(
+            "{path} holds no .csv file: name a file of scores, or a folder of such files"
+        ));
+    }
+    let mut all = Vec::new();
+    let mut names = BTreeSet::new();
+    for file in files {
+        for video in read_scores_csv(file.as_std_path(), column)? {
+            if !names.insert(video.name.clone()) {
+                return Err(anyhow!(
+                    "{file} has video {}, which another file of the folder has too: keep one of them",
+                    video.name
+                ));
+            }
+            all.push(video);
+        }
+    }
+    Ok(all)
+}
 
 pub(crate) fn metrics(args: &MetricsArgs) -> Result<()> {
     let figures = match (args.file.extension(), &args.labels) {
@@ -27,7 +63,7 @@ pub(crate) fn metrics(args: &MetricsArgs) -> Result<()> {
             .into());
         }
         (_, Some(labels)) => {
-            let scores = read_scores_csv(args.file.as_std_path(), args.column.as_deref())?;
+            let scores = scores(&args.file, args.column.as_deref())?;
             let counts: Vec<(&str, usize)> = scores
                 .iter()
                 .map(|v| (v.name.as_str(), v.frames.last().map_or(0, |f| f + 1)))

@@ -120,6 +120,16 @@ fn any_methods_scores_are_measured_beside_priors() {
         "{text}"
     );
 
+    // The same, a file for each video.
+    std::fs::create_dir(dir.join("scores")).unwrap();
+    let both = rows("7");
+    let (first, second) = both.split_once("b,0").unwrap();
+    let header = "video,frame,mine,other\n";
+    std::fs::write(dir.join("scores/1.csv"), first).unwrap();
+    std::fs::write(dir.join("scores/2.csv"), format!("{header}b,0{second}")).unwrap();
+    let folder = ["metrics", "scores", "labels.npy", "--column", "mine"];
+    assert_eq!(stdout(msn(&dir).args(folder)), text);
+
     let refused = |args: &[&str], parts: &[&str]| {
         let output = msn(&dir).args(args).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -127,6 +137,10 @@ fn any_methods_scores_are_measured_beside_priors() {
         assert!(parts.iter().all(|part| errors.contains(part)), "{errors}");
     };
     refused(&args[..3], &["mine", "other"]);
+    std::fs::write(dir.join("scores/10.csv"), &both).unwrap();
+    refused(&folder, &["10.csv", "video a", "another file"]);
+    std::fs::create_dir(dir.join("none")).unwrap();
+    refused(&["metrics", "none", "labels.npy"], &["none holds no .csv"]);
     std::fs::write(dir.join("nan.csv"), rows("NaN")).unwrap();
     refused(
         &["metrics", "nan.csv", "labels.npy", "--column", "mine"],
