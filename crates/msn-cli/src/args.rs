@@ -37,11 +37,11 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Score video files and frame folders; CSV out
     Score(ScoreArgs),
-    /// Put anomalies into held-out normal footage and say which are found: no test label is needed
+    /// Insert synthetic anomalies into normal footage and say which are detected: no test label is needed
     Selftest(SelftestArgs),
     /// Compare this build with a golden case, tensor by tensor, on Burn's own operations unless --kernels is given
     Verify(VerifyArgs),
-    /// Figures of any method's scores: a CSV with labels, or a JSON of scores or regions
+    /// Metrics of any method's scores: a CSV with labels, or a JSON of scores or regions
     Metrics(MetricsArgs),
     /// Show what the memory pools have learned
     #[command(subcommand)]
@@ -52,7 +52,7 @@ pub(crate) enum Command {
     /// Make, check, split and label data sets
     #[command(subcommand)]
     Data(DataCommand),
-    /// List finished and unfinished runs with their figures and the settings in which they differ
+    /// List finished and unfinished runs with their metrics and the settings in which they differ
     Runs(RunsArgs),
     /// Say what this machine and this build have: processor, libraries, devices
     Doctor(DoctorArgs),
@@ -170,6 +170,14 @@ pub(crate) struct PlaceArgs {
     pub isa: Option<Isa>,
 }
 
+/// What scores are standardised by.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrationArgs {
+    /// Calibration file, such as another camera's [default: that of the run folder or beside the weights]
+    #[arg(long, value_name = "FILE")]
+    pub calibration: Option<Utf8PathBuf>,
+}
+
 /// What predictions are computed in.
 #[derive(Debug, Args)]
 pub(crate) struct PrecisionArgs {
@@ -254,7 +262,7 @@ pub(crate) struct EvalArgs {
     /// Where to write scores, eval.json and report.html [default: the run folder]
     #[arg(long, value_name = "DIR")]
     pub out: Option<Utf8PathBuf>,
-    /// Also write a video of each test video: heat of the fair score, labels, alarms, curve
+    /// Also write a video of each test video: heat of the anomaly score, labels, alarms, curve
     #[arg(long, value_name = "DIR")]
     pub overlay: Option<Utf8PathBuf>,
     /// Standard deviation, in frames, of a centred Gaussian over legacy scores
@@ -263,6 +271,8 @@ pub(crate) struct EvalArgs {
     /// Also measure these kinds of anomaly together, such as cyclist,cart
     #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
     pub kinds: Vec<String>,
+    #[command(flatten)]
+    pub calibration: CalibrationArgs,
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
@@ -287,6 +297,8 @@ pub(crate) struct ScoreArgs {
     #[arg(long, value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
     #[command(flatten)]
+    pub calibration: CalibrationArgs,
+    #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
     pub precision: PrecisionArgs,
@@ -305,7 +317,7 @@ pub(crate) struct MemoryShowArgs {
     /// Run folder or weights file
     #[arg(value_name = "RUN|WEIGHTS")]
     pub weights: Utf8PathBuf,
-    /// Data set folder whose training part the memory is asked about [default: the run's own]
+    /// Data set folder whose training part is looked up in the memory [default: the run's own]
     pub data: Option<Utf8PathBuf>,
     /// Also write a page with pictures of the places that are most like each item
     #[arg(long, value_name = "FILE")]
@@ -379,7 +391,7 @@ pub(crate) struct SelftestArgs {
     pub weights: Utf8PathBuf,
     /// Data set folder that was trained on [default: that of the run]
     pub data: Option<Utf8PathBuf>,
-    /// What is put where
+    /// What is inserted where
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Print JSON
@@ -389,6 +401,8 @@ pub(crate) struct SelftestArgs {
     pub layout: LayoutArgs,
     #[command(flatten)]
     pub fps: FpsArgs,
+    #[command(flatten)]
+    pub calibration: CalibrationArgs,
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
@@ -418,11 +432,14 @@ pub(crate) enum WeightsCommand {
         #[arg(value_name = "KEY=VALUE")]
         settings: Vec<String>,
     },
-    /// Standardise the fair score of a weights file on normal footage it was not trained on
+    /// Standardise the anomaly score of a network on normal footage it was not trained on
     Calibrate {
-        /// Run folder or weights file; it is rewritten
+        /// Run folder or weights file; it stays as it is
         #[arg(value_name = "RUN|WEIGHTS")]
         weights: Utf8PathBuf,
+        /// Calibration file to write [default: calibration.json of the run folder, NAME.calibration.json beside weights NAME.safetensors]
+        #[arg(long, value_name = "FILE")]
+        out: Option<Utf8PathBuf>,
         /// Normal videos: files, frame folders, or a data set folder (its training part)
         #[arg(required = true)]
         normal: Vec<String>,

@@ -4,8 +4,8 @@ use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{DataSet, Keep, LoadedVideo, Video, data_hash, load_within};
 use msn_eval::{
-    DataCard, EvalError, EvalOptions, Evaluation, HeatMaps, LabelCard, MemoryCard, Picture,
-    RegionJudge, VideoScores, scores_csv, write_file, write_overlay,
+    DataCard, EvalError, EvalOptions, Evaluation, HeatMaps, LabelCard, MemoryCard, RegionCollector,
+    ReportImage, VideoScores, scores_csv, write_file, write_overlay,
 };
 use msn_metrics::Bootstrap;
 use msn_model::Precision;
@@ -35,8 +35,8 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         )
         .into());
     }
-    let found = run::find(&args.weights)?;
-    if args.overlay.is_some() && found.weights.meta.calibration.is_none() {
+    let found = run::find_with(&args.weights, args.calibration.calibration.as_deref())?;
+    if args.overlay.is_some() && found.calibration.is_none() {
         return Err(anyhow!(
             "{} has no calibration, so there is no fair score for --overlay to draw: `msn weights calibrate {0} NORMAL_VIDEOS` adds one",
             found.path
@@ -58,7 +58,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     if set.test.is_empty() {
         return Err(anyhow!("{data} has no test videos to evaluate"));
     }
-    // A run's own figures are not overwritten by those on other data.
+    // A run's own metrics are not overwritten by those on other data.
     let own = card
         .as_ref()
         .is_some_and(|c| data.canonicalize_utf8().is_ok_and(|d| d == c.data.path));
@@ -153,14 +153,15 @@ pub(crate) struct Request<'a> {
 pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     let Request { found, set, .. } = request;
     let meta = &found.weights.meta;
-    if meta.calibration.is_none() {
+    let calibration = found.calibration.as_ref();
+    if calibration.is_none() {
         eprintln!(
             "note: {} has no calibration, so fair scores are null: `msn weights calibrate {0} NORMAL_VIDEOS` adds one",
             found.path
         );
     }
     let predictor = run::predictor(found, request.place, request.precision)?;
-    let scorer = run::scorer(predictor.as_ref(), meta);
+    let scorer = run::scorer(predictor.as_ref(), meta, calibration);
     eprintln!("reading {} test videos", set.test.len());
     let load = run::load_options(meta, set.folder_hz);
     let videos = load_within(&set.test, &load, &request.keep)?;
@@ -179,8 +180,8 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         // Where a set has regions, a video without them and without anomalous frames has none.
         let normal = labels.as_ref().is_some_and(|l| l.count() == 0);
         let source = set.regions.get(i).and_then(Option::as_ref);
-        let mut judge = match &meta.calibration {
-            // Regions are told frame by frame of the source.
+        let mut collector = match calibration {
+            // Regions are given frame by frame of the source.
             Some(_) if loaded.resampled.is_some() && source.is_some() => {
                 eprintln!(
                     "note: {} is at another rate, so it is left out of RBDC and TBDC",
@@ -189,18 +190,18 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
                 None
             }
             Some(c) if has_regions && (source.is_some() || normal) => {
-                Some(RegionJudge::new(source, loaded, c)?)
+                Some(RegionCollector::new(source, loaded, c)?)
             }
             _ => None,
         };
-        let mut heat = match (&overlays, &meta.calibration) {
+        let mut heat = match (&overlays, calibration) {
             (Some(paths), Some(c)) => Some((&paths[i], HeatMaps::new(loaded, c))),
             _ => None,
         };
         let mut scores = Vec::new();
         scorer.runs(loaded, &loaded.runs, &mut |frame| {
-            if let Some(judge) = &mut judge {
-                judge.push(&frame)?;
+            if let Some(collector) = &mut collector {
+                collector.push(&frame)?;
             }
             if let Some((_, heat)) = &mut heat {
                 heat.push(&frame);
@@ -211,7 +212,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
             scores.push(frame.score);
             Ok(())
         })?;
-        regions.extend(judge.map(RegionJudge::finish));
+        regions.extend(collector.map(RegionCollector::finish));
         if scores.is_empty() {
             eprintln!(
                 "warning: {} is too short to be scored ({} frames)",
@@ -221,13 +222,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         }
         let scores = VideoScores {
             clock: msn_eval::clock(loaded),
-            ..VideoScores::new(
-                &video.name,
-                loaded.frames(),
-                scores,
-                labels,
-                meta.calibration.as_ref(),
-            )
+            ..VideoScores::new(&video.name, loaded.frames(), scores, labels, calibration)
         };
         if let Some((path, heat)) = &heat {
             write_overlay(path, &scores, loaded, heat)?;
@@ -252,7 +247,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     }
     if scored.iter().all(|v| v.labels.is_none()) {
         eprintln!(
-            "{} has no labels: scores are written, there are no figures",
+            "{} has no labels: scores are written, there are no metrics",
             set.root
         );
         return Ok(None);
@@ -263,11 +258,11 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         groups: request.groups.clone(),
         command: run::command_line(),
         seed: request.seed,
-        calibration: meta.calibration.clone(),
+        calibration: calibration.cloned(),
     };
     if let Some(out) = request.out {
         for video in scored.iter().filter(|v| v.labels.is_some()) {
-            let alarm = meta.calibration.as_ref().and_then(|c| c.alarm);
+            let alarm = calibration.and_then(|c| c.alarm);
             let svg = msn_eval::curve_svg(video, alarm.map(|a| a.threshold));
             write_file(
                 &out.join("curves").join(format!("{}.svg", video.name)),
@@ -280,13 +275,12 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
         write_file(&out.join("eval.json"), run::json(&evaluation)?.as_bytes())?;
         let mut pictures = Vec::new();
         let mut add = |title: &str, picture: Option<(Vec<u8>, String)>| {
-            pictures.extend(picture.map(|(png, caption)| Picture {
+            pictures.extend(picture.map(|(png, caption)| ReportImage {
                 title: title.to_owned(),
                 caption,
                 png,
             }));
         };
-        let calibration = meta.calibration.as_ref();
         add("Frames worth a look", highlights.draw(calibration)?);
         let strip = found.run.as_deref().and_then(strip::newest);
         add("What the network predicts", strip);
@@ -296,6 +290,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
                 &evaluation,
                 &scored,
                 meta,
+                calibration,
                 &pictures,
                 request.memory.as_ref(),
             )?

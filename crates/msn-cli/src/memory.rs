@@ -4,10 +4,8 @@ use anyhow::{Result, anyhow};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use camino::Utf8Path;
 use msn_data::{DataSet, Keep, LoadedVideo, Segment, data_hash, load_within, segments};
-use msn_eval::{
-    MEMORY_FORMAT, MemoryCard, PoolCard, SurveyOptions, memory_page, survey, write_file,
-};
-use msn_model::{Ask, OnDevice, Tensors};
+use msn_eval::{MemoryCard, PoolCard, SurveyOptions, fingerprint, memory_page, survey, write_file};
+use msn_model::{Ask, OnDevice};
 
 use crate::{
     Usage,
@@ -34,7 +32,7 @@ pub(crate) fn memory(command: &MemoryCommand) -> Result<()> {
 }
 
 fn show(args: &MemoryShowArgs) -> Result<()> {
-    let found = run::find(&args.weights)?;
+    let found = run::find_weights(&args.weights)?;
     let card = found.run.as_deref().and_then(|run| RunCard::read(run).ok());
     let path = match (&args.data, &card) {
         (Some(data), _) => data,
@@ -164,24 +162,7 @@ fn ask(
         stride,
         options,
     );
-    Ok(MemoryCard {
-        weights: fingerprint(&weights.tensors),
-        ..card.map_err(|e| anyhow!("{}: {e}", found.path))?
-    })
-}
-
-/// Blake3 over names and values of tensors: the first 16 hexadecimal digits.
-fn fingerprint(tensors: &Tensors) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for (name, tensor) in tensors {
-        hasher.update(name.as_bytes());
-        for value in &tensor.values {
-            hasher.update(&value.to_le_bytes());
-        }
-    }
-    let mut text = hasher.finalize().to_hex().to_string();
-    text.truncate(16);
-    text
+    card.map_err(|e| anyhow!("{}: {e}", found.path))
 }
 
 /// Asks the pools of a fresh run's weights about what they were trained on, and keeps the answer
@@ -214,10 +195,8 @@ pub(crate) fn of_run(
         return None;
     }
     let kept = std::fs::read(run.join(FILE)).ok();
-    let kept = kept.and_then(|bytes| serde_json::from_slice::<MemoryCard>(&bytes).ok());
-    let ours = |c: &MemoryCard| {
-        c.format == MEMORY_FORMAT && c.weights == fingerprint(&found.weights.tensors)
-    };
+    let kept = kept.and_then(|bytes| MemoryCard::from_json(&bytes).ok());
+    let ours = |c: &MemoryCard| c.weights == fingerprint(&found.weights.tensors);
     if let Some(kept) = kept.filter(ours) {
         return Some(kept);
     }
@@ -238,7 +217,7 @@ pub(crate) fn of_run(
 fn table(card: &MemoryCard) -> String {
     let mut text = format!(
         "{} of {} training clips of {}\n",
-        card.asked, card.clips, card.data
+        card.surveyed, card.clips, card.data
     );
     for pool in &card.pools {
         text += &pool_table(pool);
@@ -257,7 +236,7 @@ fn pool_table(pool: &PoolCard) -> String {
         pool.usage_entropy,
         pool.unused(),
         pool.largest_cosine(),
-        area = pool.area,
+        area = pool.receptive_field,
     );
     if pool.zero_queries > 0.0 {
         text += &format!(

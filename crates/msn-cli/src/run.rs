@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{Color, DataSet, Keep, LoadOptions, OpenOptions, Size};
-use msn_eval::{Fair, Scorer};
+use msn_eval::{AnomalyScore, Calibration, Scorer};
 use msn_model::{CpuNet, Meta, OnDevice, Precision, Predictor, Weights};
 use msn_train::{Checkpoint, Choose, Settings};
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,8 @@ impl RunCard {
 pub(crate) struct Found {
     pub path: Utf8PathBuf,
     pub weights: Weights,
+    /// What standardises its scores.
+    pub calibration: Option<Calibration>,
     /// The run folder, where one was given.
     pub run: Option<Utf8PathBuf>,
 }
@@ -77,11 +79,29 @@ fn chosen(run: &Utf8Path) -> &'static str {
     }
 }
 
-/// Reads the weights of a run folder, or a weights file.
+/// Reads the weights of a run folder, or a weights file, with their calibration.
 pub(crate) fn find(path: &Utf8Path) -> Result<Found> {
+    let mut found = find_weights(path)?;
+    found.calibration = Calibration::find(&found.path, &found.weights, found.run.as_deref())?;
+    Ok(found)
+}
+
+/// [`find`] with the calibration of a file, where one is given.
+pub(crate) fn find_with(path: &Utf8Path, calibration: Option<&Utf8Path>) -> Result<Found> {
+    let Some(file) = calibration else {
+        return find(path);
+    };
+    let mut found = find_weights(path)?;
+    found.calibration = Some(Calibration::read_for(file, &found.path, &found.weights)?);
+    Ok(found)
+}
+
+/// [`find`] without a calibration.
+pub(crate) fn find_weights(path: &Utf8Path) -> Result<Found> {
     let file = weights_file(path)?;
     Ok(Found {
         weights: Weights::read(&file)?,
+        calibration: None,
         run: path.is_dir().then(|| path.to_owned()),
         path: file,
     })
@@ -128,18 +148,20 @@ pub(crate) fn predictor(
     on(place.device, Load(found))
 }
 
-/// How scores are read from a network with this metadata.
-pub(crate) fn scorer<'a>(predictor: &'a dyn Predictor, meta: &Meta) -> Scorer<'a> {
+/// How a network with this metadata scores frames.
+pub(crate) fn scorer<'a>(
+    predictor: &'a dyn Predictor,
+    meta: &Meta,
+    calibration: Option<&Calibration>,
+) -> Scorer<'a> {
     let [height, width] =
         [meta.input.height, meta.input.width].map(|v| usize::try_from(v).unwrap_or(usize::MAX));
-    let fair = meta
-        .calibration
-        .as_ref()
-        .map_or_else(|| Fair::for_size(height, width), Fair::from);
+    let score =
+        calibration.map_or_else(|| AnomalyScore::for_size(height, width), AnomalyScore::from);
     Scorer {
         predictor,
         stride: meta.input.stride,
-        fair,
+        score,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `msn runs`: what was trained, with what settings, to what figures.
+//! `msn runs`: what was trained, with what settings, to what metrics.
 
 use std::collections::BTreeMap;
 
@@ -116,11 +116,11 @@ fn read(folder: &Utf8Path) -> Result<Run> {
     settings.retain(|key, _| !matches!(key.as_str(), "input.height" | "input.width"));
     let size = format!("{}x{}", known.input.height, known.input.width);
     settings.insert("input.size".to_owned(), size);
-    let figures = std::fs::read_to_string(folder.join("eval.json"))
+    let evaluation = std::fs::read_to_string(folder.join("eval.json"))
         .ok()
         .and_then(|text| serde_json::from_str::<Value>(&text).ok())
         .unwrap_or_default();
-    let auc = |protocol: &str| figures[protocol]["micro_auc"]["value"].as_f64();
+    let auc = |protocol: &str| evaluation[protocol]["micro_auc"]["value"].as_f64();
     Ok(Run {
         folder: folder.to_owned(),
         finished: card.seconds.is_some(),

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{LoadOptions, Video};
-use msn_eval::{ScoreSpool, Scorer, Seen, write_file_from};
+use msn_eval::{ScoreSpool, Scorer, SourceStep, write_file_from};
 use msn_video::{Options, open_ahead};
 
 use crate::{Failed, args::ScoreArgs, run};
@@ -19,17 +19,17 @@ use crate::{Failed, args::ScoreArgs, run};
 const READ_AHEAD: usize = 16;
 
 pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
-    let found = run::find(&args.weights)?;
+    let found = run::find_with(&args.weights, args.calibration.calibration.as_deref())?;
     let meta = &found.weights.meta;
     let videos = msn_data::sources(&args.sources)?;
-    if meta.calibration.is_none() {
+    if found.calibration.is_none() {
         eprintln!(
             "note: {} has no calibration, so fair scores are empty: `msn weights calibrate {0} NORMAL_VIDEOS` adds one",
             found.path
         );
     }
     let predictor = run::predictor(&found, &args.place, args.precision.precision)?;
-    let scorer = run::scorer(predictor.as_ref(), meta);
+    let scorer = run::scorer(predictor.as_ref(), meta, found.calibration.as_ref());
     let load = run::load_options(meta, args.fps.fps);
     let folder = spool_folder(args.out.as_deref())?;
     let mut output = Output::new(args.out.as_deref(), &folder)?;
@@ -40,7 +40,7 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
             Ok(scores) => {
                 // One header for all.
                 let first = std::mem::replace(&mut output.is_empty, false);
-                let calibration = meta.calibration.as_ref();
+                let calibration = found.calibration.as_ref();
                 let to = output.to.as_mut();
                 scores.write_csv(&video.name, &meta.config.pools, first, calibration, to)?;
                 to.flush()?;
@@ -140,21 +140,21 @@ fn score_video(
     let side = |v: u32| usize::try_from(v).unwrap_or(usize::MAX);
     let (began, mut spoke) = (Instant::now(), Instant::now());
     let size = (side(load.size.height), side(load.size.width));
-    let frames = scorer.source(&video.name, reader.by_ref(), size, step, &mut |seen| {
-        match seen {
+    let frames = scorer.source(&video.name, reader.by_ref(), size, step, &mut |step| {
+        match step {
             // Only numbers are kept of what has been scored.
-            Seen::Scored(scored) => scores.push(&scored.score)?,
-            Seen::Lost(lost) => eprintln!(
+            SourceStep::Scored(scored) => scores.push(&scored.score)?,
+            SourceStep::Lost(lost) => eprintln!(
                 "warning: {source}, frame {} is lost: {}",
                 lost.index, lost.reason
             ),
-            Seen::Read(frames) if spoke.elapsed() >= Duration::from_secs(2) => {
+            SourceStep::Position(frames) if spoke.elapsed() >= Duration::from_secs(2) => {
                 spoke = Instant::now();
                 let rate = f64::from(u32::try_from(frames).unwrap_or(u32::MAX))
                     / began.elapsed().as_secs_f64();
                 eprintln!("{source}: {frames} frames, {rate:.0} frames/s");
             }
-            Seen::Read(_) => {}
+            SourceStep::Position(_) => {}
         }
         Ok(())
     })?;

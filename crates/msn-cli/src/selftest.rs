@@ -1,4 +1,4 @@
-//! `msn selftest`: anomalies put into held-out normal footage.
+//! `msn selftest`: synthetic anomalies in normal footage.
 
 use anyhow::{Result, anyhow};
 use msn_data::{DataSet, LoadedVideo, OpenOptions, Segment, hold_out, load_within};
@@ -12,9 +12,9 @@ use crate::{
 };
 
 pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
-    let found = run::find(&args.weights)?;
+    let found = run::find_with(&args.weights, args.calibration.calibration.as_deref())?;
     let meta = &found.weights.meta;
-    let Some(calibration) = &meta.calibration else {
+    let Some(calibration) = &found.calibration else {
         return Err(anyhow!(
             "{} has no calibration, so nothing says what is normal: `msn weights calibrate {0} NORMAL_VIDEOS` adds one",
             found.path
@@ -40,10 +40,10 @@ pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
     let load = run::load_options(meta, set.folder_hz);
     let videos = load_within(&set.train, &load, &run::keep(&args.keep))?;
     data::warn(&videos);
-    let (held, donors) = parts(&found, card.as_ref(), &videos)?;
+    let (normal, donors) = parts(&found, card.as_ref(), &videos)?;
     let predictor = run::predictor(&found, &args.place, args.precision.precision)?;
-    let scorer = run::scorer(predictor.as_ref(), meta);
-    let test = self_test(&scorer, calibration, &videos, &held, &donors, args.seed)?;
+    let scorer = run::scorer(predictor.as_ref(), meta, Some(calibration));
+    let test = self_test(&scorer, calibration, &videos, &normal, &donors, args.seed)?;
     if args.json {
         print!("{}", run::json(&test)?);
     } else {
@@ -52,7 +52,7 @@ pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
     Ok(())
 }
 
-/// The segments that the training held out, and the others.
+/// The calibration split of the training, and the other segments.
 fn parts(
     found: &Found,
     card: Option<&RunCard>,
@@ -85,7 +85,7 @@ fn parts(
         Ok((held, donors))
     } else {
         Err(anyhow!(
-            "the training videos are no longer those of the run (held out were {}): give the folder they are in as DATA",
+            "the training videos are no longer those of the run (the calibration split was {}): give the folder they are in as DATA",
             card.data.held_out.join(", ")
         ))
     }
@@ -94,34 +94,36 @@ fn parts(
 fn print(test: &SelfTest) {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.3}"));
     println!(
-        "{} things cut out of training videos, drawn into {} held-out frames; seed {}",
-        test.movers, test.frames, test.seed
+        "{} moving objects cut out of training videos, drawn into {} frames of the calibration split; seed {}",
+        test.objects, test.frames, test.seed
     );
     if let Some(alarms) = test.false_alarms {
         println!("false alarms in these frames untouched: {alarms}");
     }
-    for light in &test.light {
+    for changed in &test.brightness {
         println!(
-            "the same with pixels times {}: false alarms {}, AUC against untouched {} (0.5: light changes nothing)",
-            light.gain,
-            light.false_alarms.map_or("-".to_owned(), |n| n.to_string()),
-            number(light.auc)
+            "the same with pixels times {}: false alarms {}, AUC against untouched {} (0.5: brightness changes nothing)",
+            changed.gain,
+            changed
+                .false_alarms
+                .map_or("-".to_owned(), |n| n.to_string()),
+            number(changed.auc)
         );
     }
     println!(
         "{:10} {:>16} {:>20} {:>20}",
-        "", "found", "AUC, untouched", "AUC, ordinary thing"
+        "", "detected", "AUC to untouched", "AUC to control"
     );
     for kind in &test.kinds {
-        let found = match kind.found {
-            Some(found) => format!("{found} of {}", kind.spans),
+        let detected = match kind.detected {
+            Some(detected) => format!("{detected} of {}", kind.spans),
             None => "-".to_owned(),
         };
         println!(
-            "{:10} {found:>16} {:>20} {:>20}",
+            "{:10} {detected:>16} {:>20} {:>20}",
             kind.kind,
             number(kind.auc),
-            number(kind.auc_beside_ordinary)
+            number(kind.auc_to_control)
         );
     }
     let never: Vec<String> = test
@@ -132,16 +134,16 @@ fn print(test: &SelfTest) {
         .collect();
     if !never.is_empty() {
         println!(
-            "no criterion: the held-out videos are too short to put these in: {}",
+            "no criterion: the calibration split is too short to insert these: {}",
             never.join(", ")
         );
     }
     println!(
         "criterion (mean of both AUC over all kinds but {}): {}",
-        Injected::Ordinary,
+        Injected::Control,
         number(test.criterion)
     );
-    let errors = test.errors.iter();
+    let errors = test.prediction_error.iter();
     let errors: Vec<String> = errors
         .map(|(name, value)| format!("{name} {}", number(*value)))
         .collect();

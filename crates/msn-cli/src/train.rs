@@ -8,7 +8,7 @@ use msn_data::{
     HoldOut, Keep, LoadOptions, LoadedVideo, Manifest, Segment, Size, clips, data_hash, hold_out,
     load_within, short_videos, usual_rate_hz,
 };
-use msn_eval::write_file;
+use msn_eval::{Calibration, write_file};
 use msn_model::{Input, Meta, Precision, WEIGHTS_FORMAT, Weights};
 use msn_train::{Engine, Event, Link, Node, Place, Preset, Progress, Settings, TrainError};
 
@@ -236,7 +236,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     let mut finish = |engine: &mut dyn Engine, name: &str, epoch: Option<usize>| {
         let watch = &mut |event: Event<'_>| log.take(event).map_err(|e| e.to_string());
         msn_train::finish(&settings, &videos, &held, engine, watch)?;
-        eprintln!("calibrating {name} weights on held-out videos");
+        eprintln!("calibrating {name} weights on the calibration split");
         let mut meta = meta(&settings, &card, rate_hz.unwrap_or(0.0));
         if let Some(epoch) = epoch {
             let text = format!("epoch {epoch}, best by held-out loss");
@@ -244,17 +244,20 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         }
         let path = folder.join(format!("weights/{name}.safetensors"));
         let tensors = engine.tensors();
-        let mut found = Found {
+        let found = Found {
             path: path.clone(),
             weights: Weights { meta, tensors },
+            calibration: None,
             run: None,
         };
         let predictor = run::predictor(&found, &args.place.one(), Precision::F32)?;
-        let scorer = run::scorer(predictor.as_ref(), &found.weights.meta);
-        found.weights.meta.calibration = Some(scorer.calibrate(&videos, &held.held)?);
+        let scorer = run::scorer(predictor.as_ref(), &found.weights.meta, None);
+        let calibration = scorer.calibrate(&videos, &held.held)?;
+        let calibration = calibration.for_tensors(&found.weights.tensors);
         std::fs::create_dir_all(folder.join("weights"))
             .map_err(|e| anyhow!("can't write {folder}/weights: {e}"))?;
         found.weights.write(&path)?;
+        calibration.write(&Calibration::beside(&path))?;
         Ok::<(), anyhow::Error>(())
     };
     finish(engine.as_mut(), "last", None)?;
@@ -265,6 +268,9 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         finish(engine.as_mut(), "best", Some(best.epoch))?;
     }
     let found = run::find(&folder)?;
+    if let Some(calibration) = &found.calibration {
+        calibration.write(&folder.join(Calibration::RUN_FILE))?;
+    }
     let footage = (&videos[..], &held.train[..]);
     let memory = memory::of_training(&folder, &found, &set.name, footage, &args.place.one())?;
     drop((engine, videos));

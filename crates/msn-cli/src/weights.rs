@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
 use msn_data::{DataSet, OpenOptions, Video, load_within, segments};
+use msn_eval::Calibration;
 use msn_model::{
     Kernels, Meta, NetConfig, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
 };
@@ -30,6 +31,7 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
         WeightsCommand::Calibrate {
             weights,
             normal,
+            out,
             layout,
             fps,
             place,
@@ -40,24 +42,27 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
                 folder_hz: fps.fps,
                 ..run::with_layout(layout)?
             };
-            calibrate(weights, normal, &options, place, precision.precision, keep)
+            let written = calibrate(weights, normal, &options, place, precision.precision, keep)?;
+            save(&written, out.as_deref())
         }
     }
 }
 
 fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
+    let run = file.is_dir().then_some(file);
     let file = &run::weights_file(file)?;
     let tensors = TensorFile::read(file)?;
-    let meta = if tensors.metadata.contains_key("msn") {
-        Some(Weights::read(file)?.meta)
-    } else {
-        None
-    };
+    let (mut meta, mut calibration) = (None, None);
+    if tensors.metadata.contains_key("msn") {
+        let weights = Weights::read(file)?;
+        calibration = Calibration::find(file, &weights, run)?;
+        meta = Some(weights.meta);
+    }
     let count: usize = tensors.tensors.values().map(|t| t.values.len()).sum();
     if as_json {
         let shapes: BTreeMap<&String, &Vec<usize>> =
             tensors.tensors.iter().map(|(n, t)| (n, &t.shape)).collect();
-        let all = json!({ "file": file, "msn": meta, "values": count, "tensors": shapes });
+        let all = json!({ "file": file, "msn": meta, "calibration": calibration, "values": count, "tensors": shapes });
         print!("{}", run::json(&all)?);
         return Ok(());
     }
@@ -72,7 +77,7 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
                 meta.input.height, meta.input.width, meta.input.stride
             );
             println!("config: {}", serde_json::to_string(&meta.config)?);
-            match &meta.calibration {
+            match &calibration {
                 Some(c) => println!("calibration: {}", serde_json::to_string(c)?),
                 None => println!("calibration: none (`msn weights calibrate` adds one)"),
             }
@@ -126,6 +131,7 @@ fn fits(weights: &Weights, path: &Utf8Path) -> Result<()> {
     let found = run::Found {
         path: path.to_owned(),
         weights: weights.clone(),
+        calibration: None,
         run: None,
     };
     let plain = PlaceArgs {
@@ -199,9 +205,9 @@ fn calibrate(
     place: &PlaceArgs,
     precision: Precision,
     keep: &KeepArgs,
-) -> Result<()> {
-    let mut found = run::find(weights)?;
-    // By the rate of their folders, which data sets may tell.
+) -> Result<Calibrated> {
+    let found = run::find_weights(weights)?;
+    // By the rate of their folders, which data sets may state.
     let mut groups: Vec<(Option<f64>, Vec<Video>)> = Vec::new();
     for path in normal {
         let (sources, folder_hz) = match DataSet::open(path.as_ref(), options) {
@@ -226,16 +232,30 @@ fn calibrate(
     }
     data::warn(&videos);
     let predictor = run::predictor(&found, place, precision)?;
-    // The score as it is made today, not as an older calibration made it.
-    found.weights.meta.calibration = None;
-    let calibration = run::scorer(predictor.as_ref(), &found.weights.meta)
-        .calibrate(&videos, &segments(&videos))?;
-    let told = format!(
-        "{}: median {:.4}, MAD {:.4} over {} normal frames",
-        found.path, calibration.median, calibration.mad, calibration.frames
+    let calibration = run::scorer(predictor.as_ref(), &found.weights.meta, None)
+        .calibrate(&videos, &segments(&videos))?
+        .for_tensors(&found.weights.tensors);
+    Ok(Calibrated { found, calibration })
+}
+
+/// A fresh calibration and what it is of.
+struct Calibrated {
+    found: run::Found,
+    calibration: Calibration,
+}
+
+/// Writes a calibration to `out`, or where it belongs: into the run folder, or beside the weights.
+fn save(made: &Calibrated, out: Option<&Utf8Path>) -> Result<()> {
+    let Calibrated { found, calibration } = made;
+    let file = match (out, &found.run) {
+        (Some(out), _) => out.to_owned(),
+        (None, Some(run)) => run.join(Calibration::RUN_FILE),
+        (None, None) => Calibration::beside(&found.path),
+    };
+    calibration.write(&file)?;
+    println!(
+        "wrote {file}: median {:.4}, MAD {:.4} over {} normal frames",
+        calibration.median, calibration.mad, calibration.frames
     );
-    found.weights.meta.calibration = Some(calibration);
-    found.weights.write(&found.path)?;
-    println!("{told}");
     Ok(())
 }

@@ -132,10 +132,14 @@ impl<'a> HeldOut<'a> {
         }
         let mut sum = 0.0;
         for clips in self.clips.chunks(self.batch) {
-            let maps = predictor.maps(self.feed.batch(clips, 0)?);
-            let maps = maps.map_err(|e| TrainError::Engine(e.to_string()))?;
-            // Maps are of values from 0 to 1.
-            sum += maps.iter().map(|m| 4.0 * m.error.mean()).sum::<f64>();
+            let batch = self.feed.batch(clips, 0)?;
+            let predictions = predictor.predict(&batch);
+            let predictions = predictions.map_err(|e| TrainError::Engine(e.to_string()))?;
+            let pairs = predictions.iter().zip(batch.targets());
+            // Squared errors are of values from 0 to 1.
+            sum += pairs
+                .map(|(ours, target)| 4.0 * ours.squared_error(target).mean())
+                .sum::<f64>();
         }
         Ok(Some(sum / count(self.clips.len())))
     }
