@@ -1,16 +1,17 @@
-//! `msn data`, and what commands say of loaded videos.
+//! `msn data`.
 
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
-    LoadedVideo, OpenOptions,
+    OpenOptions,
     synth::{self, Output, SynthOptions},
 };
 
 use crate::{
     Failed, Usage,
     args::{DataCommand, SourceArgs},
-    label, run,
+    command_line::print_json,
+    label,
 };
 
 pub(crate) fn data(command: &DataCommand) -> Result<()> {
@@ -49,7 +50,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             json,
             source,
             fps,
-        } => check(dir, *json, &run::open_options(source, fps.fps)?),
+        } => check(dir, *json, &source.options(fps.fps)?),
         DataCommand::Split {
             dir,
             seed,
@@ -60,8 +61,8 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             dir,
             port,
             layout,
-            keep,
-        } => label::label(dir, *port, layout, keep),
+            store,
+        } => label::label(dir, *port, layout, store),
     }
 }
 
@@ -86,17 +87,8 @@ pub(crate) fn demo_scene(seed: u64) -> Result<Utf8PathBuf> {
     Ok(dir)
 }
 
-/// Says what is odd about loaded videos.
-pub(crate) fn warn(videos: &[LoadedVideo]) {
-    for video in videos {
-        for warning in &video.warnings {
-            eprintln!("warning: {warning}");
-        }
-    }
-}
-
 fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs) -> Result<()> {
-    let set = run::open(dir, source, None)?;
+    let set = source.open(dir, None)?;
     if set.train.is_empty() {
         return Err(anyhow!("{dir} has no training videos to split"));
     }
@@ -107,8 +99,10 @@ fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs)
     };
     manifest.write(out)?;
     match manifest.whole_videos {
-        true => println!("{out}: held out {}", manifest.held.join(", ")),
-        false => println!("{out}: fewer than four videos, so the last 15 % of each is held out"),
+        true => println!("{out}: calibration split {}", manifest.held.join(", ")),
+        false => println!(
+            "{out}: fewer than four videos, so the calibration split is the last 15 % of each"
+        ),
     }
     Ok(())
 }
@@ -116,7 +110,7 @@ fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs)
 fn check(dir: &Utf8Path, json: bool, options: &OpenOptions) -> Result<()> {
     let check = msn_data::check(dir, options)?;
     if json {
-        print!("{}", run::json(&check)?);
+        print_json(&check)?;
     } else {
         print!("{}", check.to_text());
     }

@@ -7,7 +7,7 @@ use msn_model::{Method, Precision};
 use msn_train::{BurnEngine, CpuEngine, DeviceGroup, Engine, Link, Member, Settings, Together};
 
 use crate::{
-    args::TrainPlaceArgs,
+    args::TrainDeviceArgs,
     device::{GroupJob, on_all, on_all_checkpointing},
 };
 
@@ -15,7 +15,7 @@ use crate::{
 /// of other processes.
 pub(crate) fn engine(
     settings: &Settings,
-    place: &TrainPlaceArgs,
+    place: &TrainDeviceArgs,
     link: Option<Arc<dyn Link>>,
 ) -> Result<Box<dyn Engine>> {
     let devices = &place.device.0;

@@ -13,24 +13,25 @@ use axum::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
-    Color, DataSet, Extent, FrameSpan, LoadOptions, LoadedVideo, Size, Span, Video, load_within,
-    write_events,
+    Color, DataSet, Extent, FrameSpan, LoadOptions, LoadedVideo, Size, Span, Video, write_events,
 };
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, runtime, sync::mpsc, task};
 
-use crate::{
-    args::{KeepArgs, LayoutArgs},
-    data, run,
-};
+use crate::args::{LayoutArgs, StoreArgs};
 
 /// Largest side of a picture on the page, pixels.
 const SIDE: u32 = 480;
 
 const PAGE: &str = include_str!("label.html");
 
-pub(crate) fn label(dir: &Utf8Path, port: u16, layout: &LayoutArgs, keep: &KeepArgs) -> Result<()> {
-    let set = DataSet::open(dir, &run::with_layout(layout)?)?;
+pub(crate) fn label(
+    dir: &Utf8Path,
+    port: u16,
+    layout: &LayoutArgs,
+    store: &StoreArgs,
+) -> Result<()> {
+    let set = DataSet::open(dir, &layout.options(None)?)?;
     if set.test.is_empty() {
         return Err(anyhow!(
             "{dir} has no test videos to label: put them into {dir}/test"
@@ -47,17 +48,13 @@ pub(crate) fn label(dir: &Utf8Path, port: u16, layout: &LayoutArgs, keep: &KeepA
     }
     eprintln!("reading {} test videos", set.test.len());
     let mut marked = Vec::new();
-    let mut keep = run::keep(keep);
+    let store = store.store();
     for video in &set.test {
-        let loaded = load_within(
-            std::slice::from_ref(video),
-            &LoadOptions::new(page_size(video)?, Color::Rgb),
-            &keep,
-        )?;
-        data::warn(&loaded);
-        let held: u64 = loaded.iter().map(LoadedVideo::memory_bytes).sum();
-        keep.memory = keep.memory.saturating_sub(held);
-        for frames in loaded {
+        let options = LoadOptions::new(page_size(video)?, Color::Rgb);
+        for frames in store.load(std::slice::from_ref(video), &options)? {
+            for warning in &frames.warnings {
+                eprintln!("warning: {warning}");
+            }
             let spans = match &video.labels {
                 Some(labels) => labels.resolve(&frames)?.spans,
                 None => Vec::new(),

@@ -6,6 +6,7 @@
 )]
 
 mod args;
+mod command_line;
 mod data;
 mod device;
 mod doctor;
@@ -13,22 +14,17 @@ mod dry_run;
 mod engine;
 mod eval;
 mod figures;
-mod highlights;
 mod label;
-mod log;
 mod memory;
 mod metrics;
-mod nodes;
-mod picture;
+mod progress;
 mod pytorch;
-mod run;
 mod runs;
-mod saving;
 mod score;
+mod selected_device;
 mod selftest;
 mod signal;
-mod strip;
-mod tensorboard;
+mod text;
 mod train;
 mod verify;
 mod weights;
@@ -37,6 +33,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use msn_run::RunError;
 
 use crate::{
     args::{Cli, Command},
@@ -67,28 +64,35 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Failed>() => ExitCode::from(1),
         Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            if !error.is::<Failed>() {
+                eprintln!("error: {error}");
+            }
             ExitCode::from(exit_code(&error))
         }
     }
 }
 
+/// 2 for a mistake in the command, 128 + signal for a training that a signal ended, else 1.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    match error.downcast_ref::<Interrupted>() {
-        Some(interrupted) => 128 + interrupted.signal,
-        None if error.is::<Usage>() => 2,
-        None => 1,
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        return 128 + interrupted.signal;
     }
+    let usage = match error.downcast_ref::<RunError>() {
+        Some(RunError::Device(error)) => error.is::<Usage>(),
+        Some(RunError::OverlayOverSource { .. }) => true,
+        _ => error.is::<Usage>(),
+    };
+    if usage { 2 } else { 1 }
 }
 
 /// Whether a reader such as `head` has seen enough.
 fn broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
     error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        .chain()
+        .any(|cause| cause.downcast_ref().is_some_and(broken))
 }
 
 fn run(cli: Cli) -> Result<()> {
@@ -99,7 +103,6 @@ fn run(cli: Cli) -> Result<()> {
     }
     match cli.command {
         Command::Train(args) => train::train(&args),
-        Command::Orchestrate(args) => nodes::orchestrate(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Score(args) => score::score(&args),
         Command::Selftest(args) => selftest::selftest(&args),

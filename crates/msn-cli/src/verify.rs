@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::{
     Failed,
-    args::{PlaceArgs, VerifyArgs},
+    args::{DeviceArgs, VerifyArgs},
+    command_line::print_json,
     device::{Job, on},
-    run,
 };
 
 pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
@@ -25,7 +25,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
     let file = TensorFile::read(&args.file)?;
     // Burn's own operations, unless the kernels are asked for by name.
     let kernels = args.place.kernels.unwrap_or(Kernels::Plain);
-    let place = PlaceArgs {
+    let place = DeviceArgs {
         kernels: Some(kernels),
         ..args.place.clone()
     };
@@ -39,7 +39,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
         let all = json!({
             "file": args.file, "device": place.device.to_string(), "kernels": kernels, "pass": failed == 0, "tensors": rows,
         });
-        print!("{}", run::json(&all)?);
+        print_json(&all)?;
     } else {
         let widest = rows
             .iter()

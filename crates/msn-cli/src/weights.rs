@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
-use msn_data::{DataSet, OpenOptions, Video, load_within, segments};
+use msn_data::{DataSet, OpenOptions};
 use msn_model::{
     Kernels, Meta, NetConfig, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
 };
+use msn_run::{Devices as _, Model, NormalFootage, RunError, RunFolder};
 use msn_train::{Preset, Settings};
 use serde_json::json;
 
 use crate::{
     Usage,
-    args::{KeepArgs, PlaceArgs, WeightsCommand},
-    data,
+    args::{DeviceArgs, StoreArgs, WeightsCommand},
+    command_line::print_json,
     device::Device,
-    run,
+    selected_device::SelectedDevice,
+    progress::Progress,
 };
 
 pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
@@ -34,19 +36,19 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             fps,
             place,
             precision,
-            keep,
+            store,
         } => {
-            let options = OpenOptions {
-                folder_hz: fps.fps,
-                ..run::with_layout(layout)?
-            };
-            calibrate(weights, normal, &options, place, precision.precision, keep)
+            let place = SelectedDevice::new(place, precision.precision)?;
+            calibrate(weights, normal, &layout.options(fps.fps)?, &place, store)
         }
     }
 }
 
 fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
-    let file = &run::weights_file(file)?;
+    let file = &match file.is_dir() {
+        true => RunFolder::open(file).weights_file()?,
+        false => file.to_owned(),
+    };
     let tensors = TensorFile::read(file)?;
     let meta = if tensors.metadata.contains_key("msn") {
         Some(Weights::read(file)?.meta)
@@ -58,8 +60,7 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
         let shapes: BTreeMap<&String, &Vec<usize>> =
             tensors.tensors.iter().map(|(n, t)| (n, &t.shape)).collect();
         let all = json!({ "file": file, "msn": meta, "values": count, "tensors": shapes });
-        print!("{}", run::json(&all)?);
-        return Ok(());
+        return print_json(&all);
     }
     println!("file: {file}");
     match &meta {
@@ -123,17 +124,19 @@ fn import(file: &Utf8Path, out: &Utf8Path, texts: &[String]) -> Result<()> {
 
 /// Whether the tensors are all there and of the right shapes.
 fn fits(weights: &Weights, path: &Utf8Path) -> Result<()> {
-    let found = run::Found {
+    let model = Model {
         path: path.to_owned(),
         weights: weights.clone(),
         run: None,
     };
-    let plain = PlaceArgs {
+    let plain = DeviceArgs {
         device: Device::default(),
         kernels: Some(Kernels::Plain),
         isa: None,
     };
-    run::predictor(&found, &plain, Precision::F32).map(|_| ())
+    let place = SelectedDevice::new(&plain, Precision::F32)?;
+    place.predictor(&model).map_err(RunError::Device)?;
+    Ok(())
 }
 
 fn read_state(file: &Utf8Path) -> Result<Tensors> {
@@ -196,15 +199,14 @@ fn calibrate(
     weights: &Utf8Path,
     normal: &[String],
     options: &OpenOptions,
-    place: &PlaceArgs,
-    precision: Precision,
-    keep: &KeepArgs,
+    place: &SelectedDevice,
+    store: &StoreArgs,
 ) -> Result<()> {
-    let mut found = run::find(weights)?;
-    // By the rate of their folders, which data sets may tell.
-    let mut groups: Vec<(Option<f64>, Vec<Video>)> = Vec::new();
+    let mut model = Model::open(weights)?;
+    // By the rate of their folders, which data sets may have.
+    let mut footage: Vec<NormalFootage> = Vec::new();
     for path in normal {
-        let (sources, folder_hz) = match DataSet::open(path.as_ref(), options) {
+        let (videos, folder_hz) = match DataSet::open(path.as_ref(), options) {
             Ok(set) if !set.train.is_empty() => (set.train, set.folder_hz),
             Err(error) if options.layout.is_some() => return Err(error.into()),
             _ => (
@@ -212,30 +214,18 @@ fn calibrate(
                 options.folder_hz,
             ),
         };
-        match groups.iter_mut().find(|(hz, _)| *hz == folder_hz) {
-            Some((_, group)) => group.extend(sources),
-            None => groups.push((folder_hz, sources)),
+        match footage.iter_mut().find(|part| part.folder_hz == folder_hz) {
+            Some(part) => part.videos.extend(videos),
+            None => footage.push(NormalFootage { videos, folder_hz }),
         }
     }
-    let mut keep = run::keep(keep);
-    keep.memory /= u64::try_from(groups.len().max(1))?;
-    let mut videos = Vec::new();
-    for (folder_hz, group) in &groups {
-        let load = run::load_options(&found.weights.meta, *folder_hz);
-        videos.extend(load_within(group, &load, &keep)?);
+    let mut progress = Progress::default();
+    msn_run::calibrate(&mut model, &footage, &store.store(), place, &mut progress)?;
+    if let Some(calibration) = model.calibration() {
+        println!(
+            "{}: median {:.4}, MAD {:.4} over {} normal frames",
+            model.path, calibration.median, calibration.mad, calibration.frames
+        );
     }
-    data::warn(&videos);
-    let predictor = run::predictor(&found, place, precision)?;
-    // The score as it is made today, not as an older calibration made it.
-    found.weights.meta.calibration = None;
-    let calibration = run::scorer(predictor.as_ref(), &found.weights.meta)
-        .calibrate(&videos, &segments(&videos))?;
-    let told = format!(
-        "{}: median {:.4}, MAD {:.4} over {} normal frames",
-        found.path, calibration.median, calibration.mad, calibration.frames
-    );
-    found.weights.meta.calibration = Some(calibration);
-    found.weights.write(&found.path)?;
-    println!("{told}");
     Ok(())
 }

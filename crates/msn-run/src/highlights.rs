@@ -1,11 +1,10 @@
 //! The frames of an evaluation that are worth a look.
 
-use anyhow::Result;
 use msn_data::{FrameLabels, LoadedVideo};
 use msn_eval::{ScoredFrame, standardise};
 use msn_model::{Calibration, push_planes};
 
-use crate::picture::Grid;
+use crate::{RunError, picture::Grid};
 
 /// The anomaly with the highest score, the one with the lowest, and the normal frame with the
 /// highest.
@@ -58,7 +57,7 @@ impl Highlights {
 
     /// A row a frame: truth, prediction, error, each pool's distances; and what they are. `None`
     /// where there is nothing to show.
-    pub fn draw(&self, calibration: Option<&Calibration>) -> Result<Option<(Vec<u8>, String)>> {
+    pub fn draw(&self, calibration: Option<&Calibration>) -> Result<Option<(Vec<u8>, String)>, RunError> {
         let named = TITLES.iter().zip(&self.0);
         let picks: Vec<_> = named.filter_map(|(t, p)| Some((t, p.as_ref()?))).collect();
         let Some((_, first)) = picks.first() else {

@@ -6,9 +6,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use prost::Message;
+
+use crate::RunError;
 
 /// The parts of TensorFlow's `event.proto` and `summary.proto` that scalars need.
 #[derive(Clone, PartialEq, Message)]
@@ -51,19 +52,18 @@ pub(crate) struct Events {
 impl Events {
     /// Begins the file of a folder, in the place of an earlier one. `seconds`: how long the training
     /// has run.
-    pub fn create(folder: &Utf8Path, seconds: f64) -> Result<Self> {
-        let failed = |e: std::io::Error| anyhow!("can't write {folder}: {e}");
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        for entry in folder.read_dir_utf8().map_err(failed)? {
-            let path = entry.map_err(failed)?.into_path();
+    pub fn create(folder: &Utf8Path, seconds: f64) -> Result<Self, RunError> {
+        std::fs::create_dir_all(folder).map_err(RunError::write(folder))?;
+        for entry in folder.read_dir_utf8().map_err(RunError::write(folder))? {
+            let path = entry.map_err(RunError::write(folder))?.into_path();
             if path.file_name().is_some_and(|n| n.contains("tfevents")) {
-                std::fs::remove_file(&path).map_err(failed)?;
+                std::fs::remove_file(&path).map_err(RunError::write(path))?;
             }
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0.0, |since| since.as_secs_f64());
         let path = folder.join(format!("events.out.tfevents.{now:.0}.msn"));
-        let file = File::create(&path).map_err(failed)?;
+        let file = File::create(&path).map_err(RunError::write(&path))?;
         let mut events = Self {
             path,
             file: BufWriter::new(file),
@@ -83,7 +83,7 @@ impl Events {
         step: usize,
         seconds: f64,
         values: impl Iterator<Item = (String, f64)>,
-    ) -> Result<()> {
+    ) -> Result<(), RunError> {
         #[allow(clippy::cast_possible_truncation, reason = "event files hold f32")]
         let value = |(tag, value): (String, f64)| Value {
             tag,
@@ -91,7 +91,7 @@ impl Events {
         };
         self.record(&Event {
             wall_time: self.start + seconds,
-            step: i64::try_from(step)?,
+            step: i64::try_from(step).unwrap_or(i64::MAX),
             file_version: None,
             summary: Some(Summary {
                 value: values.map(value).collect(),
@@ -100,17 +100,16 @@ impl Events {
     }
 
     /// A TFRecord: length and data, each with its checksum.
-    fn record(&mut self, event: &Event) -> Result<()> {
+    fn record(&mut self, event: &Event) -> Result<(), RunError> {
         let data = event.encode_to_vec();
-        let length = u64::try_from(data.len())?.to_le_bytes();
+        let length = (data.len() as u64).to_le_bytes();
         let parts = [&length[..], &checksum(&length), &data, &checksum(&data)];
         let mut write = || parts.iter().try_for_each(|part| self.file.write_all(part));
-        write().map_err(|e| anyhow!("can't write {}: {e}", self.path))
+        write().map_err(RunError::write(&self.path))
     }
 
-    pub fn flush(&mut self) -> Result<()> {
-        let flushed = self.file.flush();
-        flushed.map_err(|e| anyhow!("can't write {}: {e}", self.path))
+    pub fn flush(&mut self) -> Result<(), RunError> {
+        self.file.flush().map_err(RunError::write(&self.path))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Pictures side by side, as one PNG.
 
-use anyhow::Result;
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
 use msn_model::Map;
+
+use crate::RunError;
 
 /// Pixels between two pictures.
 const GAP: usize = 2;
@@ -78,9 +79,8 @@ impl Grid {
         });
     }
 
-    pub fn png(&self) -> Result<Vec<u8>> {
-        let [height, width] = self.size();
-        let (width, height) = (u32::try_from(width)?, u32::try_from(height)?);
+    pub fn png(&self) -> Result<Vec<u8>, RunError> {
+        let [height, width] = self.size().map(|v| u32::try_from(v).unwrap_or(u32::MAX));
         let mut png = Vec::new();
         let encoder = PngEncoder::new(&mut png);
         encoder.write_image(&self.rgb, width, height, ExtendedColorType::Rgb8)?;

@@ -1,13 +1,11 @@
-//! Picture strips: what the network predicts of a few held-out clips.
+//! Picture strips: what the network predicts of a few clips of the calibration split.
 
-use anyhow::Result;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use msn_data::{HoldOut, LoadedVideo, clips};
-use msn_eval::write_file;
 use msn_model::{Clips, Predictor};
 use msn_train::{Feed, Settings};
 
-use crate::picture::Grid;
+use crate::{RunError, RunFolder, files::write_file, picture::Grid};
 
 /// Clips of a strip.
 const CLIPS: usize = 3;
@@ -19,35 +17,27 @@ pub(crate) struct Strip {
 }
 
 impl Strip {
-    /// Of clips spread over what is held out, whole frames; `None` where nothing is.
+    /// Of whole clips spread over the calibration split; `None` where it has none.
     pub fn new(
-        run: &Utf8Path,
+        folder: &RunFolder,
         settings: &Settings,
         videos: &[LoadedVideo],
-        held: &HoldOut,
-    ) -> Result<Option<Self>> {
-        let feed = Feed {
-            videos,
-            net: &settings.net,
-            stride: settings.input.stride,
-            crop: 0,
-            flip: false,
-            brightness: 0.0,
-            seed: settings.train.seed,
-        };
-        let all = clips(&held.held, settings.net.frames, feed.stride);
+        split: &HoldOut,
+    ) -> Result<Option<Self>, RunError> {
+        let feed = Feed::whole_frames(settings, videos);
+        let all = clips(&split.held, settings.net.frames, feed.stride);
         if all.is_empty() {
             return Ok(None);
         }
         let spread = (0..CLIPS).map(|i| all[(2 * i + 1) * all.len() / (2 * CLIPS)]);
         Ok(Some(Self {
-            folder: run.join("strips"),
+            folder: folder.path().join("strips"),
             clips: feed.batch(&spread.collect::<Vec<_>>(), 0)?,
         }))
     }
 
     /// Writes `strips/epoch-NNNN.png`.
-    pub fn draw(&self, epoch: usize, predictor: &dyn Predictor) -> Result<()> {
+    pub fn draw(&self, epoch: usize, predictor: &dyn Predictor) -> Result<(), RunError> {
         let Clips {
             count,
             height,
@@ -68,18 +58,18 @@ impl Strip {
             grid.put_error([row, 4], &maps.error);
         }
         let path = self.folder.join(format!("epoch-{epoch:04}.png"));
-        Ok(write_file(&path, &grid.png()?)?)
+        write_file(&path, &grid.png()?)
     }
 }
 
 /// The newest strip of a run folder: its PNG, and what it is.
-pub(crate) fn newest(run: &Utf8Path) -> Option<(Vec<u8>, String)> {
-    let entries = run.join("strips").read_dir_utf8().ok()?;
+pub(crate) fn newest(folder: &RunFolder) -> Option<(Vec<u8>, String)> {
+    let entries = folder.path().join("strips").read_dir_utf8().ok()?;
     let number = |path: &Utf8PathBuf| path.file_stem()?.strip_prefix("epoch-")?.parse().ok();
     let paths = entries.filter_map(|entry| Some(entry.ok()?.into_path()));
     let (epoch, path): (usize, _) = paths.filter_map(|p| Some((number(&p)?, p))).max()?;
     let caption = format!(
-        "Normal clips that were held out from training, after epoch {epoch}, a row each: oldest \
+        "Normal clips of the calibration split, after epoch {epoch}, a row each: oldest \
          and newest past frame, the true next frame, its prediction, and the error (white: a \
          quarter of the brightness range or more)."
     );
