@@ -7,7 +7,7 @@ use msn_data::{DataSet, Keep, LoadedVideo, Segment, data_hash, load_within, segm
 use msn_eval::{
     MEMORY_FORMAT, MemoryCard, PoolCard, SurveyOptions, memory_page, survey, write_file,
 };
-use msn_model::{Ask, OnDevice, Tensors};
+use msn_model::{Lookups, OnDevice, Tensors};
 
 use crate::{
     Usage,
@@ -140,10 +140,10 @@ fn ask(
 ) -> Result<MemoryCard> {
     struct Load<'a>(&'a Found);
     impl Job for Load<'_> {
-        type Output = Box<dyn Ask>;
+        type Output = Box<dyn Lookups>;
 
-        fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Box<dyn Ask>> {
-            fn load<B: Backend>(found: &Found, device: &B::Device) -> Result<Box<dyn Ask>> {
+        fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Box<dyn Lookups>> {
+            fn load<B: Backend>(found: &Found, device: &B::Device) -> Result<Box<dyn Lookups>> {
                 let net = found.weights.net::<B>(&found.path, device)?;
                 Ok(Box::new(OnDevice {
                     net,

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use msn_kernels::{
-    Adam as KernelAdam, Joint, KernelError, LossWeights, Losses, Method, OptimiserState, Precision,
+    Adam as KernelAdam, KernelError, LossWeights, Losses, Method, OptimiserState, Precision,
     Training, TrainingConfig, WriteRule,
 };
 use msn_memory::{Health, Monitor, Write, WriteMax};
 use msn_model::{Clips, CpuNet, HostTensor, Predictor, Tensors, channels_last};
 
-use crate::{Adam, Engine, EngineState, Settings, StepNumbers, TrainError};
+use crate::{Adam, Engine, EngineState, FallibleCollective, Settings, StepNumbers, TrainError};
 
 /// The same training as [`crate::BurnEngine`]'s, by hand-written kernels, channels-last throughout.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct CpuEngine {
     method: Method,
     /// Names and shapes of the network's tensors.
     shapes: Vec<(String, Vec<usize>)>,
-    joint: Option<Arc<dyn Joint>>,
+    joint: Option<Arc<dyn FallibleCollective>>,
 }
 
 impl CpuEngine {
@@ -72,7 +72,7 @@ impl CpuEngine {
     /// Shares all batches to come with other devices ([`crate::Member`]): each engine gets a part,
     /// and a step is that of one engine with the joint batch, to rounding, and leaves the same
     /// network on all.
-    pub fn share(&mut self, joint: Arc<dyn Joint>) {
+    pub fn share(&mut self, joint: Arc<dyn FallibleCollective>) {
         self.training.share(joint.clone());
         self.joint = Some(joint);
     }
@@ -155,8 +155,8 @@ impl CpuEngine {
 impl Engine for CpuEngine {
     fn step(&mut self, clips: Clips, lr: f64) -> Result<StepNumbers, TrainError> {
         let losses = self.pass(&clips)?;
-        self.training.join_gradients();
-        self.training.average_gradients();
+        self.training.mean_of_accumulated_gradients();
+        self.training.all_reduce_gradients();
         self.exchanged()?;
         if self.settings.train.clip_norm > 0.0 {
             self.training.clip_gradients(self.settings.train.clip_norm);
@@ -177,7 +177,7 @@ impl Engine for CpuEngine {
 
     fn accumulate(&mut self, clips: Clips) -> Result<StepNumbers, TrainError> {
         let losses = self.pass(&clips)?;
-        self.training.keep_gradients();
+        self.training.accumulate_gradients();
         let numbers = self.write(&losses);
         self.exchanged()?;
         Ok(numbers)

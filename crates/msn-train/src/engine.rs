@@ -5,11 +5,11 @@ use burn::{
     optim::{GradientsAccumulator, GradientsParams},
     tensor::{DType, Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_kernels::Joint as _;
+use msn_kernels::Collective as _;
 use msn_memory::{Gathered, Health, Monitor};
 use msn_model::{
-    Asked, BatchStatistics, Clips, JointMean, Losses, Mode, MsnNet, OnDevice, Output, Predictor,
-    TensorError, Tensors, Training,
+    AllReduceMean, BatchStatistics, Clips, Losses, Mode, MsnNet, OnDevice, Output, PoolLookup,
+    Predictor, TensorError, Tensors, Training,
 };
 
 use crate::{
@@ -133,7 +133,7 @@ pub struct BurnEngine<B: AutodiffBackend> {
 /// What shares each batch with other devices.
 struct Shared<B: AutodiffBackend> {
     member: Member<B::InnerBackend>,
-    mean: Box<dyn JointMean<B>>,
+    mean: Box<dyn AllReduceMean<B>>,
 }
 
 /// A forward and backward pass.
@@ -205,13 +205,13 @@ impl<B: AutodiffBackend> BurnEngine<B> {
         }
         let joint = self.joint.as_ref().map(|joint| joint.mean.as_ref());
         let training = Training {
-            joint,
+            all_reduce: joint,
             precision: self.settings.train.precision(),
         };
         let output = self.net.forward_training(frames, training);
         let losses = match joint {
             None => Losses::new(&output, target),
-            Some(joint) => Losses::joint(&output, target, joint),
+            Some(joint) => Losses::over_ranks(&output, target, joint),
         };
         let total = losses.total(&self.settings.loss);
         let parts = [
@@ -232,10 +232,10 @@ impl<B: AutodiffBackend> BurnEngine<B> {
         let health = if let Some(joint) = &self.joint {
             let member = joint.member.clone();
             update_statistics(&mut self.net, output);
-            self.write_joint(&member, &output.asked, &mut parts)
+            self.write_joint(&member, &output.lookups, &mut parts)
         } else {
             after(&mut self.net, output);
-            self.observe(&output.asked)
+            self.observe(&output.lookups)
         };
         StepNumbers {
             loss: parts[0],
@@ -251,18 +251,18 @@ impl<B: AutodiffBackend> BurnEngine<B> {
     fn write_joint(
         &mut self,
         member: &Member<B::InnerBackend>,
-        asked: &[Asked<B>],
+        lookups: &[PoolLookup<B>],
         parts: &mut [f64],
     ) -> Vec<(usize, Health)> {
         #[expect(clippy::cast_possible_truncation, reason = "losses are f32")]
         let mut own: Vec<f32> = parts.iter().map(|&v| v as f32).collect();
         let mut shapes = Vec::new();
-        for asked in asked {
+        for asked in lookups {
             let rows = asked.lookup.gather().rows();
             shapes.push(rows.dims());
             own.extend(rows.into_data().iter::<f32>());
         }
-        let all = member.gather(&own);
+        let all = member.all_gather(&own);
         let devices = crate::train::count(all.len());
         for (i, part) in parts.iter_mut().enumerate() {
             *part = all.iter().map(|values| f64::from(values[i])).sum::<f64>() / devices;
@@ -271,7 +271,7 @@ impl<B: AutodiffBackend> BurnEngine<B> {
         let mut health = Vec::new();
         let pools = self.net.pools_mut().iter_mut();
         for (((pool, monitor), asked), shape) in
-            pools.zip(&mut self.monitors).zip(asked).zip(shapes)
+            pools.zip(&mut self.monitors).zip(lookups).zip(shapes)
         {
             let range = from..from + shape[0] * shape[1];
             from = range.end;
@@ -297,10 +297,10 @@ impl<B: AutodiffBackend> BurnEngine<B> {
             .map_or(Ok(()), |why| Err(TrainError::Engine(why)))
     }
 
-    fn observe(&mut self, asked: &[Asked<B>]) -> Vec<(usize, Health)> {
+    fn observe(&mut self, lookups: &[PoolLookup<B>]) -> Vec<(usize, Health)> {
         let mut all = Vec::new();
         let pools = self.net.pools_mut().iter_mut();
-        for ((pool, monitor), asked) in pools.zip(&mut self.monitors).zip(asked) {
+        for ((pool, monitor), asked) in pools.zip(&mut self.monitors).zip(lookups) {
             all.push((asked.pool, monitor.observe(&asked.lookup, pool)));
             if self.settings.train.revive {
                 pool.revive(&asked.lookup, monitor);
@@ -312,7 +312,7 @@ impl<B: AutodiffBackend> BurnEngine<B> {
     fn start_items(&mut self, frames: Tensor<B, 4>) -> Result<(), TrainError> {
         let mut rng = generator(self.settings.train.seed, Purpose::StartItems, 0);
         let output = self.net.forward(frames, Mode::Train);
-        for (pool, asked) in self.net.pools_mut().iter_mut().zip(&output.asked) {
+        for (pool, asked) in self.net.pools_mut().iter_mut().zip(&output.lookups) {
             pool.start_from(asked.lookup.queries(), &mut rng)?;
         }
         self.started = true;

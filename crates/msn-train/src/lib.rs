@@ -28,7 +28,7 @@ pub use engine::{BurnEngine, Engine, EngineState, StepNumbers};
 pub use feed::Feed;
 pub use group::DeviceGroup;
 pub use held_out::{Best, EpochReport};
-pub use member::{Link, Member, Together};
+pub use member::{FallibleCollective, Link, Member, Together};
 pub use nodes::{Join, Node, NodeError, Orchestrator, orchestrate};
 pub use parity::{ParityError, ROUNDING, Row, Verdict, verify};
 pub use settings::{Choose, Preset, Settings, SettingsError, TrainSettings};

@@ -20,8 +20,8 @@ use burn::{
         ops::FloatTensor,
     },
 };
-use msn_kernels::Joint;
-use msn_model::JointMean;
+use msn_kernels::Collective;
+use msn_model::AllReduceMean;
 
 use crate::exchange::{Broken, Exchange};
 
@@ -133,21 +133,37 @@ impl<B: Backend> Member<B> {
         Tensor::from_data(data, &self.device)
     }
 
-    /// Its number among all devices.
-    fn rank(&self) -> usize {
-        self.group.link.as_ref().map_or(0, |link| link.before()) + self.index
+    /// Why a sum, this device's or another's, failed; from then on none does what it should.
+    pub fn failure(&self) -> Option<String> {
+        lock(&self.group.failure).clone()
     }
 }
 
-impl<B: Backend> Joint for Member<B> {
-    fn devices(&self) -> usize {
+/// A [`Collective`] that goes on after a failure and tells of it.
+pub trait FallibleCollective: Collective {
+    /// Why a call failed, this device's or another's.
+    fn failure(&self) -> Option<String>;
+}
+
+impl<B: Backend> FallibleCollective for Member<B> {
+    fn failure(&self) -> Option<String> {
+        Member::failure(self)
+    }
+}
+
+impl<B: Backend> Collective for Member<B> {
+    fn rank(&self) -> usize {
+        self.group.link.as_ref().map_or(0, |link| link.before()) + self.index
+    }
+
+    fn world_size(&self) -> usize {
         let link = self.group.link.as_ref();
         link.map_or(self.group.here, |link| link.devices())
     }
 
     /// Each device has a slot of its own in what is summed, and zeros elsewhere.
-    fn gather(&self, own: &[f32]) -> Vec<Vec<f32>> {
-        let mut slots = vec![0.0; own.len() * Joint::devices(self)];
+    fn all_gather(&self, own: &[f32]) -> Vec<Vec<f32>> {
+        let mut slots = vec![0.0; own.len() * Collective::world_size(self)];
         slots[own.len() * self.rank()..][..own.len()].copy_from_slice(own);
         let all = floats(self.sum_tensor(self.tensor(&slots)));
         all.chunks_exact(own.len().max(1))
@@ -155,31 +171,27 @@ impl<B: Backend> Joint for Member<B> {
             .collect()
     }
 
-    fn sum(&self, values: &mut [f32]) {
+    fn all_reduce_sum(&self, values: &mut [f32]) {
         let sum = floats(self.sum_tensor(self.tensor(values)));
         values.copy_from_slice(&sum);
-    }
-
-    fn failure(&self) -> Option<String> {
-        lock(&self.group.failure).clone()
     }
 }
 
 /// Backends whose training several devices can share.
 pub trait Together: AutodiffBackend {
     /// Means over devices, with their gradient.
-    fn joint_mean(member: &Member<Self::InnerBackend>) -> Box<dyn JointMean<Self>>;
+    fn joint_mean(member: &Member<Self::InnerBackend>) -> Box<dyn AllReduceMean<Self>>;
 }
 
 impl<I: Backend, C: CheckpointStrategy> Together for Autodiff<I, C> {
-    fn joint_mean(member: &Member<I>) -> Box<dyn JointMean<Self>> {
+    fn joint_mean(member: &Member<I>) -> Box<dyn AllReduceMean<Self>> {
         Box::new(member.clone())
     }
 }
 
-impl<I: Backend, C: CheckpointStrategy> JointMean<Autodiff<I, C>> for Member<I> {
-    fn devices(&self) -> usize {
-        Joint::devices(self)
+impl<I: Backend, C: CheckpointStrategy> AllReduceMean<Autodiff<I, C>> for Member<I> {
+    fn world_size(&self) -> usize {
+        Collective::world_size(self)
     }
 
     fn mean(&self, own: Tensor<Autodiff<I, C>, 1>) -> Tensor<Autodiff<I, C>, 1> {
@@ -199,7 +211,7 @@ impl<I: Backend, C: CheckpointStrategy> JointMean<Autodiff<I, C>> for Member<I> 
 
 impl<B: Backend> Member<B> {
     fn mean_primitive(&self, own: FloatTensor<B>) -> FloatTensor<B> {
-        let devices = u32::try_from(Joint::devices(self)).unwrap_or(u32::MAX);
+        let devices = u32::try_from(Collective::world_size(self)).unwrap_or(u32::MAX);
         let sum = self.sum_tensor(tensor(own));
         primitive(sum.div_scalar(devices))
     }

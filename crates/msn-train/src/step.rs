@@ -8,7 +8,7 @@ use burn::{
     },
     tensor::{ElementConversion as _, Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_kernels::Joint as _;
+use msn_kernels::Collective as _;
 use msn_model::{HostTensor, MsnNet, Output, TensorError, Tensors, Visit};
 
 use crate::Member;
@@ -106,7 +106,7 @@ impl<B: AutodiffBackend> Step<B> {
 /// with the items' own step.
 pub(crate) fn after<B: AutodiffBackend>(net: &mut MsnNet<B>, output: &Output<B>) {
     update_statistics(net, output);
-    net.write(&output.asked);
+    net.write(&output.lookups);
 }
 
 /// Moves running statistics towards what `output`'s pass saw.
@@ -131,7 +131,7 @@ pub(crate) fn average<B: AutodiffBackend>(
     let sum = member.sum_tensor(Tensor::cat(flatten.flat, 0));
     let mut restore = Restore {
         grads: flatten.grads,
-        flat: sum.div_scalar(u32::try_from(member.devices()).unwrap_or(u32::MAX)),
+        flat: sum.div_scalar(u32::try_from(member.world_size()).unwrap_or(u32::MAX)),
         from: 0,
     };
     net.visit_tensors(&mut restore);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use burn::backend::{Autodiff, Flex};
-use msn_kernels::Joint;
+use msn_kernels::Collective;
 use msn_model::{Algorithm, Clips, HostTensor, Tensors};
 use msn_train::{
     BurnEngine, CpuEngine, DeviceGroup, Engine, Link, Member, Settings, StepNumbers, TrainError,
@@ -198,7 +198,7 @@ fn a_lost_link_ends_a_step_on_every_device() {
             let places = [Default::default(), Default::default()];
             let members = Member::<Flex>::group(&places, Some(link));
             let first = members[0].clone();
-            assert_eq!(Joint::devices(&first), 4);
+            assert_eq!(Collective::world_size(&first), 4);
             let engines = members
                 .into_iter()
                 .map(|member| engine(kind, &settings, Some(member)))
