@@ -11,10 +11,7 @@ use msn_model::{Isa, Kernels, Method, Precision};
 
 pub(crate) use data::{DataCommand, FpsArgs, KeepArgs, LayoutArgs, SourceArgs};
 
-use crate::{
-    Usage,
-    device::{Device, Devices},
-};
+use crate::{Usage, device::Device};
 
 /// Video anomaly detection: learns what is normal in a fixed camera's footage, tells what is not.
 #[derive(Debug, Parser)]
@@ -31,8 +28,6 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Train on a data set's normal videos, score its test videos, evaluate both protocols
     Train(TrainArgs),
-    /// Bring the nodes of a training on several machines together, and tell all where one is lost
-    Orchestrate(OrchestrateArgs),
     /// Score and evaluate a data set's test videos with a finished run or a weights file
     Eval(EvalArgs),
     /// Score video files and frame folders; CSV out
@@ -78,9 +73,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, help_heading = "Training")]
     pub dry_run: bool,
     #[command(flatten, next_help_heading = "Device")]
-    pub place: TrainPlaceArgs,
-    #[command(flatten, next_help_heading = "Several machines")]
-    pub nodes: NodesArgs,
+    pub place: PlaceArgs,
     /// Run folder [default: runs/DATA/PRESET/vN]
     #[arg(long, value_name = "DIR", help_heading = "Run folder")]
     pub out: Option<Utf8PathBuf>,
@@ -104,62 +97,10 @@ pub(crate) struct TrainArgs {
     pub keep: KeepArgs,
 }
 
-/// Where and how to train.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct TrainPlaceArgs {
-    /// flex, ndarray, cuda:0 or wgpu, where compiled in; several of one kind, such as cuda:0,cuda:1, split each batch between them
-    #[arg(long, value_name = "DEVICE,...", default_value_t)]
-    pub device: Devices,
-    /// How flex computes convolutions: plain (Burn's own), direct or fast [default: fast]
-    #[arg(long, value_name = "KIND")]
-    pub kernels: Option<Kernels>,
-    /// Instruction set of direct and fast: avx512, avx2 or portable [default: the best there is]
-    #[arg(long, value_name = "SET", value_parser = Isa::named)]
-    pub isa: Option<Isa>,
-}
-
-impl TrainPlaceArgs {
-    /// The first device by itself.
-    pub fn one(&self) -> PlaceArgs {
-        PlaceArgs {
-            device: self.device.0[0],
-            kernels: self.kernels,
-            isa: self.isa,
-        }
-    }
-}
-
-/// Training in several processes, on one machine or on several.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct NodesArgs {
-    /// Processes that train together: run the same command once on each machine; each batch is split over the devices of all
-    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
-    pub nodes: NonZeroUsize,
-    /// Where `msn orchestrate` listens
-    #[arg(long, value_name = "HOST:PORT")]
-    pub orchestrator: Option<String>,
-    /// Where the other nodes reach this one; it listens there
-    #[arg(long, value_name = "HOST:PORT")]
-    pub advertise: Option<String>,
-    /// Needed for more than one node, since they talk without encryption and don't ask who the other is: whoever reaches the addresses can read, spoil or end the training. For networks whose every machine is trusted
-    #[arg(long)]
-    pub trust_network: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct OrchestrateArgs {
-    /// Address of this machine to listen on
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7700")]
-    pub listen: String,
-    /// Needed, since nodes talk without encryption and the orchestrator doesn't ask who they are: whoever reaches the address can take part in a training or end it. For networks whose every machine is trusted
-    #[arg(long)]
-    pub trust_network: bool,
-}
-
 /// Where and how to compute.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PlaceArgs {
-    /// flex, ndarray, cuda:0 or wgpu, where compiled in
+    /// flex, ndarray, cuda (cuda:N with a number; in several processes each takes its own) or wgpu, where compiled in
     #[arg(long, default_value_t)]
     pub device: Device,
     /// How flex computes convolutions: plain (Burn's own), direct or fast [default: fast]

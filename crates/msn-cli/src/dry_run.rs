@@ -34,15 +34,7 @@ pub(crate) fn print(
     let batch = t.batch.min(all.len());
     let parts = t.accumulate.min(all.len() / batch);
     let steps = all.len() / (batch * parts) * t.epochs;
-    let feed = Feed {
-        videos,
-        net,
-        stride: input.stride,
-        crop: t.crop,
-        flip: t.flip,
-        brightness: t.brightness,
-        seed: t.seed,
-    };
+    let feed = Feed::new(settings, videos);
     let chosen = &feed.order(&all, 0)[..batch];
     let mut began = Instant::now();
     for step in 0..=STEPS {
@@ -72,7 +64,7 @@ pub(crate) fn print(
         input.width
     );
     println!(
-        "training data    {} clips of {} videos, {} more clips held out",
+        "training data    {} clips of {} videos, {} more in the validation split",
         all.len(),
         videos.len(),
         clips(&held.held, net.frames, input.stride).len()

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
-use msn_train::{EpochReport, Event, StepReport};
+use msn_train::{EpochReport, StepReport, TrainEvent};
 
 use crate::{figures, tensorboard::Events};
 
@@ -106,8 +106,8 @@ impl Table {
 fn tag(column: &str) -> Option<String> {
     Some(match column {
         "step" | "epoch" | "seconds" | "best" => return None,
-        "held_out" => "held-out/prediction".into(),
-        "held_out_psnr" => "held-out/psnr".into(),
+        "validation_loss" => "validation/loss".into(),
+        "validation_psnr" => "validation/psnr".into(),
         name => match name.split_once('.') {
             Some((value, pool)) => format!("pool {pool}/{value}"),
             None => format!("train/{name}"),
@@ -124,8 +124,8 @@ pub(crate) struct Log {
     live: Option<ProgressBar>,
     spoke: Option<Instant>,
     warned: Vec<usize>,
-    /// The newest and the best held-out report.
-    held_out: Option<[EpochReport; 2]>,
+    /// The newest and the best validation report.
+    validation: Option<[EpochReport; 2]>,
     /// Share of the training time that went into waiting for clips.
     waiting: Option<f64>,
 }
@@ -133,10 +133,12 @@ pub(crate) struct Log {
 impl Log {
     /// Goes on with the files of a run folder, or begins them.
     pub fn open(folder: &Utf8Path, pools: &[usize]) -> Result<Self> {
-        let (steps, old_steps) =
-            Table::open(folder.join("metrics.csv"), StepReport::csv_header(pools))?;
+        let (steps, old_steps) = Table::open(
+            folder.join("metrics.csv"),
+            StepReport::columns(pools).join(","),
+        )?;
         let (epochs, old_epochs) =
-            Table::open(folder.join("epochs.csv"), EpochReport::CSV_HEADER.into())?;
+            Table::open(folder.join("epochs.csv"), EpochReport::COLUMNS.join(","))?;
         let seconds = old_steps.last().and_then(|line| line.split(',').nth(2));
         let seconds = seconds.and_then(|s| s.parse().ok()).unwrap_or(0.0);
         let mut events = Events::create(&folder.join("tensorboard"), seconds)?;
@@ -152,40 +154,40 @@ impl Log {
             live: std::io::stderr().is_terminal().then(live_view),
             spoke: None,
             warned: Vec::new(),
-            held_out: None,
+            validation: None,
             waiting: None,
         })
     }
 
-    pub fn take(&mut self, event: Event<'_>) -> Result<()> {
+    pub fn take(&mut self, event: TrainEvent<'_>) -> Result<()> {
         match event {
-            Event::Step(report, ..) => {
-                self.steps.add(&mut self.events, &report.csv_line())?;
+            TrainEvent::Step(report, ..) => {
+                self.steps.add(&mut self.events, &report.row().join(","))?;
                 self.warn(report);
                 self.waiting = Some(report.waiting());
                 self.show(report);
             }
-            Event::Epoch(report, _) => {
-                self.epochs.add(&mut self.events, &report.csv_line())?;
-                let best = match self.held_out.take() {
+            TrainEvent::Epoch(report, _) => {
+                self.epochs.add(&mut self.events, &report.row().join(","))?;
+                let best = match self.validation.take() {
                     Some([_, best]) if !report.is_best => best,
                     _ => report.clone(),
                 };
-                self.held_out = Some([report.clone(), best]);
+                self.validation = Some([report.clone(), best]);
                 if self.live.is_none()
-                    && let Some(line) = self.held_out_line()
+                    && let Some(line) = self.validation_line()
                 {
                     self.say(&line);
                 }
             }
-            Event::Statistics(done, all) => {
+            TrainEvent::Statistics { done, frames: all } => {
                 if done == all || self.is_due() {
                     self.say(&format!(
                         "batch-norm statistics on whole frames: {done} of {all}"
                     ));
                 }
             }
-            Event::Diverged(..) => {}
+            TrainEvent::Diverged(..) => {}
         }
         Ok(())
     }
@@ -233,7 +235,7 @@ impl Log {
                 h.usage_entropy, h.dead_items, h.largest_cosine
             )
         }));
-        lines.extend(self.held_out_line());
+        lines.extend(self.validation_line());
         live.set_message(lines.join("\n"));
         if report.is_last {
             live.abandon();
@@ -241,12 +243,12 @@ impl Log {
         }
     }
 
-    fn held_out_line(&self) -> Option<String> {
-        let [newest, best] = self.held_out.as_ref()?;
+    fn validation_line(&self) -> Option<String> {
+        let [newest, best] = self.validation.as_ref()?;
         Some(format!(
-            "held-out clips after epoch {}: prediction {:.5}, PSNR {:.2} dB (best {:.2} dB, epoch {})",
+            "validation clips after epoch {}: prediction {:.5}, PSNR {:.2} dB (best {:.2} dB, epoch {})",
             newest.epoch,
-            newest.held_out?,
+            newest.validation_loss?,
             newest.psnr()?,
             best.psnr()?,
             best.epoch

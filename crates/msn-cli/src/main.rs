@@ -18,9 +18,9 @@ mod label;
 mod log;
 mod memory;
 mod metrics;
-mod nodes;
 mod picture;
 mod pytorch;
+mod ranks;
 mod run;
 mod runs;
 mod saving;
@@ -53,6 +53,11 @@ pub(crate) struct Usage(pub String);
 #[error("")]
 pub(crate) struct Failed;
 
+/// An error that all ranks of a training have, and rank 0 alone prints.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct OnAllRanks(pub anyhow::Error);
+
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         // `println!` has no other way to say that a reader such as `head` has seen enough.
@@ -65,18 +70,26 @@ fn main() -> ExitCode {
         );
     }));
     let cli = Cli::parse();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Failed>() => ExitCode::from(1),
-        Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
+    let (code, all_know) = match run(cli) {
+        Ok(()) => (0, true),
+        Err(error) if error.is::<Failed>() => (1, false),
+        Err(error) if broken_pipe(&error) => (0, true),
         Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(exit_code(&error))
+            let all_know = error.is::<Interrupted>() || error.is::<OnAllRanks>();
+            if !all_know || ranks::is_first() {
+                eprintln!("error: {}{error}", ranks::label());
+            }
+            (exit_code(&error), all_know)
         }
-    }
+    };
+    ranks::leave(code, all_know);
+    ExitCode::from(code)
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(OnAllRanks(error)) = error.downcast_ref() {
+        return exit_code(error);
+    }
     match error.downcast_ref::<Interrupted>() {
         Some(interrupted) => 128 + interrupted.signal,
         None if error.is::<Usage>() => 2,
@@ -99,7 +112,6 @@ fn run(cli: Cli) -> Result<()> {
     }
     match cli.command {
         Command::Train(args) => train::train(&args),
-        Command::Orchestrate(args) => nodes::orchestrate(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Score(args) => score::score(&args),
         Command::Selftest(args) => selftest::selftest(&args),

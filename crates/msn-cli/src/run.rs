@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{Color, DataSet, Keep, LoadOptions, OpenOptions, Size};
 use msn_eval::{Fair, Scorer};
 use msn_model::{CpuNet, Meta, OnDevice, Precision, Predictor, Weights};
-use msn_train::{Checkpoint, Choose, Settings};
+use msn_train::{Choose, Settings};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -253,18 +253,6 @@ pub(crate) fn resume_folder(
         Some(folder) => Ok(folder),
         None => make_folder(out, data, preset),
     }
-}
-
-/// Steps of the newest checkpoint to go on from; 0 where there is none.
-pub(crate) fn steps_at_hand(out: Option<&Utf8Path>, data: &str, preset: &str) -> Result<usize> {
-    let Some(folder) = existing(out, data, preset)? else {
-        return Ok(0);
-    };
-    // What is wrong with it is told when it is read to go on from.
-    let newest = Checkpoint::newest(&folder.join("checkpoints"))
-        .ok()
-        .flatten();
-    Ok(newest.map_or(0, |newest| newest.checkpoint.progress.steps))
 }
 
 /// The folder of the run to go on with, where there is one.

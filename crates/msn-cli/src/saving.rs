@@ -11,16 +11,16 @@ use msn_train::{Checkpoint, Engine, Progress, Settings, StepReport};
 
 use crate::args::TrainArgs;
 
-/// Takes up the newest checkpoint of a run folder; how far it is, and its file.
+/// Takes up the newest checkpoint of a run folder; how far it is.
 pub(crate) fn restore(
     engine: &mut dyn Engine,
     folder: &Utf8Path,
     settings: &Settings,
     data_hash: &str,
-) -> Result<(Progress, Option<Utf8PathBuf>)> {
+) -> Result<Progress> {
     let Some(newest) = Checkpoint::newest(&folder.join("checkpoints"))? else {
         eprintln!("{folder} has no checkpoint yet: beginning at the first step");
-        return Ok((Progress::default(), None));
+        return Ok(Progress::default());
     };
     for damaged in &newest.damaged {
         eprintln!("warning: {damaged}; taking an earlier one");
@@ -38,7 +38,7 @@ pub(crate) fn restore(
     }
     engine.restore(checkpoint.state)?;
     eprintln!("going on after step {}", checkpoint.progress.steps);
-    Ok((checkpoint.progress, Some(path)))
+    Ok(checkpoint.progress)
 }
 
 /// Writes checkpoints in time.

@@ -26,15 +26,7 @@ impl Strip {
         videos: &[LoadedVideo],
         held: &HoldOut,
     ) -> Result<Option<Self>> {
-        let feed = Feed {
-            videos,
-            net: &settings.net,
-            stride: settings.input.stride,
-            crop: 0,
-            flip: false,
-            brightness: 0.0,
-            seed: settings.train.seed,
-        };
+        let feed = Feed::whole_frames(settings, videos);
         let all = clips(&held.held, settings.net.frames, feed.stride);
         if all.is_empty() {
             return Ok(None);

@@ -1,6 +1,6 @@
 //! `msn train`.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, ops::ControlFlow, time::Instant};
 
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,10 +10,10 @@ use msn_data::{
 };
 use msn_eval::write_file;
 use msn_model::{Input, Meta, Precision, WEIGHTS_FORMAT, Weights};
-use msn_train::{Engine, Event, Link, Node, Place, Preset, Progress, Settings, TrainError};
+use msn_train::{Engine, Observer, Preset, Progress, Settings, TrainError, TrainEvent};
 
 use crate::{
-    Usage,
+    OnAllRanks, Usage,
     args::TrainArgs,
     data, dry_run,
     engine::engine,
@@ -21,7 +21,7 @@ use crate::{
     figures,
     log::Log,
     memory,
-    nodes::{self, Start},
+    ranks::Ranks,
     run::{self, Found, Lock, RunCard, RunData},
     saving::{Keeper, restore},
     signal::{Interrupted, Signals},
@@ -35,12 +35,18 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         print!("{}", settings.to_toml());
         return Ok(());
     }
-    let several = args.nodes.addresses()?.is_some();
-    check_split(&settings, args.place.device.0.len())?;
-    let mut engine = engine(&settings, &args.place, None)?;
+    let ranks = Ranks::start()?;
+    let first = ranks.is_first();
+    if let Some(uneven) = TrainError::uneven(settings.train.batch, ranks.world_size()) {
+        return Err(OnAllRanks(Usage(uneven.to_string()).into()).into());
+    }
+    if args.dry_run && ranks.world_size() > 1 {
+        return Err(Usage("--dry-run is for one process".into()).into());
+    }
+    let mut engine = engine(&settings, &args.place, &ranks)?;
     let data = match data {
         Some(data) => data,
-        None => data::demo_scene(settings.train.seed)?,
+        None => ranks.first_alone(|| data::demo_scene(settings.train.seed))?,
     };
     let set = run::open(&data, &args.source, args.fps.fps)?;
     if set.train.is_empty() {
@@ -53,12 +59,14 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         height: settings.input.height,
         width: settings.input.width,
     };
-    eprintln!(
-        "reading {} training videos of {} ({})",
-        set.train.len(),
-        set.name,
-        set.layout
-    );
+    if first {
+        eprintln!(
+            "reading {} training videos of {} ({})",
+            set.train.len(),
+            set.name,
+            set.layout
+        );
+    }
     // Videos of several rates are brought to the middle one.
     let told = || usual_rate_hz(&set.train).or(set.folder_hz);
     let rate_hz = settings.input.rate().or_else(told);
@@ -70,10 +78,13 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     };
     let keep = run::keep(&args.keep);
     let videos = load_within(&set.train, &options, &keep)?;
-    data::warn(&videos);
     let (past, stride) = (settings.net.frames, settings.input.stride);
-    for short in short_videos(&videos, past, stride)? {
-        eprintln!("warning: {short}");
+    let short = short_videos(&videos, past, stride)?;
+    if first {
+        data::warn(&videos);
+        for short in short {
+            eprintln!("warning: {short}");
+        }
     }
     let held = match &args.split {
         Some(file) => Manifest::read(file)?.apply(&videos, past, stride)?,
@@ -90,6 +101,9 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     }
     if args.dry_run {
         return dry_run::print(&settings, &videos, &held, engine.as_mut());
+    }
+    if !first {
+        return follow(&ranks, &settings, &videos, &held, engine.as_mut());
     }
     // Labels that do not fit are better known now than after an hour.
     let unkept = Keep {
@@ -108,24 +122,6 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             .transpose()?;
     }
     let hash = data_hash(&videos)?;
-    let mut node = None;
-    if several {
-        let preset = settings.preset.to_string();
-        let step = if args.resume {
-            run::steps_at_hand(args.out.as_deref(), &set.name, &preset)?
-        } else {
-            0
-        };
-        drop(engine);
-        let devices = args.place.device.0.len();
-        let joined = args.nodes.join(&settings, &hash, devices, step)?;
-        node = joined.map(Arc::new);
-        let link = node.clone().map(|node| node as Arc<dyn Link>);
-        engine = crate::engine::engine(&settings, &args.place, link)?;
-        if let Some(node) = node.as_deref().filter(|node| node.number() > 0) {
-            return follow(node, &settings, &videos, &held, engine.as_mut());
-        }
-    }
     let folder = if args.resume {
         run::resume_folder(args.out.as_deref(), &set.name, &settings.preset.to_string())?
     } else {
@@ -134,27 +130,19 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     let lock = Lock::take(&folder)?;
     let mut card = card(args, &settings, &set, &data, &videos, &held, &hash);
     let mut done = Progress::default();
-    let mut from = None;
     if args.resume {
         if let Some(begun) = run::begun(&folder, &settings, &card)? {
             card = begun;
             if card.seconds.is_some() {
                 println!("{folder} is a finished run: nothing to resume");
-                if let Some(node) = &node {
-                    nodes::tell(node, &Start::Finished)?;
-                    node.finish();
-                }
+                ranks.any(true);
                 return Ok(());
             }
         }
-        (done, from) = restore(engine.as_mut(), &folder, &settings, &hash)?;
+        done = restore(engine.as_mut(), &folder, &settings, &hash)?;
         if done.steps > 0 {
             card.resumed_at.push(done.steps);
         }
-    }
-    if let Some(node) = &node {
-        let start = from.as_deref().map_or(Start::Fresh, Start::Checkpoint);
-        nodes::tell(node, &start)?;
     }
     write_file(&folder.join("config.toml"), settings.to_toml().as_bytes())?;
     write_file(&folder.join("run.json"), run::json(&card)?.as_bytes())?;
@@ -167,75 +155,41 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     let mut log = Log::open(&folder, &settings.net.pools)?;
     let strip = Strip::new(&folder, &settings, &videos, &held)?;
     let signals = Signals::catch()?;
-    let mut interrupted = false;
-    let mut saved = None;
-    let mut watch = |event: Event<'_>| {
-        let mut take = || -> Result<()> {
-            log.take(event)?;
-            match event {
-                Event::Epoch(report, predictor) => {
-                    if let Some(strip) = &strip {
-                        strip.draw(report.epoch, predictor)?;
-                    }
-                }
-                Event::Step(report, engine, progress) => {
-                    interrupted = report.stop;
-                    if interrupted || keeper.is_due(report) {
-                        log.flush()?;
-                        keeper.save(engine, progress)?;
-                    }
-                }
-                Event::Diverged(_, engine, progress) => {
-                    log.flush()?;
-                    saved = Some(keeper.save_diverged(engine, progress)?);
-                }
-                Event::Statistics(..) => {}
-            }
-            Ok(())
-        };
-        take().map_err(|e| e.to_string())?;
-        match interrupted {
-            true => Err("interrupted".to_owned()),
-            false => Ok(()),
+    let mut watch = Watch {
+        signals: &signals,
+        log: &mut log,
+        strip: strip.as_ref(),
+        keeper: &mut keeper,
+        diverged: None,
+    };
+    // No rank has a finished run.
+    ranks.any(false);
+    let trained = msn_train::train(&settings, &videos, &held, engine.as_mut(), done, &mut watch);
+    let progress = match (trained, watch.diverged) {
+        (Ok(ControlFlow::Continue(progress)), _) => progress,
+        (Ok(ControlFlow::Break(Stop::Failed(error))), _) => return Err(error),
+        (Ok(ControlFlow::Break(Stop::Interrupted)), _) => {
+            let signal = ranks.largest(signals.caught().unwrap_or(0));
+            return Err(Interrupted { signal, folder }.into());
         }
-    };
-    let place = Place {
-        node: node.as_deref(),
-        stop: &|| signals.caught().is_some(),
-    };
-    let trained = msn_train::train_at(
-        &place,
-        &settings,
-        &videos,
-        &held,
-        engine.as_mut(),
-        done,
-        &mut watch,
-    );
-    if let (Some(node), true) = (&node, trained.is_ok() || interrupted) {
-        node.finish();
-    }
-    if interrupted {
-        let Some(signal) = signals.caught() else {
-            return Err(anyhow!(
-                "another node was interrupted; this one saved: the same commands with --resume go on with {folder}"
-            ));
-        };
-        return Err(Interrupted { signal, folder }.into());
-    }
-    let progress = match (trained, saved) {
         (Err(e @ TrainError::Diverged { .. }), Some(path)) => {
-            return Err(anyhow!(
-                "{e}; network and optimiser as they then were: {path}"
-            ));
+            let error = anyhow!("{e}; network and optimiser as they then were: {path}");
+            return Err(OnAllRanks(error).into());
         }
-        (trained, _) => trained?,
+        (Err(error), _) => return Err(of_ranks(error)),
     };
     drop(signals);
     log.finish()?;
     let mut finish = |engine: &mut dyn Engine, name: &str, epoch: Option<usize>| {
-        let watch = &mut |event: Event<'_>| log.take(event).map_err(|e| e.to_string());
-        msn_train::finish(&settings, &videos, &held, engine, watch)?;
+        let watch = &mut |event: TrainEvent<'_>| match log.take(event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        };
+        if let ControlFlow::Break(error) =
+            msn_train::finish(&settings, &videos, &held, engine, watch)?
+        {
+            return Err(error);
+        }
         eprintln!("calibrating {name} weights on held-out videos");
         let mut meta = meta(&settings, &card, rate_hz.unwrap_or(0.0));
         if let Some(epoch) = epoch {
@@ -249,7 +203,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             weights: Weights { meta, tensors },
             run: None,
         };
-        let predictor = run::predictor(&found, &args.place.one(), Precision::F32)?;
+        let predictor = run::predictor(&found, &args.place, Precision::F32)?;
         let scorer = run::scorer(predictor.as_ref(), &found.weights.meta);
         found.weights.meta.calibration = Some(scorer.calibrate(&videos, &held.held)?);
         std::fs::create_dir_all(folder.join("weights"))
@@ -266,7 +220,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     }
     let found = run::find(&folder)?;
     let footage = (&videos[..], &held.train[..]);
-    let memory = memory::of_training(&folder, &found, &set.name, footage, &args.place.one())?;
+    let memory = memory::of_training(&folder, &found, &set.name, footage, &args.place)?;
     drop((engine, videos));
 
     if set.test.is_empty() {
@@ -275,7 +229,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         let request = Request {
             found: &found,
             set: &set,
-            place: &args.place.one(),
+            place: &args.place,
             precision: Precision::F32,
             keep,
             out: Some(&folder),
@@ -336,7 +290,7 @@ fn card(
         command: run::command_line(),
         seed: settings.train.seed,
         device: args.place.device.to_string(),
-        kernels: args.place.one().kernels().map(|k| k.to_string()),
+        kernels: args.place.kernels().map(|k| k.to_string()),
         resumed_at: Vec::new(),
         data: RunData {
             name: set.name.clone(),
@@ -376,65 +330,112 @@ fn meta(settings: &Settings, card: &RunCard, rate_hz: f64) -> Meta {
     }
 }
 
-/// Trains as a node that writes nothing.
+/// Why a training was ended.
+enum Stop {
+    /// By a signal, on all ranks after the same step.
+    Interrupted,
+    Failed(anyhow::Error),
+}
+
+/// Writes tables, pictures and checkpoints while a network trains.
+struct Watch<'a, 'b> {
+    signals: &'a Signals,
+    log: &'a mut Log,
+    strip: Option<&'a Strip>,
+    keeper: &'a mut Keeper<'b>,
+    /// Where a diverged training was saved.
+    diverged: Option<Utf8PathBuf>,
+}
+
+impl Watch<'_, '_> {
+    fn take(&mut self, event: TrainEvent<'_>) -> Result<()> {
+        self.log.take(event)?;
+        match event {
+            TrainEvent::Epoch(report, predictor) => {
+                if let Some(strip) = self.strip {
+                    strip.draw(report.epoch, predictor)?;
+                }
+            }
+            TrainEvent::Step(report, engine, progress) => {
+                if report.stop || self.keeper.is_due(report) {
+                    self.log.flush()?;
+                    self.keeper.save(engine, progress)?;
+                }
+            }
+            TrainEvent::Diverged(_, engine, progress) => {
+                self.log.flush()?;
+                self.diverged = Some(self.keeper.save_diverged(engine, progress)?);
+            }
+            TrainEvent::Statistics { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl Observer<Stop> for Watch<'_, '_> {
+    fn observe(&mut self, event: TrainEvent<'_>) -> ControlFlow<Stop> {
+        if let Err(error) = self.take(event) {
+            return ControlFlow::Break(Stop::Failed(error));
+        }
+        interrupted(event)
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.signals.caught().is_some()
+    }
+}
+
+/// Ends a training where a rank was asked to.
+fn interrupted(event: TrainEvent<'_>) -> ControlFlow<Stop> {
+    match event {
+        TrainEvent::Step(report, ..) if report.stop => ControlFlow::Break(Stop::Interrupted),
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+/// Follows a training on a rank that writes nothing.
+struct Silent<'a>(&'a Signals);
+
+impl Observer<Stop> for Silent<'_> {
+    fn observe(&mut self, event: TrainEvent<'_>) -> ControlFlow<Stop> {
+        interrupted(event)
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.0.caught().is_some()
+    }
+}
+
+/// Tells an error of all ranks from one of this process.
+fn of_ranks(error: TrainError) -> anyhow::Error {
+    match error.is_on_all_ranks() {
+        true => OnAllRanks(error.into()).into(),
+        false => error.into(),
+    }
+}
+
+/// Trains as a rank that writes nothing.
 fn follow(
-    node: &Node,
+    ranks: &Ranks,
     settings: &Settings,
     videos: &[LoadedVideo],
     held: &HoldOut,
     engine: &mut dyn Engine,
 ) -> Result<()> {
-    let Some(done) = nodes::follow(node, engine)? else {
-        println!(
-            "node 0 ({}) has a finished run: nothing to resume",
-            node.first()
-        );
-        node.finish();
-        return Ok(());
-    };
     let signals = Signals::catch()?;
-    let place = Place {
-        node: Some(node),
-        stop: &|| signals.caught().is_some(),
-    };
-    let mut interrupted = false;
-    let mut watch = |event: Event<'_>| match event {
-        Event::Step(report, ..) if report.stop => {
-            interrupted = true;
-            Err("interrupted".to_owned())
-        }
-        _ => Ok(()),
-    };
-    let trained = msn_train::train_at(&place, settings, videos, held, engine, done, &mut watch);
-    if trained.is_ok() || interrupted {
-        node.finish();
+    if ranks.any(false) {
+        // Rank 0 has a finished run.
+        return Ok(());
     }
-    let first = node.first();
-    match signals.caught() {
-        Some(signal) if interrupted => Err(Interrupted {
-            signal,
-            folder: format!("the run of node 0 ({first})").into(),
+    let (done, mut watch) = (Progress::default(), Silent(&signals));
+    let trained = msn_train::train(settings, videos, held, engine, done, &mut watch);
+    match trained.map_err(of_ranks)? {
+        ControlFlow::Continue(_) => Ok(()),
+        ControlFlow::Break(Stop::Failed(error)) => Err(error),
+        ControlFlow::Break(Stop::Interrupted) => Err(Interrupted {
+            signal: ranks.largest(signals.caught().unwrap_or(0)),
+            folder: Utf8PathBuf::new(),
         }
         .into()),
-        None if interrupted => Err(anyhow!(
-            "another node was interrupted, and node 0 ({first}) saved: the same commands with --resume go on"
-        )),
-        _ => {
-            trained?;
-            println!("done: node 0 ({first}) has the run folder");
-            Ok(())
-        }
     }
-}
-
-/// Whether a batch can be split over devices.
-fn check_split(settings: &Settings, devices: usize) -> Result<(), Usage> {
-    let batch = settings.train.batch;
-    if batch.is_multiple_of(devices) {
-        return Ok(());
-    }
-    Err(Usage(format!(
-        "batch={batch} can't be split evenly over {devices} devices: give batch={}",
-        batch.next_multiple_of(devices)
-    )))
 }
