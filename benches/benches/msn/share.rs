@@ -6,7 +6,7 @@ use anyhow::Result;
 use benches::{Device, Harness, PerDevice};
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 use msn_kernels::{
-    Addressing, FeatureMap, Isa, Lookup, LossWeights, OfHandedOn, PackedItems, Shape, View,
+    Addressing, FeatureMap, Isa, Lookup, LossWeights, PackedItems, ReadGradient, Shape, View,
     WriteRule, write_items,
 };
 use msn_memory::{Pool, PoolConfig, queries};
@@ -101,7 +101,7 @@ fn on_kernels(harness: &mut Harness, case: &Case) -> Result<()> {
             lookup.read(feature.view(), &packed, how, read.view_mut(), None);
             let _ = lookup.losses(&packed);
             let (feature, to) = (feature.view(), gradient.view_mut());
-            let of = OfHandedOn {
+            let of = ReadGradient {
                 read: feature,
                 queries: None,
             };

@@ -30,6 +30,8 @@ struct Findings {
     memory_free_bytes: u64,
     /// FFmpeg's version, where it is built in.
     ffmpeg: Option<String>,
+    /// Name and version of the MPI library, where it is built in.
+    mpi: Option<String>,
     devices: Vec<Found>,
     cache: Option<String>,
 }
@@ -88,9 +90,20 @@ fn examine(args: &DoctorArgs) -> Findings {
         memory_bytes: system.total_memory(),
         memory_free_bytes: system.available_memory(),
         ffmpeg: msn_video::ffmpeg_version(),
+        mpi: mpi_library(),
         devices: Device::ALL.into_iter().map(try_out).collect(),
         cache: args.store.store().cache().map(|path| path.to_string()),
     }
+}
+
+#[cfg(feature = "mpi")]
+fn mpi_library() -> Option<String> {
+    Some(msn_train::Mpi::library())
+}
+
+#[cfg(not(feature = "mpi"))]
+fn mpi_library() -> Option<String> {
+    None
 }
 
 /// Adds two numbers on a device.
@@ -172,6 +185,12 @@ fn text(found: &Findings) -> String {
             "ffmpeg".to_owned(),
             found.ffmpeg.clone().unwrap_or_else(|| {
                 "not built in: frame folders only; build with `--features ffmpeg`".to_owned()
+            }),
+        ],
+        vec![
+            "mpi".to_owned(),
+            found.mpi.clone().unwrap_or_else(|| {
+                "not built in: training in one process only; build with `--features mpi`".to_owned()
             }),
         ],
         vec![

@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     check(args)?;
-    let place = SelectedDevice::new(&args.place, args.precision.precision)?;
+    let device = SelectedDevice::new(&args.device, args.precision.precision)?;
     let model = Model::open(&args.weights)?;
     if args.overlay.is_some() {
         model.calibration_for("an overlay")?;
@@ -49,7 +49,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     let out = args.out.clone().or(of_run);
     let store = args.store.store();
     let mut progress = Progress::default();
-    let memory = run_memory(&model, &store, &place, &mut progress);
+    let memory = run_memory(&model, &store, &device, &mut progress);
     let load = model.load_options(set.folder_hz);
     let test = TestSet::load(&set, &load, &store, &mut progress)?;
     let request = EvaluateRequest {
@@ -65,14 +65,14 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         command: command_line(),
         ..EvaluateRequest::new(&model, &test)
     };
-    let evaluation = evaluate(&request, &place, &mut progress)?;
+    let evaluation = evaluate(&request, &device, &mut progress)?;
     if args.json {
         print_json(&evaluation)?;
     } else if let Some(evaluation) = &evaluation {
         print!("{}", figures::table(evaluation));
     }
-    for place in [&out, &args.overlay].into_iter().flatten() {
-        eprintln!("written to {place}");
+    for path in [&out, &args.overlay].into_iter().flatten() {
+        eprintln!("written to {path}");
     }
     Ok(())
 }

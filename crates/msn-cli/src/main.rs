@@ -19,6 +19,7 @@ mod memory;
 mod metrics;
 mod progress;
 mod pytorch;
+mod ranks;
 mod runs;
 mod score;
 mod selected_device;
@@ -34,6 +35,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use msn_run::RunError;
+use msn_train::TrainError;
 
 use crate::{
     args::{Cli, Command},
@@ -62,16 +64,19 @@ fn main() -> ExitCode {
         );
     }));
     let cli = Cli::parse();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
+    let (code, all_know) = match run(cli) {
+        Ok(()) => (0, true),
+        Err(error) if broken_pipe(&error) => (0, true),
         Err(error) => {
-            if !error.is::<Failed>() {
-                eprintln!("error: {error}");
+            let all_know = is_on_all_ranks(&error);
+            if !error.is::<Failed>() && (!all_know || ranks::is_first()) {
+                eprintln!("error: {}{error}", ranks::label());
             }
-            ExitCode::from(exit_code(&error))
+            (exit_code(&error), all_know)
         }
-    }
+    };
+    ranks::leave(code, all_know);
+    ExitCode::from(code)
 }
 
 /// 2 for a mistake in the command, 128 + signal for a training that a signal ended, else 1.
@@ -80,11 +85,26 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         return 128 + interrupted.signal;
     }
     let usage = match error.downcast_ref::<RunError>() {
-        Some(RunError::Device(error)) => error.is::<Usage>(),
         Some(RunError::OverlayOverSource { .. }) => true,
-        _ => error.is::<Usage>(),
+        _ => {
+            error.is::<Usage>()
+                || matches!(train_error(error), Some(TrainError::UnevenBatch { .. }))
+        }
     };
     if usage { 2 } else { 1 }
+}
+
+/// Whether all ranks of a training end with this error, which rank 0 prints.
+fn is_on_all_ranks(error: &anyhow::Error) -> bool {
+    error.is::<Interrupted>() || train_error(error).is_some_and(TrainError::is_on_all_ranks)
+}
+
+/// What ended the training steps, if they did.
+fn train_error(error: &anyhow::Error) -> Option<&TrainError> {
+    match error.downcast_ref::<RunError>() {
+        Some(RunError::Train(error) | RunError::Diverged { source: error, .. }) => Some(error),
+        _ => error.downcast_ref(),
+    }
 }
 
 /// Whether a reader such as `head` has seen enough.

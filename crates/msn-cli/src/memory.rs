@@ -21,12 +21,12 @@ pub(crate) fn memory(command: &MemoryCommand) -> Result<()> {
 }
 
 fn show(args: &MemoryShowArgs) -> Result<()> {
-    let place = DeviceArgs {
+    let device = DeviceArgs {
         device: args.device,
         kernels: None,
         isa: None,
     };
-    let place = SelectedDevice::new(&place, Precision::F32)?;
+    let device = SelectedDevice::new(&device, Precision::F32)?;
     let model = Model::open(&args.weights)?;
     let card = model.run.as_ref().and_then(|run| run.card().ok());
     let path = match (&args.data, card) {
@@ -47,7 +47,7 @@ fn show(args: &MemoryShowArgs) -> Result<()> {
     };
     let store = args.store.store();
     let mut progress = Progress::default();
-    let memory = survey_memory(&model, &set, &store, options, &place, &mut progress)?;
+    let memory = survey_memory(&model, &set, &store, options, &device, &mut progress)?;
     if let Some(file) = &args.html {
         write_file(file, memory_page(&memory, &command_line()).as_bytes())?;
         eprintln!("written to {file}");

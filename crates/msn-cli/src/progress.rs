@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use msn_run::{Notice, Observer, RunError, Severity};
 use msn_train::{EpochReport, StepReport};
 
-use crate::{signal::Signals, text::time};
+use crate::{ranks::Ranks, signal::Signals, text::time};
 
 /// Time between two lines of progress.
 const EVERY: Duration = Duration::from_secs(2);
@@ -28,9 +28,19 @@ pub(crate) struct Progress {
     signals: Option<Signals>,
     /// The signal that stopped a training.
     caught: Option<u8>,
+    /// Whether another process shows what this one would.
+    silent: bool,
 }
 
 impl Progress {
+    /// Of a process of a training: rank 0 alone shows anything.
+    pub fn of_rank(ranks: &Ranks) -> Self {
+        Self {
+            silent: !ranks.is_first(),
+            ..Self::default()
+        }
+    }
+
     /// The signal that stopped a training, if one did.
     pub fn caught(&self) -> Option<u8> {
         self.caught
@@ -44,6 +54,7 @@ impl Progress {
     fn line(&mut self, line: &str) {
         self.latest = Some(Instant::now());
         match &self.live {
+            _ if self.silent => {}
             Some(live) => live.suspend(|| eprintln!("{line}")),
             None => eprintln!("{line}"),
         }
@@ -98,7 +109,7 @@ impl Observer for Progress {
     }
 
     fn training_begins(&mut self) {
-        self.live = std::io::stderr().is_terminal().then(live_view);
+        self.live = (!self.silent && std::io::stderr().is_terminal()).then(live_view);
         self.latest = None;
         match Signals::catch() {
             Ok(signals) => self.signals = Some(signals),

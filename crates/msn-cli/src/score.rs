@@ -9,7 +9,7 @@ use crate::{Failed, args::ScoreArgs, selected_device::SelectedDevice, progress::
 pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     let model = Model::open(&args.weights)?;
     let sources = msn_data::sources(&args.sources)?;
-    let place = SelectedDevice::new(&args.place, args.precision.precision)?;
+    let device = SelectedDevice::new(&args.device, args.precision.precision)?;
     let request = ScoreRequest {
         model: &model,
         sources: &sources,
@@ -18,8 +18,8 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     };
     let mut progress = Progress::default();
     let summary = match &args.out {
-        Some(out) => score_to_file(&request, out, &place, &mut progress)?,
-        None => msn_run::score(&request, &mut std::io::stdout(), &place, &mut progress)?,
+        Some(out) => score_to_file(&request, out, &device, &mut progress)?,
+        None => msn_run::score(&request, &mut std::io::stdout(), &device, &mut progress)?,
     };
     match summary.failed {
         0 => Ok(()),

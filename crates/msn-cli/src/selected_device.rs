@@ -1,16 +1,18 @@
 //! The device and the kernels that the command line asks for.
 
+use std::sync::Arc;
+
 use anyhow::{Result, anyhow};
-use burn::tensor::backend::AutodiffBackend;
-use msn_model::{Ask, CpuNet, Method, Precision, Predictor};
+use msn_kernels::Collective;
+use msn_model::{CpuNet, Lookups, Method, Precision, Predictor};
 use msn_run::{BurnDevice, DeviceError, Devices, Model};
-use msn_train::{Engine, Settings};
+use msn_train::{DataParallel, Engine, Settings, SingleProcess};
 
 use crate::{
-    Usage,
     args::DeviceArgs,
     device::{Job, on},
     engine::engine,
+    ranks::Ranks,
 };
 
 /// Where networks are computed, and how.
@@ -20,17 +22,19 @@ pub(crate) struct SelectedDevice {
     method: Option<Method>,
     /// Burn's operations there.
     burn: Box<dyn Devices>,
+    /// The processes that share each batch of a training.
+    collective: Arc<dyn Collective>,
 }
 
 impl SelectedDevice {
     /// # Errors
-    /// [`Usage`] for a device that is not compiled in, and for kernels or a precision that it lacks.
+    /// [`crate::Usage`] for a device that is not compiled in, and for kernels or a precision that it lacks.
     pub fn new(args: &DeviceArgs, precision: Precision) -> Result<Self> {
         struct Burn(String);
         impl Job for Burn {
             type Output = Box<dyn Devices>;
 
-            fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Box<dyn Devices>> {
+            fn run<B: DataParallel>(self, device: &B::Device) -> Result<Box<dyn Devices>> {
                 Ok(Box::new(BurnDevice::<B>::new(self.0, device.clone())))
             }
         }
@@ -38,6 +42,22 @@ impl SelectedDevice {
             args: args.clone(),
             method: args.method(precision)?,
             burn: on(args.device, Burn(args.device.to_string()))?,
+            collective: Arc::new(SingleProcess),
+        })
+    }
+
+    /// The device of a process of a training.
+    ///
+    /// # Errors
+    /// Those of [`SelectedDevice::new`].
+    pub fn for_training(args: &DeviceArgs, ranks: &Ranks) -> Result<Self> {
+        let args = DeviceArgs {
+            device: args.device.on_rank(ranks.local_rank),
+            ..args.clone()
+        };
+        Ok(Self {
+            collective: ranks.collective.clone(),
+            ..Self::new(&args, Precision::F32)?
         })
     }
 }
@@ -52,7 +72,13 @@ impl Devices for SelectedDevice {
     }
 
     fn engine(&self, settings: &Settings) -> Result<Box<dyn Engine>, DeviceError> {
-        Ok(engine(settings, &self.args, self.method)?)
+        let collective = self.collective.clone();
+        Ok(engine(
+            settings,
+            self.args.device,
+            self.method,
+            collective,
+        )?)
     }
 
     fn predictor(&self, model: &Model) -> Result<Box<dyn Predictor>, DeviceError> {
@@ -64,7 +90,7 @@ impl Devices for SelectedDevice {
         Ok(Box::new(net.map_err(|e| anyhow!("{}: {e}", model.path))?))
     }
 
-    fn pools(&self, model: &Model) -> Result<Box<dyn Ask>, DeviceError> {
+    fn pools(&self, model: &Model) -> Result<Box<dyn Lookups>, DeviceError> {
         self.burn.pools(model)
     }
 }

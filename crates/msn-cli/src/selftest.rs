@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
-    let place = SelectedDevice::new(&args.place, args.precision.precision)?;
+    let device = SelectedDevice::new(&args.device, args.precision.precision)?;
     let model = Model::open(&args.weights)?;
     model.calibration_for("the self-test")?;
     let card = model.run.as_ref().map(|run| run.card()).transpose()?;
@@ -28,7 +28,7 @@ pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
     let set = DataSet::open(&path, &args.layout.options(args.fps.fps)?)?;
     let store = args.store.store();
     let mut progress = Progress::default();
-    let test = self_test(&model, &set, &store, args.seed, &place, &mut progress)?;
+    let test = self_test(&model, &set, &store, args.seed, &device, &mut progress)?;
     if args.json {
         print_json(&test)?;
     } else {

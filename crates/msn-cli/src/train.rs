@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
-use camino::Utf8PathBuf;
+use anyhow::Result;
+use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::Manifest;
-use msn_model::Precision;
 use msn_run::{CheckpointSchedule, RunLocation, TrainOutcome, TrainRequest, estimate};
-use msn_train::{Preset, Settings};
+use msn_train::{Preset, Settings, TrainError};
 
 use crate::{
-    Usage, args::TrainArgs, command_line::command_line, data, dry_run, figures, selected_device::SelectedDevice,
-    progress::Progress, signal::Interrupted,
+    Usage, args::TrainArgs, command_line::command_line, data, dry_run, figures,
+    progress::Progress, ranks::Ranks, selected_device::SelectedDevice, signal::Interrupted,
 };
 
 pub(crate) fn train(args: &TrainArgs) -> Result<()> {
@@ -20,10 +19,17 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         print!("{}", settings.to_toml());
         return Ok(());
     }
-    let place = SelectedDevice::new(&args.place, Precision::F32)?;
+    let ranks = Ranks::start()?;
+    if let Some(uneven) = TrainError::uneven(settings.train.batch, ranks.world_size()) {
+        return Err(uneven.into());
+    }
+    if args.dry_run && ranks.world_size() > 1 {
+        return Err(Usage("--dry-run is for one process".into()).into());
+    }
+    let device = SelectedDevice::for_training(&args.device, &ranks)?;
     let data = match data {
         Some(data) => data,
-        None => data::demo_scene(settings.train.seed)?,
+        None => ranks.first_alone(|| data::demo_scene(settings.train.seed))?,
     };
     let set = args.source.open(&data, args.fps.fps)?;
     let location = args.out.clone().map_or_else(
@@ -43,13 +49,13 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         },
         command: command_line(),
     };
-    let mut progress = Progress::default();
+    let mut progress = Progress::of_rank(&ranks);
     if args.dry_run {
-        let estimate = estimate(&request, &place, &mut progress)?;
+        let estimate = estimate(&request, &device, &mut progress)?;
         print!("{}", dry_run::text(&request.settings, &estimate));
         return Ok(());
     }
-    match msn_run::train(&request, &place, &mut progress)? {
+    match msn_run::train(&request, &device, &mut progress)? {
         TrainOutcome::Finished { folder, evaluation } => {
             if let Some(evaluation) = evaluation {
                 print!("{}", figures::table(&evaluation));
@@ -60,23 +66,21 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             println!("{} is a finished run: nothing to resume", folder.path());
         }
         TrainOutcome::Interrupted(folder) => {
-            let folder = folder.path().to_owned();
-            return Err(match progress.caught() {
-                Some(signal) => Interrupted { signal, folder }.into(),
-                None => anyhow!(
-                    "another rank was interrupted: the same command with --resume goes on with {folder}"
-                ),
-            });
+            return Err(interrupted(&ranks, &progress, folder.path()));
         }
-        TrainOutcome::Followed { rank, interrupted } => {
-            if let (true, Some(signal)) = (interrupted, progress.caught()) {
-                let folder = "the run of rank 0".into();
-                return Err(Interrupted { signal, folder }.into());
-            }
-            eprintln!("rank {rank} is done; rank 0 writes the run folder");
+        TrainOutcome::Followed { interrupted: true } => {
+            return Err(interrupted(&ranks, &progress, "".into()));
         }
+        TrainOutcome::Followed { interrupted: false } => {}
     }
     Ok(())
+}
+
+/// The end of a training that a rank was signalled to stop, known to all.
+fn interrupted(ranks: &Ranks, progress: &Progress, folder: &Utf8Path) -> anyhow::Error {
+    let signal = ranks.largest(progress.caught().unwrap_or(0));
+    let folder = folder.to_owned();
+    Interrupted { signal, folder }.into()
 }
 
 /// The data folder and the settings that the command line asks for.

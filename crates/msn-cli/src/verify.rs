@@ -24,20 +24,20 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
     }
     let file = TensorFile::read(&args.file)?;
     // Burn's own operations, unless the kernels are asked for by name.
-    let kernels = args.place.kernels.unwrap_or(Kernels::Plain);
-    let place = DeviceArgs {
+    let kernels = args.device.kernels.unwrap_or(Kernels::Plain);
+    let chosen = DeviceArgs {
         kernels: Some(kernels),
-        ..args.place.clone()
+        ..args.device.clone()
     };
-    let rows = on(place.device, Verify(&file, place.method(Precision::F32)?))?;
+    let rows = on(chosen.device, Verify(&file, chosen.method(Precision::F32)?))?;
     let on = match kernels {
-        Kernels::Plain => place.device.to_string(),
+        Kernels::Plain => chosen.device.to_string(),
         kernels => format!("the {kernels} kernels"),
     };
     let failed = rows.iter().filter(|r| !r.passes()).count();
     if args.json {
         let all = json!({
-            "file": args.file, "device": place.device.to_string(), "kernels": kernels, "pass": failed == 0, "tensors": rows,
+            "file": args.file, "device": chosen.device.to_string(), "kernels": kernels, "pass": failed == 0, "tensors": rows,
         });
         print_json(&all)?;
     } else {

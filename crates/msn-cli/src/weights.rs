@@ -34,12 +34,12 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             normal,
             layout,
             fps,
-            place,
+            device,
             precision,
             store,
         } => {
-            let place = SelectedDevice::new(place, precision.precision)?;
-            calibrate(weights, normal, &layout.options(fps.fps)?, &place, store)
+            let device = SelectedDevice::new(device, precision.precision)?;
+            calibrate(weights, normal, &layout.options(fps.fps)?, &device, store)
         }
     }
 }
@@ -134,8 +134,8 @@ fn fits(weights: &Weights, path: &Utf8Path) -> Result<()> {
         kernels: Some(Kernels::Plain),
         isa: None,
     };
-    let place = SelectedDevice::new(&plain, Precision::F32)?;
-    place.predictor(&model).map_err(RunError::Device)?;
+    let device = SelectedDevice::new(&plain, Precision::F32)?;
+    device.predictor(&model).map_err(RunError::Device)?;
     Ok(())
 }
 
@@ -199,7 +199,7 @@ fn calibrate(
     weights: &Utf8Path,
     normal: &[String],
     options: &OpenOptions,
-    place: &SelectedDevice,
+    device: &SelectedDevice,
     store: &StoreArgs,
 ) -> Result<()> {
     let mut model = Model::open(weights)?;
@@ -220,7 +220,7 @@ fn calibrate(
         }
     }
     let mut progress = Progress::default();
-    msn_run::calibrate(&mut model, &footage, &store.store(), place, &mut progress)?;
+    msn_run::calibrate(&mut model, &footage, &store.store(), device, &mut progress)?;
     if let Some(calibration) = model.calibration() {
         println!(
             "{}: median {:.4}, MAD {:.4} over {} normal frames",

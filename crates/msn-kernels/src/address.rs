@@ -6,7 +6,7 @@ mod lookup;
 mod reading;
 mod write;
 
-pub use gradient::{LossWeights, OfHandedOn};
+pub use gradient::{LossWeights, ReadGradient};
 pub use lookup::{Lookup, PoolLosses};
 pub(crate) use write::Gathered;
 pub use write::{WriteRule, write_items};

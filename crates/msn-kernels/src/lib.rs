@@ -48,10 +48,10 @@
 mod adam;
 mod address;
 mod buffers;
+mod collective;
 mod conv;
 mod gather;
 mod isa;
-mod joint;
 mod loss;
 mod max_pool;
 mod narrow;
@@ -71,12 +71,12 @@ mod winograd;
 
 pub use adam::Adam;
 pub use address::{
-    Addressing, Lookup, LossWeights, OfHandedOn, PackedItems, PoolLosses, Readings, WriteRule,
+    Addressing, Lookup, LossWeights, PackedItems, PoolLosses, ReadGradient, Readings, WriteRule,
     read_items, write_items,
 };
+pub use collective::Collective;
 pub use conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 pub use isa::Isa;
-pub use joint::Joint;
 pub use loss::squared_error_of_tanh;
 pub use max_pool::{max_pool2, max_pool2_backward};
 pub use network::{

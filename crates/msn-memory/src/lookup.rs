@@ -114,18 +114,18 @@ impl<B: Backend> Lookup<B> {
         self.information_about(a, mean)
     }
 
-    /// [`Lookup::information`] where these queries are a part of a batch and other devices have the
-    /// others, each as many: `over_devices` is given this part's mean address [1, M], a constant,
-    /// and gives its mean over all. The gradients of all parts average to that of the whole batch.
-    pub fn joint_information(
+    /// [`Lookup::information`] where these queries are this rank's equal part of a batch:
+    /// `mean_over_ranks` takes the part's mean address [1, M], a constant, to its mean over all
+    /// ranks. The gradients of all parts average to that of the whole batch.
+    pub fn information_over_ranks(
         &self,
-        over_devices: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>,
+        mean_over_ranks: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>,
     ) -> Tensor<B, 1> {
         let a = self.address();
         let own = a.clone().mean_dim(0);
         let constant = own.clone().detach();
         // The value of the whole batch, the gradient of this part.
-        let mean = own + (over_devices(constant.clone()) - constant);
+        let mean = own + (mean_over_ranks(constant.clone()) - constant);
         self.information_about(a, mean)
     }
 

@@ -110,8 +110,8 @@ impl NetConfig {
         }
     }
 
-    /// Channels that level 2, 3 or 4 hands to the decoder.
-    pub fn handed_on(&self, level: usize) -> usize {
+    /// Channels that the decoder gets from the encoder at level 2, 3 or 4.
+    pub fn skip_channels(&self, level: usize) -> usize {
         let concat = self.has_pool(level - 1) && self.rewrite == Rewrite::Concat;
         self.features(level) * if concat { 2 } else { 1 }
     }

@@ -44,22 +44,22 @@ impl<B: AutodiffBackend> BatchStatistics<B> {
     }
 }
 
-/// Several devices that train on parts of one batch, each part as large as the others.
-pub trait JointMean<B: Backend>: std::fmt::Debug + Send + Sync {
-    /// How many devices there are, at least 1.
-    fn devices(&self) -> usize;
+/// Means over the ranks that each compute an equal part of one batch, with their gradient.
+pub trait AllReduceMean<B: Backend>: std::fmt::Debug + Send + Sync {
+    /// How many ranks there are, at least 1.
+    fn world_size(&self) -> usize;
 
-    /// The mean over devices of what each of them gives, bit-equal on all. All call it in the same
-    /// order with the same length. Its gradient is the mean over devices of its gradients: averaged
-    /// over devices, the gradients of parameters then are those of the joint batch.
+    /// The mean over ranks of `own`, bit-equal on all. All ranks call it in the same order with the
+    /// same length. Its gradient is the mean over ranks of its gradients: averaged over ranks, the
+    /// gradients of parameters then are those of the whole batch.
     fn mean(&self, own: Tensor<B, 1>) -> Tensor<B, 1>;
 }
 
 /// How a training step passes through the network.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Training<'a, B: Backend> {
-    /// Other devices, whose batch statistics are shared.
-    pub joint: Option<&'a dyn JointMean<B>>,
+    /// The ranks whose batch statistics are shared.
+    pub all_reduce: Option<&'a dyn AllReduceMean<B>>,
     /// What convolutions multiply, forward and backward; weights, sums between layers, batch norms,
     /// pools and losses are f32.
     pub precision: Precision,
@@ -156,12 +156,15 @@ impl<B: Backend> Norm<B> {
             Mode::Train => {
                 let over = |t: Tensor<B, 4>| {
                     let own = t.mean_dim(0).mean_dim(2).mean_dim(3);
-                    match pass.training.joint {
-                        Some(joint) => row(joint.mean(own.reshape([c]))),
+                    match pass.training.all_reduce {
+                        Some(ranks) => row(ranks.mean(own.reshape([c]))),
                         None => own,
                     }
                 };
-                let devices = pass.training.joint.map_or(1, JointMean::devices);
+                let ranks = pass
+                    .training
+                    .all_reduce
+                    .map_or(1, AllReduceMean::world_size);
                 let rough = over(x.clone());
                 let centred = x - rough.clone();
                 // What rounding left of the mean: a large channel over a small spread would turn
@@ -170,7 +173,7 @@ impl<B: Backend> Norm<B> {
                 let mean = rough.detach() + rest.clone();
                 let centred = centred - rest;
                 let variance = over(centred.clone().square());
-                let count = count(n * h * w * devices);
+                let count = count(n * h * w * ranks);
                 pass.statistics.push(BatchStatistics {
                     mean: mean.reshape([c]),
                     variance: variance.clone().detach().reshape([c])

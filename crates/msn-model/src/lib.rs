@@ -20,27 +20,27 @@
 //!
 //! [`Weights`] reads and writes weights files whose tensors have PyTorch's names.
 
-mod ask;
 mod calibration;
 mod config;
 mod input;
 mod kernels;
 mod layers;
+mod lookups;
 mod loss;
 mod net;
 mod score;
 mod tensors;
 mod weights;
 
-pub use ask::{Ask, Cosines, receptive_area};
 pub use calibration::{Alarm, Calibration, ErrorRange, TextureClass, UsualErrors};
 pub use config::{ConfigError, NetConfig, Rewrite};
 pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
 pub use kernels::{CpuNet, Kernels, channels_last};
-pub use layers::{BatchStatistics, JointMean, Mode, Training};
+pub use layers::{AllReduceMean, BatchStatistics, Mode, Training};
+pub use lookups::{Cosines, Lookups, receptive_area};
 pub use loss::{LossWeights, Losses};
 pub use msn_kernels::{Algorithm, Isa, Method, Precision};
-pub use net::{Asked, MsnNet, Output};
+pub use net::{MsnNet, Output, PoolLookup};
 pub use score::{FrameMaps, Map, Map64, evaluate};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
 pub use weights::{Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError};

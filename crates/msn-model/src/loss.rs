@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
-use crate::{Asked, JointMean, Output};
+use crate::{AllReduceMean, Output, PoolLookup};
 
 /// How much each pool loss counts beside the prediction error.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,26 +46,30 @@ pub struct Losses<B: Backend> {
 impl<B: Backend> Losses<B> {
     /// Of a forward pass against `target` [N, C, H, W] in [-1, 1].
     pub fn new(output: &Output<B>, target: Tensor<B, 4>) -> Self {
-        Self::of(output, target, &|asked| asked.lookup.information())
+        Self::of(output, target, &|at| at.lookup.information())
     }
 
-    /// Those of this device's part of a batch; their mean over devices is the loss of the whole.
-    pub fn joint(output: &Output<B>, target: Tensor<B, 4>, joint: &dyn JointMean<B>) -> Self {
-        let mean = |own: Tensor<B, 2>| joint.mean(own.squeeze_dim(0)).unsqueeze_dim(0);
-        let information = |asked: &Asked<B>| asked.lookup.joint_information(mean);
+    /// Those of this rank's part of a batch; their mean over ranks is the loss of the whole batch.
+    pub fn over_ranks(
+        output: &Output<B>,
+        target: Tensor<B, 4>,
+        ranks: &dyn AllReduceMean<B>,
+    ) -> Self {
+        let mean = |own: Tensor<B, 2>| ranks.mean(own.squeeze_dim(0)).unsqueeze_dim(0);
+        let information = |at: &PoolLookup<B>| at.lookup.information_over_ranks(mean);
         Self::of(output, target, &information)
     }
 
     fn of(
         output: &Output<B>,
         target: Tensor<B, 4>,
-        information: &dyn Fn(&Asked<B>) -> Tensor<B, 1>,
+        information: &dyn Fn(&PoolLookup<B>) -> Tensor<B, 1>,
     ) -> Self {
         let prediction = (output.prediction.clone() - target).square().mean();
         let none = prediction.zeros_like();
-        let summed = |part: &dyn Fn(&Asked<B>) -> Tensor<B, 1>| {
+        let summed = |part: &dyn Fn(&PoolLookup<B>) -> Tensor<B, 1>| {
             output
-                .asked
+                .lookups
                 .iter()
                 .map(part)
                 .reduce(|a, b| a + b)

@@ -45,7 +45,7 @@ pub fn evaluate<B: Backend>(
     let targets = floats(target);
     let predictions = floats(output.prediction);
     let distances: Vec<(usize, [usize; 3], Vec<f32>)> = output
-        .asked
+        .lookups
         .iter()
         .map(|a| (a.pool, a.shape, floats(a.distance_map())))
         .collect();

@@ -1,7 +1,7 @@
 //! Where networks are computed: the program knows backends, this crate does not.
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use msn_model::{Ask, OnDevice, Predictor};
+use msn_model::{Lookups, OnDevice, Predictor};
 use msn_train::{BurnEngine, Engine, Settings};
 
 use crate::Model;
@@ -35,7 +35,7 @@ pub trait Devices {
     ///
     /// # Errors
     /// As [`Devices::predictor`].
-    fn pools(&self, model: &Model) -> Result<Box<dyn Ask>, DeviceError>;
+    fn pools(&self, model: &Model) -> Result<Box<dyn Lookups>, DeviceError>;
 }
 
 /// A device of any backend of Burn, with Burn's own operations.
@@ -78,7 +78,7 @@ impl<B: AutodiffBackend> Devices for BurnDevice<B> {
         Ok(Box::new(self.load(model)?))
     }
 
-    fn pools(&self, model: &Model) -> Result<Box<dyn Ask>, DeviceError> {
+    fn pools(&self, model: &Model) -> Result<Box<dyn Lookups>, DeviceError> {
         Ok(Box::new(self.load(model)?))
     }
 }

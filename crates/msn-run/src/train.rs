@@ -73,8 +73,6 @@ pub enum TrainOutcome {
     Interrupted(RunFolder),
     /// On a rank other than 0, which writes the run folder.
     Followed {
-        /// The rank.
-        rank: usize,
         /// Whether a rank was asked to stop.
         interrupted: bool,
     },
@@ -101,10 +99,7 @@ pub fn train(
     if collective.rank() > 0 {
         let finished = any_rank(collective.as_ref(), false);
         let interrupted = !finished && follow(request, &footage, engine.as_mut(), observer)?;
-        return Ok(TrainOutcome::Followed {
-            rank: collective.rank(),
-            interrupted,
-        });
+        return Ok(TrainOutcome::Followed { interrupted });
     }
     // Decoded once: labels that do not fit are better known now than after an hour, and what is read
     // for that is what is scored at the end.

@@ -8,7 +8,7 @@ use crate::{Usage, device::Device};
 /// Where and how to compute.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DeviceArgs {
-    /// flex, ndarray, cuda:0 or wgpu, where compiled in
+    /// flex, ndarray, cuda (cuda:N with a number; in several processes each takes its own) or wgpu, where compiled in
     #[arg(long, default_value_t)]
     pub device: Device,
     /// How flex computes convolutions: plain (Burn's own), direct or fast [default: fast]

@@ -28,7 +28,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
     pub kinds: Vec<String>,
     #[command(flatten)]
-    pub place: DeviceArgs,
+    pub device: DeviceArgs,
     #[command(flatten)]
     pub precision: PrecisionArgs,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub(crate) struct ScoreArgs {
     #[arg(long, value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
     #[command(flatten)]
-    pub place: DeviceArgs,
+    pub device: DeviceArgs,
     #[command(flatten)]
     pub precision: PrecisionArgs,
     #[command(flatten)]
@@ -76,7 +76,7 @@ pub(crate) struct SelftestArgs {
     #[command(flatten)]
     pub fps: FpsArgs,
     #[command(flatten)]
-    pub place: DeviceArgs,
+    pub device: DeviceArgs,
     #[command(flatten)]
     pub precision: PrecisionArgs,
     #[command(flatten)]

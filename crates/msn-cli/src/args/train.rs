@@ -27,7 +27,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, help_heading = "Training")]
     pub dry_run: bool,
     #[command(flatten, next_help_heading = "Device")]
-    pub place: DeviceArgs,
+    pub device: DeviceArgs,
     /// Run folder [default: runs/DATA/PRESET/vN]
     #[arg(long, value_name = "DIR", help_heading = "Run folder")]
     pub out: Option<Utf8PathBuf>,

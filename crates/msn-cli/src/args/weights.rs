@@ -89,7 +89,7 @@ pub(crate) struct VerifyArgs {
     /// Golden case
     pub file: Utf8PathBuf,
     #[command(flatten)]
-    pub place: DeviceArgs,
+    pub device: DeviceArgs,
     /// Print JSON instead of the table
     #[arg(long)]
     pub json: bool,

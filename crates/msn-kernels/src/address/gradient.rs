@@ -21,7 +21,7 @@ pub struct LossWeights {
 
 /// Gradients of what a lookup handed on, each `[N, h, w, D]`.
 #[derive(Clone, Copy, Debug)]
-pub struct OfHandedOn<'a> {
+pub struct ReadGradient<'a> {
     /// Of what was read.
     pub read: View<'a>,
     /// Of the unit queries, where they were asked for.
@@ -41,7 +41,7 @@ impl Lookup {
         items: &PackedItems,
         weights: LossWeights,
         detach_read: bool,
-        of: OfHandedOn<'_>,
+        of: ReadGradient<'_>,
         mut gradient: ViewMut<'_>,
     ) {
         let how = self.check(items);

@@ -4,8 +4,8 @@ use super::reading::{Nearest, Pixels, Reading, Traces};
 use super::write::{AddRow, Gathered, OwnQueries};
 use super::{Addressing, PackedItems};
 use crate::buffers::{AlignedBuf, Scratch};
+use crate::collective::{Collective, summed};
 use crate::isa::{Isa, Kernel, Simd};
-use crate::joint::{Joint, summed};
 use crate::pixels::{Strips, load};
 use crate::threads::SharedMut;
 use crate::view::{Shape, View, ViewMut};
@@ -202,15 +202,16 @@ impl Lookup {
     pub(crate) fn joint_losses(
         &mut self,
         items: &PackedItems,
-        joint: Option<&dyn Joint>,
+        collective: Option<&dyn Collective>,
     ) -> PoolLosses {
         self.check(items);
         let (count, sums) = (items.count, &self.sums);
         let mut all = [sums.compactness, sums.separateness, sums.entropy].to_vec();
         all.extend(&sums.addresses);
-        summed(joint, &mut all);
+        summed(collective, &mut all);
         let (of_losses, addresses) = all.split_at(3);
-        let queries = (self.shape.pixels().max(1) * joint.map_or(1, Joint::devices)) as f64;
+        let queries =
+            (self.shape.pixels().max(1) * collective.map_or(1, Collective::world_size)) as f64;
         let entropy = |p: f64| -p * p.max(f64::from(SMALLEST_PROBABILITY)).ln();
         self.mean_address = addresses.iter().map(|a| a / queries).collect();
         let of_mean: f64 = self.mean_address.iter().map(|&p| entropy(p)).sum();

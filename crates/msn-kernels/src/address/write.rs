@@ -3,8 +3,8 @@
 use super::Lookup;
 use super::reading::Nearest;
 use crate::buffers::{AlignedBuf, Scratch};
+use crate::collective::Collective;
 use crate::isa::{Kernel, Simd};
-use crate::joint::Joint;
 use crate::pixels::{load, store};
 
 /// New items with a norm below this are not taken.
@@ -97,13 +97,13 @@ impl Gathered {
     }
 
     /// Those of the queries of all devices.
-    pub(crate) fn joined(&self, joint: &dyn Joint) -> Self {
+    pub(crate) fn joined(&self, collective: &dyn Collective) -> Self {
         let count = self.queries.len();
         let mut own: Vec<f32> = self.queries.iter().map(|&n| n as f32).collect();
         // An item that no query was looked up for has no similarity that could travel.
         own.extend(self.top.iter().map(|t| t.max(f32::MIN)));
         own.extend(self.total.iter().chain(&self.sum).map(|&v| v as f32));
-        let all = joint.gather(&own);
+        let all = collective.all_gather(&own);
         let mut joined = Self {
             queries: vec![0; count],
             top: vec![f32::MIN; count],

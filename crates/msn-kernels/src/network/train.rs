@@ -14,9 +14,9 @@ use super::parameters::{OptimiserState, Parameters};
 use super::{KernelError, LEVELS, NetworkConfig, Operation, Profile, Tensors};
 use crate::adam::Adam;
 use crate::address::{Gathered, Lookup, LossWeights, PackedItems, WriteRule};
+use crate::collective::Collective;
 use crate::conv::Algorithm;
 use crate::isa::Isa;
-use crate::joint::Joint;
 use crate::threads::enter;
 use crate::view::{FeatureMap, View};
 
@@ -66,7 +66,7 @@ pub struct Training {
     last_gradient: FeatureMap,
     profile: Profile,
     /// The devices that share its batches.
-    joint: Option<Arc<dyn Joint>>,
+    collective: Option<Arc<dyn Collective>>,
 }
 
 #[derive(Clone, Debug)]
@@ -166,15 +166,15 @@ impl Training {
             prediction: Vec::new(),
             last_gradient: FeatureMap::default(),
             profile: Profile::default(),
-            joint: None,
+            collective: None,
         })
     }
 
     /// Shares all batches to come with other devices: each of them gets a part, and what
-    /// [`Training::step`], [`Training::average_gradients`] and [`Training::write`] leave behind is
-    /// that of one device with the joint batch, to rounding, and the same on all devices.
-    pub fn share(&mut self, joint: Arc<dyn Joint>) {
-        self.joint = Some(joint);
+    /// [`Training::step`], [`Training::all_reduce_gradients`] and [`Training::write`] leave behind is
+    /// that of one device with the whole batch, to rounding, and the same on all devices.
+    pub fn share(&mut self, collective: Arc<dyn Collective>) {
+        self.collective = Some(collective);
     }
 
     /// Forward and backward pass on a batch: `input` is `[batch, height, width, T * C]`, `target`
@@ -219,7 +219,7 @@ impl Training {
 
     /// [`enter`] where no other device is waited for.
     fn enter<T: Send>(&mut self, work: impl FnOnce(&mut Self) -> T + Send) -> T {
-        if self.joint.is_some() {
+        if self.collective.is_some() {
             work(self)
         } else {
             enter(|| work(self))
@@ -246,12 +246,12 @@ impl Training {
     ) -> Result<(), KernelError> {
         let shape = self.config.input_shape(input, batch, height, width)?;
         self.reshape(shape);
-        let joint = self.joint.take();
+        let collective = self.collective.take();
         enter(|| {
             self.encode(View::dense(input, shape));
             self.decode(shape.with_channels(self.config.channels));
         });
-        self.joint = joint;
+        self.collective = collective;
         self.move_statistics(share);
         Ok(())
     }
@@ -271,31 +271,31 @@ impl Training {
         self.pools.get(pool)?.as_ref().map(|p| p.items.rows())
     }
 
-    /// Keeps the gradients of the last [`Training::step`] for [`Training::join_gradients`]; at most
+    /// Keeps the gradients of the last [`Training::step`] for [`Training::mean_of_accumulated_gradients`]; at most
     /// 254 times.
-    pub fn keep_gradients(&mut self) {
+    pub fn accumulate_gradients(&mut self) {
         self.parameters.keep();
     }
 
     /// Makes the gradients the mean of those of the last [`Training::step`] and all that were kept.
-    pub fn join_gradients(&mut self) {
+    pub fn mean_of_accumulated_gradients(&mut self) {
         self.parameters.join();
     }
 
     /// Makes the gradients their mean over the devices that share a batch; nothing on one device.
-    pub fn average_gradients(&mut self) {
-        let Some(joint) = self.joint.as_deref() else {
+    pub fn all_reduce_gradients(&mut self) {
+        let Some(collective) = self.collective.as_deref() else {
             return;
         };
-        joint.sum(&mut self.parameters.gradient);
-        let share = 1.0 / joint.devices() as f32;
+        collective.all_reduce_sum(&mut self.parameters.gradient);
+        let share = 1.0 / collective.world_size() as f32;
         self.parameters
             .gradient
             .iter_mut()
             .for_each(|g| *g *= share);
     }
 
-    /// Scales the gradients of the last [`Training::step`] so that their joint Euclidean norm is at
+    /// Scales the gradients of the last [`Training::step`] so that their Euclidean norm together is at
     /// most `largest`; what it was.
     pub fn clip_gradients(&mut self, largest: f64) -> f64 {
         let gradient = &mut self.parameters.gradient;
@@ -339,8 +339,8 @@ impl Training {
             let (count, features) = (pool.items.count(), pool.items.features());
             let mut items = pool.items.rows().to_vec();
             let mut gathered = Gathered::new(&pool.lookup, rule);
-            if let Some(joint) = self.joint.as_deref() {
-                gathered = gathered.joined(joint);
+            if let Some(collective) = self.collective.as_deref() {
+                gathered = gathered.joined(collective);
             }
             pool.usage.clone_from(&gathered.queries);
             gathered.write(&mut items, rule);

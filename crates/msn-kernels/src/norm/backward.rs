@@ -2,8 +2,8 @@
 
 use super::{Affine, Moments};
 use crate::buffers::Scratch;
+use crate::collective::{Collective, summed};
 use crate::isa::{Isa, Kernel, Simd};
-use crate::joint::{Joint, summed};
 use crate::pixels::{Rows, Strips, load, store};
 use crate::threads::SharedMut;
 use crate::view::{View, ViewMut};
@@ -47,7 +47,7 @@ pub(crate) fn joint_norm_backward(
     epsilon: f64,
     relu: bool,
     gradient: &mut ViewMut<'_>,
-    joint: Option<&dyn Joint>,
+    collective: Option<&dyn Collective>,
 ) -> NormGradient {
     let shape = input.shape();
     let channels = shape.channels;
@@ -86,7 +86,7 @@ pub(crate) fn joint_norm_backward(
         gamma: Vec::with_capacity(channels),
         beta: Vec::with_capacity(channels),
     };
-    let devices = joint.map_or(1, Joint::devices);
+    let devices = collective.map_or(1, Collective::world_size);
     let pixels = (shape.pixels().max(1) * devices) as f64;
     // The gradient of the input is scale * g - offset - slope * (x - mean).
     let mut coefficients = Scratch::take(2 * channels);
@@ -102,7 +102,7 @@ pub(crate) fn joint_norm_backward(
         result.beta.push(sums[c] as f32);
         result.gamma.push((sums[channels + c] * root(c)) as f32);
     }
-    summed(joint, &mut sums);
+    summed(collective, &mut sums);
     for c in 0..channels {
         let (sum, product, root) = (sums[c], sums[channels + c], root(c));
         let scale = f64::from(affine.scale[c]);

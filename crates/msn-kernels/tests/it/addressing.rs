@@ -241,7 +241,7 @@ proptest! {
                 prop_assert!((ours - golden).abs() < 1e-5, "{isa}: {ours} {golden}");
             }
             lookup.backward(
-                features.views()[1], &packed, weights, detach, OfHandedOn { read: of_read.views()[0], queries: Some(of_queries.views()[1]) },
+                features.views()[1], &packed, weights, detach, ReadGradient { read: of_read.views()[0], queries: Some(of_queries.views()[1]) },
                 gradient.view_mut().channels(2..2 + d),
             );
             let gradient = result(&gradient, d);
@@ -290,7 +290,7 @@ fn gradients_of_a_query_of_zeros_are_finite() {
             &packed,
             weights,
             false,
-            OfHandedOn {
+            ReadGradient {
                 read: of_read,
                 queries: None,
             },

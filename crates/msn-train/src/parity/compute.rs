@@ -15,7 +15,7 @@ use msn_model::{
 };
 
 use super::ParityError;
-use crate::step::{Adam, Step, after};
+use crate::optimise::{Adam, Optimiser, after};
 
 /// A golden case and its settings.
 pub(super) struct Golden<'a> {
@@ -76,11 +76,11 @@ impl Golden<'_> {
         for (name, tensor) in &gradients.named {
             out.insert(format!("train.grad.{name}"), tensor.clone());
         }
-        let mut step = Step::new(&Adam {
+        let mut optimiser = Optimiser::new(&Adam {
             betas: case.betas,
             eps: case.eps,
         });
-        let mut net = step.optimise(net, gradients.grads, case.lr);
+        let mut net = optimiser.optimise(net, gradients.grads, case.lr);
         after(&mut net, &output);
         for (name, tensor) in net.tensors() {
             out.insert(format!("train.after.{name}"), tensor);
@@ -111,7 +111,6 @@ impl Golden<'_> {
         });
         let mut out = self.scores(&maps.map_err(|e| wrong(e.to_string()))?);
 
-        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
         let f32s = |v: f64| v as f32;
         let config = TrainingConfig {
             losses: LossWeights {
@@ -169,7 +168,6 @@ impl Golden<'_> {
         let mut add = |name: String, values: Vec<f32>| {
             out.insert(name, vector(values));
         };
-        #[expect(clippy::cast_possible_truncation, reason = "golden cases are f32")]
         let scalars = |f: &dyn Fn(usize) -> f64| (0..n).map(|i| f(i) as f32).collect::<Vec<f32>>();
         add(
             "eval.prediction".into(),

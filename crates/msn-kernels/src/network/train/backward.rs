@@ -1,7 +1,7 @@
 //! The backward pass through the whole network.
 
 use super::Training;
-use crate::address::OfHandedOn;
+use crate::address::ReadGradient;
 use crate::max_pool::max_pool2_backward;
 use crate::network::{LEVELS, Operation};
 use crate::view::View;
@@ -9,7 +9,7 @@ use crate::view::View;
 impl Training {
     /// From the last convolution to what the encoder handed on.
     pub(super) fn decode_backward(&mut self) {
-        let joint = self.joint.as_deref();
+        let collective = self.collective.as_deref();
         let to = &mut self.parameters;
         let top = &mut self.levels[0];
         let gradient = self.last_gradient.view_mut();
@@ -34,7 +34,7 @@ impl Training {
                 of_feature,
                 Some(of_middle),
                 &mut self.profile,
-                joint,
+                collective,
             );
             let (of_middle, of_joined) = (level.of_middle.view_mut(), level.of_joined.view_mut());
             first.backward(
@@ -44,7 +44,7 @@ impl Training {
                 of_middle,
                 Some(of_joined),
                 &mut self.profile,
-                joint,
+                collective,
             );
             if let Some(next) = lower.first_mut() {
                 let range = self.config.handed_on(i + 1)..self.config.joined(i + 1);
@@ -57,7 +57,7 @@ impl Training {
                     of_up,
                     Some(of_next),
                     &mut self.profile,
-                    joint,
+                    collective,
                 );
             }
         }
@@ -65,7 +65,7 @@ impl Training {
 
     /// From what the encoder handed on to the first convolution.
     pub(super) fn encode_backward(&mut self, input: View<'_>) {
-        let joint = self.joint.as_deref();
+        let collective = self.collective.as_deref();
         let config = &self.config;
         for i in (0..LEVELS).rev() {
             let (upper, lower) = self.levels.split_at_mut(i + 1);
@@ -75,12 +75,12 @@ impl Training {
             if let Some(pool) = &self.pools[i] {
                 let joined = level.of_joined.view();
                 let of = if config.concat {
-                    OfHandedOn {
+                    ReadGradient {
                         queries: Some(joined.channels(0..features)),
                         read: joined.channels(features..2 * features),
                     }
                 } else {
-                    OfHandedOn {
+                    ReadGradient {
                         queries: None,
                         read: joined.channels(0..features),
                     }
@@ -121,7 +121,7 @@ impl Training {
                 gradient,
                 Some(of_middle),
                 &mut self.profile,
-                joint,
+                collective,
             );
             let from = if i == 0 { input } else { level.input.view() };
             let of_input = (i > 0).then(|| level.of_input.view_mut());
@@ -132,7 +132,7 @@ impl Training {
                 level.of_middle.view_mut(),
                 of_input,
                 &mut self.profile,
-                joint,
+                collective,
             );
         }
     }

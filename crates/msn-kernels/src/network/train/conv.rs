@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use crate::collective::{Collective, joint_moments};
 use crate::conv::{Algorithm, Epilogue, PackedWeights, conv3x3};
 use crate::isa::Isa;
-use crate::joint::{Joint, joint_moments};
 use crate::network::layers::Layer;
 use crate::network::parameters::{Layout, Parameters};
 use crate::network::{KernelError, NORM_EPSILON, Operation, Profile, Tensors};
@@ -160,7 +160,7 @@ impl Conv {
         input: View<'_>,
         output: ViewMut<'_>,
         profile: &mut Profile,
-        joint: Option<&dyn Joint>,
+        collective: Option<&dyn Collective>,
     ) {
         let bias = &values[self.bias.clone()];
         let operation = match self.kind {
@@ -175,8 +175,8 @@ impl Conv {
         norm.raw.reshape(output.shape());
         Self::apply(&self.kind, bias, input, norm.raw.view_mut());
         profile.lap(operation, self.level);
-        norm.moments = joint_moments(joint, moments(isa, norm.raw.view()));
-        norm.pixels = norm.raw.shape().pixels() * joint.map_or(1, Joint::devices);
+        norm.moments = joint_moments(collective, moments(isa, norm.raw.view()));
+        norm.pixels = norm.raw.shape().pixels() * collective.map_or(1, Collective::world_size);
         norm.affine = norm.moments.affine(
             &values[norm.gamma.clone()],
             &values[norm.beta.clone()],
@@ -197,7 +197,7 @@ impl Conv {
         mut gradient: ViewMut<'_>,
         of_input: Option<ViewMut<'_>>,
         profile: &mut Profile,
-        joint: Option<&dyn Joint>,
+        collective: Option<&dyn Collective>,
     ) {
         let to = &mut parameters.gradient;
         if let Some(norm) = &self.norm {
@@ -211,7 +211,7 @@ impl Conv {
                 NORM_EPSILON,
                 true,
                 to_input,
-                joint,
+                collective,
             );
             to[norm.gamma.clone()].copy_from_slice(&g.gamma);
             to[norm.beta.clone()].copy_from_slice(&g.beta);

@@ -2,7 +2,7 @@
 
 use super::{Losses, Training};
 use crate::address::Addressing;
-use crate::joint::summed;
+use crate::collective::summed;
 use crate::loss::squared_error_of_tanh;
 use crate::max_pool::max_pool2;
 use crate::network::{LEVELS, NetworkConfig, Operation};
@@ -46,7 +46,7 @@ impl Training {
     }
 
     pub(super) fn encode(&mut self, input: View<'_>) {
-        let joint = self.joint.as_deref();
+        let collective = self.collective.as_deref();
         let config = &self.config;
         let how = Addressing {
             temperature: config.temperature,
@@ -70,7 +70,7 @@ impl Training {
                 from,
                 level.encoder_middle.view_mut(),
                 profile,
-                joint,
+                collective,
             );
             let middle = level.encoder_middle.view();
             if Self::straight(config, i + 1) {
@@ -80,7 +80,7 @@ impl Training {
                     middle,
                     level.joined.view_mut().channels(0..features),
                     profile,
-                    joint,
+                    collective,
                 );
             } else {
                 second.forward(
@@ -89,7 +89,7 @@ impl Training {
                     middle,
                     level.feature.view_mut(),
                     profile,
-                    joint,
+                    collective,
                 );
             }
             if let Some(pool) = &mut self.pools[i] {
@@ -108,7 +108,7 @@ impl Training {
     }
 
     pub(super) fn decode(&mut self, shape: Shape) {
-        let joint = self.joint.as_deref();
+        let collective = self.collective.as_deref();
         let values = &self.parameters.values;
         for i in (0..LEVELS).rev() {
             let (below, rest) = self.levels.split_at_mut(i);
@@ -120,7 +120,7 @@ impl Training {
                 level.joined.view(),
                 level.decoder_middle.view_mut(),
                 &mut self.profile,
-                joint,
+                collective,
             );
             second.forward(
                 self.isa,
@@ -128,7 +128,7 @@ impl Training {
                 level.decoder_middle.view(),
                 level.decoded.view_mut(),
                 &mut self.profile,
-                joint,
+                collective,
             );
             if let Some(below) = below.last_mut() {
                 let range = self.config.handed_on(i)..self.config.joined(i);
@@ -139,7 +139,7 @@ impl Training {
                     level.decoded.view(),
                     to,
                     &mut self.profile,
-                    joint,
+                    collective,
                 );
             }
         }
@@ -168,14 +168,16 @@ impl Training {
             ..Losses::default()
         };
         self.profile.lap(Operation::Output, 0);
-        if let Some(joint) = self.joint.as_deref() {
+        if let Some(collective) = self.collective.as_deref() {
             let mut sum = [losses.prediction];
-            summed(Some(joint), &mut sum);
-            losses.prediction = sum[0] / joint.devices() as f64;
+            summed(Some(collective), &mut sum);
+            losses.prediction = sum[0] / collective.world_size() as f64;
         }
         for (i, pool) in self.pools.iter_mut().enumerate() {
             let Some(pool) = pool else { continue };
-            let parts = pool.lookup.joint_losses(&pool.items, self.joint.as_deref());
+            let parts = pool
+                .lookup
+                .joint_losses(&pool.items, self.collective.as_deref());
             self.profile.lap(Operation::PoolLosses, i + 1);
             losses.compactness += parts.compactness;
             losses.separateness += parts.separateness;

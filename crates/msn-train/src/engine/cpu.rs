@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use msn_kernels::{
-    Adam as KernelAdam, Joint, KernelError, LossWeights, Losses, Method, OptimiserState, Precision,
+    Adam as KernelAdam, Collective, LossWeights, Losses, Method, OptimiserState, Precision,
     Training, TrainingConfig, WriteRule,
 };
 use msn_memory::{Health, Monitor, Write, WriteMax};
 use msn_model::{Clips, CpuNet, HostTensor, Predictor, Tensors, channels_last};
 
-use crate::{Adam, Engine, EngineState, Settings, StepNumbers, TrainError};
+use crate::{Adam, Engine, EngineState, Settings, SingleProcess, StepNumbers, TrainError};
 
 /// The same training as [`crate::BurnEngine`]'s, by hand-written kernels, channels-last throughout.
 #[derive(Debug)]
@@ -20,15 +20,15 @@ pub struct CpuEngine {
     method: Method,
     /// Names and shapes of the network's tensors.
     shapes: Vec<(String, Vec<usize>)>,
-    joint: Option<Arc<dyn Joint>>,
+    collective: Arc<dyn Collective>,
 }
 
 impl CpuEngine {
     /// Goes on from `tensors`, those of a network with these settings.
     ///
     /// # Errors
-    /// [`TrainError::Engine`] for a setting or a precision that the kernels lack, or tensors that do
-    /// not fit.
+    /// [`TrainError::NotOnKernels`] and [`TrainError::KernelPrecision`] for what the kernels lack,
+    /// [`TrainError::Kernels`] for tensors that do not fit.
     pub fn new(
         settings: &Settings,
         tensors: &Tensors,
@@ -36,22 +36,17 @@ impl CpuEngine {
     ) -> Result<Self, TrainError> {
         let method = method.into();
         if method.precision != Precision::F32 {
-            return Err(TrainError::Engine(format!(
-                "the kernels train in f32, not in {}",
-                method.precision
-            )));
+            return Err(TrainError::KernelPrecision(method.precision));
         }
         let t = &settings.train;
-        for (name, on) in [
+        for (setting, on) in [
             ("start_items", t.start_items),
             ("revive", t.revive),
             ("bf16", t.bf16),
             ("checkpointing", t.checkpointing),
         ] {
             if on {
-                return Err(TrainError::Engine(format!(
-                    "{name}=true needs --kernels plain, or a device other than flex"
-                )));
+                return Err(TrainError::NotOnKernels { setting });
             }
         }
         let training = build(settings, tensors, method)?;
@@ -65,30 +60,24 @@ impl CpuEngine {
                 .iter()
                 .map(|(name, t)| (name.clone(), t.shape.clone()))
                 .collect(),
-            joint: None,
+            collective: Arc::new(SingleProcess),
         })
     }
 
-    /// Shares all batches to come with other devices ([`crate::Member`]): each engine gets a part,
-    /// and a step is that of one engine with the joint batch, to rounding, and leaves the same
-    /// network on all.
-    pub fn share(&mut self, joint: Arc<dyn Joint>) {
-        self.training.share(joint.clone());
-        self.joint = Some(joint);
-    }
-
-    /// What went wrong between devices.
-    fn exchanged(&self) -> Result<(), TrainError> {
-        let joint = self.joint.as_ref();
-        joint
-            .and_then(|joint| joint.failure())
-            .map_or(Ok(()), |why| Err(TrainError::Engine(why)))
+    /// Shares all batches to come with the engines of other ranks: each gets a part, and a step is
+    /// that of one engine with the whole batch, to rounding, and leaves the same network on all.
+    pub fn with_collective(mut self, collective: Arc<dyn Collective>) -> Self {
+        if collective.world_size() > 1 {
+            self.training.share(collective.clone());
+            self.collective = collective;
+        }
+        self
     }
 
     fn health(&mut self) -> Vec<(usize, Health)> {
         let (training, features) = (&self.training, &self.settings.net);
         let one = |(pool, monitor): &mut (usize, Monitor)| {
-            let counts: Vec<f64> = training.usage(*pool)?.iter().map(|&n| count(n)).collect();
+            let counts: Vec<f64> = training.usage(*pool)?.iter().map(|&n| n as f64).collect();
             let cosine = largest_cosine(training.items(*pool)?, features.features(*pool + 1));
             Some((*pool, monitor.note(&counts, cosine)))
         };
@@ -119,13 +108,12 @@ impl CpuEngine {
         let losses = self
             .training
             .step(&input, &target, clips.count, clips.height, clips.width);
-        losses.map_err(|e| TrainError::Engine(e.to_string()))
+        Ok(losses?)
     }
 
     /// Writes the last pass' queries into the pools; its numbers.
     fn write(&mut self, losses: &Losses) -> StepNumbers {
         let net = &self.settings.net;
-        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
         let momentum = (net.write == Write::Mean).then_some(net.momentum as f32);
         self.training.write(WriteRule {
             momentum,
@@ -153,11 +141,14 @@ impl CpuEngine {
 }
 
 impl Engine for CpuEngine {
+    fn collective(&self) -> Arc<dyn Collective> {
+        self.collective.clone()
+    }
+
     fn step(&mut self, clips: Clips, lr: f64) -> Result<StepNumbers, TrainError> {
         let losses = self.pass(&clips)?;
-        self.training.join_gradients();
-        self.training.average_gradients();
-        self.exchanged()?;
+        self.training.mean_of_accumulated_gradients();
+        self.training.all_reduce_gradients();
         if self.settings.train.clip_norm > 0.0 {
             self.training.clip_gradients(self.settings.train.clip_norm);
         }
@@ -170,26 +161,21 @@ impl Engine for CpuEngine {
             },
             lr,
         );
-        let numbers = self.write(&losses);
-        self.exchanged()?;
-        Ok(numbers)
+        Ok(self.write(&losses))
     }
 
     fn accumulate(&mut self, clips: Clips) -> Result<StepNumbers, TrainError> {
         let losses = self.pass(&clips)?;
-        self.training.keep_gradients();
-        let numbers = self.write(&losses);
-        self.exchanged()?;
-        Ok(numbers)
+        self.training.accumulate_gradients();
+        Ok(self.write(&losses))
     }
 
     fn statistics(&mut self, clips: Clips, share: f64) -> Result<(), TrainError> {
         let input = self.input(&clips);
-        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
         let moved =
             self.training
                 .statistics(&input, clips.count, clips.height, clips.width, share as f32);
-        moved.map_err(|e| TrainError::Engine(e.to_string()))
+        Ok(moved?)
     }
 
     fn tensors(&self) -> Tensors {
@@ -197,8 +183,7 @@ impl Engine for CpuEngine {
     }
 
     fn predictor(&self, tensors: &Tensors) -> Result<Box<dyn Predictor>, TrainError> {
-        let net = CpuNet::new(&self.settings.net, tensors, self.method);
-        let net = net.map_err(|e| TrainError::Engine(e.to_string()))?;
+        let net = CpuNet::new(&self.settings.net, tensors, self.method)?;
         Ok(Box::new(net))
     }
 
@@ -214,7 +199,6 @@ impl Engine for CpuEngine {
     }
 
     fn restore(&mut self, state: EngineState) -> Result<(), TrainError> {
-        let wrong = |e: KernelError| TrainError::Engine(e.to_string());
         let flat = |t: Tensors| t.into_iter().map(|(name, t)| (name, t.values)).collect();
         let mut training = build(&self.settings, &state.tensors, self.method)?;
         let optimiser = OptimiserState {
@@ -222,9 +206,9 @@ impl Engine for CpuEngine {
             mean: flat(state.mean),
             mean_square: flat(state.mean_square),
         };
-        training.set_optimiser(optimiser).map_err(wrong)?;
-        if let Some(joint) = &self.joint {
-            training.share(joint.clone());
+        training.set_optimiser(optimiser)?;
+        if self.collective.world_size() > 1 {
+            training.share(self.collective.clone());
         }
         self.training = training;
         for ((_, monitor), saved) in self.monitors.iter_mut().zip(state.monitors) {
@@ -237,7 +221,6 @@ impl Engine for CpuEngine {
 /// The kernels' network with these tensors.
 fn build(settings: &Settings, tensors: &Tensors, method: Method) -> Result<Training, TrainError> {
     let loss = &settings.loss;
-    #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
     let [compactness, separateness, information] =
         [loss.compactness, loss.separateness, loss.information].map(|w| w as f32);
     let config = TrainingConfig {
@@ -250,8 +233,14 @@ fn build(settings: &Settings, tensors: &Tensors, method: Method) -> Result<Train
     };
     let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
     let Method { isa, algorithm, .. } = method;
-    Training::with_isa(&(&settings.net).into(), config, &tensor, algorithm, isa)
-        .map_err(|e| TrainError::Engine(e.to_string()))
+    let config_of_net = (&settings.net).into();
+    Ok(Training::with_isa(
+        &config_of_net,
+        config,
+        &tensor,
+        algorithm,
+        isa,
+    )?)
 }
 
 /// Largest cosine of two different rows of unit length.
@@ -264,8 +253,4 @@ fn largest_cosine(items: &[f32], features: usize) -> f64 {
         }
     }
     largest
-}
-
-fn count(n: usize) -> f64 {
-    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }

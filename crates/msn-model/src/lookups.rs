@@ -1,4 +1,4 @@
-//! What the pools are asked, position by position, on the host.
+//! Cosines of queries and items, position by position, on the host.
 
 use std::ops::Range;
 
@@ -21,24 +21,24 @@ pub struct Cosines {
     pub values: Vec<f32>,
 }
 
-/// A network whose pools can be asked.
-pub trait Ask {
+/// A network that tells how its pools are looked up.
+pub trait Lookups {
     /// The network's settings.
     fn config(&self) -> &NetConfig;
 
-    /// For each clip, what each pool was asked, pools ascending. Targets are not looked at.
+    /// For each clip the cosines at each pool, pools ascending. Targets are not looked at.
     ///
     /// # Errors
     /// [`PredictError`] where the clips do not fit the network.
-    fn ask(&self, clips: Clips) -> Result<Vec<Vec<Cosines>>, PredictError>;
+    fn cosines(&self, clips: Clips) -> Result<Vec<Vec<Cosines>>, PredictError>;
 }
 
-impl<B: Backend> Ask for OnDevice<B> {
+impl<B: Backend> Lookups for OnDevice<B> {
     fn config(&self) -> &NetConfig {
         self.net.config()
     }
 
-    fn ask(&self, clips: Clips) -> Result<Vec<Vec<Cosines>>, PredictError> {
+    fn cosines(&self, clips: Clips) -> Result<Vec<Vec<Cosines>>, PredictError> {
         let config = self.net.config();
         let (n, h, w) = (clips.count, clips.height, clips.width);
         let past = config.frames * config.channels;
@@ -49,15 +49,15 @@ impl<B: Backend> Ask for OnDevice<B> {
         }
         let frames = TensorData::new(clips.frames, [n, past, h, w]);
         let mut all: Vec<Vec<Cosines>> = vec![Vec::new(); n];
-        for asked in self.net.ask(Tensor::from_data(frames, &self.device)) {
-            let [_, height, width] = asked.shape;
+        for at in self.net.lookups(Tensor::from_data(frames, &self.device)) {
+            let [_, height, width] = at.shape;
             // Similarities are cosines divided by the temperature.
-            let cosine = asked.lookup.similarity().mul_scalar(config.temperature);
+            let cosine = at.lookup.similarity().mul_scalar(config.temperature);
             let values: Vec<f32> = cosine.into_data().iter::<f32>().collect();
             let of_clip = height * width * config.items;
             for (clip, values) in all.iter_mut().zip(values.chunks_exact(of_clip)) {
                 clip.push(Cosines {
-                    pool: asked.pool,
+                    pool: at.pool,
                     height,
                     width,
                     items: config.items,
@@ -113,7 +113,7 @@ mod tests {
         (0..count).map(|_| draw()).collect()
     }
 
-    fn ask(network: &OnDevice<Flex>, frames: Vec<f32>) -> Vec<Cosines> {
+    fn cosines(network: &OnDevice<Flex>, frames: Vec<f32>) -> Vec<Cosines> {
         let clips = Clips {
             count: 1,
             height: SIDE,
@@ -121,14 +121,14 @@ mod tests {
             frames,
             target: Vec::new(),
         };
-        network.ask(clips).unwrap().remove(0)
+        network.cosines(clips).unwrap().remove(0)
     }
 
     #[test]
     fn a_query_depends_on_its_receptive_area_alone() {
         let network = network(1.0);
         let frames = noise(2 * SIDE * SIDE);
-        let before = ask(&network, frames.clone());
+        let before = cosines(&network, frames.clone());
         for (index, pool) in [1, 2, 3].into_iter().enumerate() {
             let position = (SIDE >> pool) / 2;
             let area = receptive_area(pool, position);
@@ -144,7 +144,7 @@ mod tests {
                 for v in &mut frames[SIDE * SIDE + row * SIDE..][..SIDE] {
                     *v = -*v * 3.0 + 1.0;
                 }
-                at(&ask(&network, frames)) != at(&before)
+                at(&cosines(&network, frames)) != at(&before)
             };
             assert!(!changed(area.start - 1), "pool {pool} sees above its area");
             assert!(!changed(area.end), "pool {pool} sees below its area");
@@ -158,7 +158,7 @@ mod tests {
     fn cosines_are_those_of_the_forward_pass_at_any_temperature() {
         let (plain, sharp) = (network(1.0), network(0.1));
         let frames = noise(2 * SIDE * SIDE);
-        let (a, b) = (ask(&plain, frames.clone()), ask(&sharp, frames));
+        let (a, b) = (ask(&plain, frames.clone()), cosines(&sharp, frames));
         assert_eq!(a.len(), 3);
         for (a, b) in a.iter().zip(&b) {
             assert_eq!(
@@ -180,6 +180,6 @@ mod tests {
             frames: vec![0.0; 2 * 12 * 16],
             target: Vec::new(),
         };
-        assert!(network(1.0).ask(clips).is_err());
+        assert!(network(1.0).cosines(clips).is_err());
     }
 }

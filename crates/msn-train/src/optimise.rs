@@ -8,15 +8,15 @@ use burn::{
     },
     tensor::{ElementConversion as _, Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_kernels::Joint as _;
+use msn_kernels::Collective;
 use msn_model::{HostTensor, MsnNet, Output, TensorError, Tensors, Visit};
 
-use crate::Member;
+use crate::collective;
 
 /// PyTorch's batch-norm momentum.
 const STATISTICS_SHARE: f64 = 0.1;
 
-/// Settings of the optimiser.
+/// Decays and epsilon of the optimiser.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
     /// Decay of the first and second moment.
@@ -35,8 +35,8 @@ impl Default for Adam {
 }
 
 /// The optimiser with its state.
-pub(crate) struct Step<B: AutodiffBackend> {
-    optimiser: OptimizerAdaptor<burn::optim::Adam, MsnNet<B>, B>,
+pub(crate) struct Optimiser<B: AutodiffBackend> {
+    adam: OptimizerAdaptor<burn::optim::Adam, MsnNet<B>, B>,
     done: usize,
 }
 
@@ -44,16 +44,15 @@ pub(crate) struct Step<B: AutodiffBackend> {
 type Moments<B> =
     <OptimizerAdaptor<burn::optim::Adam, MsnNet<B>, B> as Optimizer<MsnNet<B>, B>>::Record;
 
-impl<B: AutodiffBackend> Step<B> {
+impl<B: AutodiffBackend> Optimiser<B> {
     pub fn new(adam: &Adam) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "Burn's Adam is f32")]
         let [beta_1, beta_2, eps] = [adam.betas[0], adam.betas[1], adam.eps].map(|v| v as f32);
         let config = AdamConfig::new()
             .with_beta_1(beta_1)
             .with_beta_2(beta_2)
             .with_epsilon(eps);
         Self {
-            optimiser: config.init(),
+            adam: config.init(),
             done: 0,
         }
     }
@@ -61,7 +60,7 @@ impl<B: AutodiffBackend> Step<B> {
     /// The network after one step with these gradients.
     pub fn optimise(&mut self, net: MsnNet<B>, grads: GradientsParams, lr: f64) -> MsnNet<B> {
         self.done += 1;
-        self.optimiser.step(lr, net, grads)
+        self.adam.step(lr, net, grads)
     }
 
     /// Steps so far.
@@ -72,14 +71,14 @@ impl<B: AutodiffBackend> Step<B> {
     /// Adam's running means of the gradients and of their squares, by the parameters' names.
     pub fn moments(&self, net: &MsnNet<B>) -> [Tensors; 2] {
         let mut save = Save {
-            moments: self.optimiser.to_record(),
+            moments: self.adam.to_record(),
             saved: Default::default(),
         };
         net.visit_tensors(&mut save);
         save.saved
     }
 
-    /// Takes up what [`Step::moments`] gave after `done` steps of a network with these parameters.
+    /// Takes up what [`Optimiser::moments`] gave after `done` steps of a network with these parameters.
     pub fn restore(
         &mut self,
         net: &MsnNet<B>,
@@ -96,7 +95,7 @@ impl<B: AutodiffBackend> Step<B> {
         if let Some(error) = load.error {
             return Err(error);
         }
-        self.optimiser = self.optimiser.clone().load_record(load.moments);
+        self.adam = self.adam.clone().load_record(load.moments);
         self.done = done;
         Ok(())
     }
@@ -106,7 +105,7 @@ impl<B: AutodiffBackend> Step<B> {
 /// with the items' own step.
 pub(crate) fn after<B: AutodiffBackend>(net: &mut MsnNet<B>, output: &Output<B>) {
     update_statistics(net, output);
-    net.write(&output.asked);
+    net.write(&output.lookups);
 }
 
 /// Moves running statistics towards what `output`'s pass saw.
@@ -114,11 +113,11 @@ pub(crate) fn update_statistics<B: AutodiffBackend>(net: &mut MsnNet<B>, output:
     net.update_statistics(&output.statistics, STATISTICS_SHARE);
 }
 
-/// The mean of gradients over the devices of a group.
-pub(crate) fn average<B: AutodiffBackend>(
+/// The mean of gradients over ranks.
+pub(crate) fn average_gradients<B: AutodiffBackend>(
     net: &MsnNet<B>,
     grads: GradientsParams,
-    member: &Member<B::InnerBackend>,
+    over: &dyn Collective,
 ) -> GradientsParams {
     let mut flatten = Flatten {
         grads,
@@ -128,17 +127,16 @@ pub(crate) fn average<B: AutodiffBackend>(
     if flatten.flat.is_empty() {
         return flatten.grads;
     }
-    let sum = member.sum_tensor(Tensor::cat(flatten.flat, 0));
     let mut restore = Restore {
         grads: flatten.grads,
-        flat: sum.div_scalar(u32::try_from(member.devices()).unwrap_or(u32::MAX)),
+        flat: collective::average(over, Tensor::cat(flatten.flat, 0)),
         from: 0,
     };
     net.visit_tensors(&mut restore);
     restore.grads
 }
 
-/// Scales gradients so that their joint Euclidean norm is at most `largest`.
+/// Scales gradients so that their Euclidean norm, over all of them, is at most `largest`.
 pub(crate) fn clip<B: AutodiffBackend>(
     net: &MsnNet<B>,
     grads: GradientsParams,

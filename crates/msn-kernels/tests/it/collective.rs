@@ -30,12 +30,16 @@ impl Thread {
     }
 }
 
-impl Joint for Thread {
-    fn devices(&self) -> usize {
+impl Collective for Thread {
+    fn rank(&self) -> usize {
+        self.number
+    }
+
+    fn world_size(&self) -> usize {
         self.slots.lock().unwrap().len()
     }
 
-    fn gather(&self, own: &[f32]) -> Vec<Vec<f32>> {
+    fn all_gather(&self, own: &[f32]) -> Vec<Vec<f32>> {
         self.slots.lock().unwrap()[self.number] = own.to_vec();
         self.barrier.wait();
         let all = self.slots.lock().unwrap().clone();
@@ -43,15 +47,11 @@ impl Joint for Thread {
         all
     }
 
-    fn sum(&self, values: &mut [f32]) {
-        let all = self.gather(values);
+    fn all_reduce_sum(&self, values: &mut [f32]) {
+        let all = self.all_gather(values);
         for (i, v) in values.iter_mut().enumerate() {
             *v = all.iter().map(|part| part[i]).sum();
         }
-    }
-
-    fn failure(&self) -> Option<String> {
-        None
     }
 }
 
@@ -75,14 +75,14 @@ fn training() -> TrainingConfig {
 fn steps(
     config: &NetworkConfig,
     rule: WriteRule,
-    joint: Option<Thread>,
+    collective: Option<Thread>,
     part: std::ops::Range<usize>,
     steps: u64,
 ) -> (Losses, Named, Named) {
     let start = |name: &str| tensor(config, name);
     let mut net = Training::new(config, training(), &start, Algorithm::Direct).unwrap();
-    if let Some(joint) = joint {
-        net.share(Arc::new(joint));
+    if let Some(collective) = collective {
+        net.share(Arc::new(collective));
     }
     let mut losses = Losses::default();
     for step in 0..steps {
@@ -95,7 +95,7 @@ fn steps(
         losses = net
             .step(&input, &target, part.len(), HEIGHT, WIDTH)
             .unwrap();
-        net.average_gradients();
+        net.all_reduce_gradients();
         net.update(&Adam::default(), 1e-3);
         net.write(rule);
     }
@@ -151,7 +151,7 @@ const RULES: [WriteRule; 3] = [
 ];
 
 #[test]
-fn a_step_on_several_devices_is_one_with_the_joint_batch() {
+fn a_step_on_several_devices_is_one_with_the_whole_batch() {
     for (rule, concat) in RULES.into_iter().zip([false, true, false]) {
         let config = config(&[1, 2, 3], concat, true);
         let (losses, gradients, tensors) = steps(&config, rule, None, 0..BATCH, 1);
