@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::Manifest;
+use msn_data::SplitManifest;
 use msn_run::{CheckpointSchedule, RunLocation, TrainOutcome, TrainRequest, estimate};
 use msn_train::{Preset, Settings, TrainError};
 
@@ -39,7 +39,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     let request = TrainRequest {
         settings,
         data: &set,
-        split: args.split.as_deref().map(Manifest::read).transpose()?,
+        split: args.split.as_deref().map(SplitManifest::read).transpose()?,
         store: args.store.store(),
         location,
         resume: args.resume,

@@ -1,8 +1,8 @@
 //! MSN-net: a U-Net that predicts the next frame of a fixed camera's video through three memory
 //! pools of normal features.
 //!
-//! The encoder makes features at four scales; levels 2 to 4 ask a pool each and hand on what its
-//! items say; the decoder makes the next frame of it. What the pools have never seen is predicted
+//! The encoder makes features at four scales; those of levels 2 to 4 are looked up in a
+//! pool each and replaced by what they read; the decoder makes the next frame of that. What the pools have never seen is predicted
 //! badly, and that error, where it is large, is the anomaly score.
 //!
 //! ```
@@ -22,24 +22,28 @@
 
 mod calibration;
 mod config;
+mod cpu;
 mod input;
-mod kernels;
 mod layers;
 mod lookups;
 mod loss;
 mod net;
+mod plan;
 mod score;
 mod tensors;
 mod weights;
 
 pub use calibration::{Alarm, Calibration, ErrorRange, TextureClass, UsualErrors};
 pub use config::{ConfigError, NetConfig, Rewrite};
+pub use cpu::{
+    CpuError, CpuNet, CpuOutput, CpuTraining, Kernels, Operation, OptimiserState, Profile,
+    UnknownKernels, channels_last,
+};
 pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
-pub use kernels::{CpuNet, Kernels, channels_last};
 pub use layers::{AllReduceMean, BatchStatistics, Mode, Training};
 pub use lookups::{Cosines, Lookups, receptive_area};
 pub use loss::{LossWeights, Losses};
-pub use msn_kernels::{Algorithm, Isa, Method, Precision};
+pub use msn_kernels::{Adam, Algorithm, Collective, Isa, Method, Precision};
 pub use net::{MsnNet, Output, PoolLookup};
 pub use score::{FrameMaps, Map, Map64, evaluate};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};

@@ -2,9 +2,9 @@
 //! a way out.
 
 use camino::Utf8PathBuf;
-use msn_data::DataError;
+use msn_data::{DataError, WriteError};
 use msn_eval::EvalError;
-use msn_model::WeightsError;
+use msn_model::{PredictError, WeightsError};
 use msn_train::{CheckpointError, SettingsError, TrainError};
 use msn_video::VideoError;
 
@@ -124,7 +124,7 @@ pub enum RunError {
         /// The data set.
         root: Utf8PathBuf,
         /// Its layout.
-        layout: msn_data::Layout,
+        layout: msn_data::DatasetLayout,
     },
     /// A data set without test videos.
     #[error("{root} has no test videos to evaluate")]
@@ -216,6 +216,9 @@ pub enum RunError {
     /// Videos.
     #[error(transparent)]
     Video(#[from] VideoError),
+    /// Frames that do not fit a network.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
     /// Weights files.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -228,6 +231,13 @@ pub enum RunError {
     /// Scores and metrics.
     #[error(transparent)]
     Eval(#[from] EvalError),
+}
+
+impl From<WriteError> for RunError {
+    fn from(error: WriteError) -> Self {
+        let WriteError { path, source } = error;
+        Self::Write { path, source }
+    }
 }
 
 impl RunError {

@@ -86,7 +86,7 @@ pub fn estimate(
         operations_per_frame: operations_per_frame(&tensors, input.height, input.width),
         videos: footage.videos.len(),
         clips: all.len(),
-        calibration_clips: clips(&footage.split.held, net.frames, input.stride).len(),
+        calibration_clips: clips(&footage.split.calibration, net.frames, input.stride).len(),
         clips_per_step: batch * parts,
         steps: all.len() / (batch * parts) * t.epochs,
         step: began.elapsed() / STEPS,

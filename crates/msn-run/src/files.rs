@@ -10,7 +10,7 @@ pub(crate) fn write_file(path: &Utf8Path, bytes: &[u8]) -> Result<(), RunError> 
     if let Some(folder) = path.parent().filter(|folder| !folder.as_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(RunError::write(folder))?;
     }
-    msn_data::write_whole(path, bytes).map_err(RunError::write(path))
+    Ok(msn_data::write_atomically(path, bytes)?)
 }
 
 /// [`write_file`] with indented JSON, ending in a newline.

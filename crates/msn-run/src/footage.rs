@@ -1,8 +1,8 @@
 //! The footage of a data set, decoded: what is trained on, what calibrates, what is tested.
 
 use msn_data::{
-    DataSet, FrameLabels, FrameStore, HoldOut, LoadOptions, LoadedVideo, Size, Video, clips,
-    data_hash, hold_out, median_rate_hz, short_videos,
+    DataSet, FrameLabels, FrameStore, Split, LoadOptions, LoadedVideo, Size, Video, clips,
+    data_hash, calibration_split, median_rate_hz, short_videos,
 };
 use msn_train::TrainError;
 
@@ -12,7 +12,7 @@ use crate::{Notice, Observer, RunError, TrainRequest, model::color};
 pub(crate) struct TrainingFootage {
     pub videos: Vec<LoadedVideo>,
     /// What is trained on, and what validates and calibrates.
-    pub split: HoldOut,
+    pub split: Split,
     pub options: LoadOptions,
 }
 
@@ -51,13 +51,13 @@ impl TrainingFootage {
         }
         let split = match &request.split {
             Some(manifest) => manifest.apply(&videos, past, stride)?,
-            None => hold_out(&videos, past, stride, settings.train.seed),
+            None => calibration_split(&videos, past, stride, settings.train.seed),
         };
         let needed = past * stride + 1;
         if clips(&split.train, past, stride).is_empty() {
             return Err(TrainError::NoClips { needed }.into());
         }
-        if clips(&split.held, past, stride).is_empty() {
+        if clips(&split.calibration, past, stride).is_empty() {
             return Err(RunError::NoCalibrationClips { needed });
         }
         Ok(Self {
@@ -74,7 +74,7 @@ impl TrainingFootage {
 
     /// Names of the calibration split's parts.
     pub fn calibration_split(&self) -> Vec<String> {
-        let parts = self.split.held.iter();
+        let parts = self.split.calibration.iter();
         parts.map(|s| s.label(&self.videos[s.video])).collect()
     }
 }

@@ -111,8 +111,8 @@ fn write_from(out: &Utf8Path, table: File) -> Result<(), RunError> {
     if let Some(folder) = out.parent().filter(|folder| !folder.as_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(RunError::write(folder))?;
     }
-    let written = msn_data::write_whole_from(out, &mut BufReader::new(table));
-    written.map_err(RunError::write(out))
+    msn_data::write_atomically_from(out, &mut BufReader::new(table))?;
+    Ok(())
 }
 
 fn score_video(
@@ -163,7 +163,7 @@ fn score_video(
             note: note.to_string(),
         });
     }
-    for reason in &reader.losses().reasons {
+    for reason in &reader.decode_errors().reasons {
         observer.notice(&Notice::Losses {
             source: source.clone(),
             reason: reason.to_string(),

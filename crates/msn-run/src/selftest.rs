@@ -1,6 +1,6 @@
 //! The self-test of a run: anomalies put into its calibration split.
 
-use msn_data::{DataSet, FrameStore, LoadedVideo, Segment, hold_out, segments};
+use msn_data::{DataSet, FrameStore, LoadedVideo, Segment, calibration_split, segments};
 use msn_eval::SelfTest;
 
 use crate::{Devices, Model, Observer, RunError, footage};
@@ -39,14 +39,14 @@ fn parts(
     let meta = &model.weights.meta;
     let card = model.run.as_ref().map(|run| run.card()).transpose()?;
     let seed = model.seed().unwrap_or(0);
-    let drawn = hold_out(videos, meta.config.frames, meta.input.stride, seed);
+    let drawn = calibration_split(videos, meta.config.frames, meta.input.stride, seed);
     let Some(card) = card else {
-        return Ok((drawn.held, drawn.train));
+        return Ok((drawn.calibration, drawn.train));
     };
     let names = card.data.calibration_split;
     let name = |s: &Segment| s.label(&videos[s.video]);
-    if drawn.held.iter().map(name).eq(names.iter().cloned()) {
-        return Ok((drawn.held, drawn.train));
+    if drawn.calibration.iter().map(name).eq(names.iter().cloned()) {
+        return Ok((drawn.calibration, drawn.train));
     }
     // A manifest chose them.
     let all = segments(videos).into_iter();

@@ -1,7 +1,7 @@
 //! Picture strips: what the network predicts of a few clips of the calibration split.
 
 use camino::Utf8PathBuf;
-use msn_data::{HoldOut, LoadedVideo, clips};
+use msn_data::{Split, LoadedVideo, clips};
 use msn_model::{Clips, Predictor};
 use msn_train::{Feed, Settings};
 
@@ -22,10 +22,10 @@ impl Strip {
         folder: &RunFolder,
         settings: &Settings,
         videos: &[LoadedVideo],
-        split: &HoldOut,
+        split: &Split,
     ) -> Result<Option<Self>, RunError> {
         let feed = Feed::whole_frames(settings, videos);
-        let all = clips(&split.held, settings.net.frames, feed.stride);
+        let all = clips(&split.calibration, settings.net.frames, feed.stride);
         if all.is_empty() {
             return Ok(None);
         }

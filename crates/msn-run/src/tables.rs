@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use csv::{ReaderBuilder, StringRecord, Writer, WriterBuilder};
 use msn_train::{EpochReport, StepReport};
 
@@ -158,6 +158,8 @@ impl Tables {
 
 #[cfg(test)]
 mod tests {
+    use camino::Utf8Path;
+
     use super::*;
 
     #[test]

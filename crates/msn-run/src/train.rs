@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use msn_data::{DataSet, FrameStore, Manifest};
+use msn_data::{DataSet, FrameStore, SplitManifest};
 use msn_eval::Evaluation;
 use msn_model::{Input, Meta, WEIGHTS_FORMAT, Weights};
 use msn_train::{Engine, Progress, Settings, any_rank};
@@ -28,7 +28,7 @@ pub struct TrainRequest<'a> {
     /// Normal training videos, and test videos to evaluate on.
     pub data: &'a DataSet,
     /// The calibration split; drawn by the seed where there is none.
-    pub split: Option<Manifest>,
+    pub split: Option<SplitManifest>,
     /// Where decoded frames are stored.
     pub store: FrameStore,
     /// Where the run folder is.
@@ -301,7 +301,7 @@ impl Run<'_> {
         let predictor = self.devices.predictor(&model).map_err(RunError::Device)?;
         let calibration = model
             .scorer(predictor.as_ref())
-            .calibrate(videos, &split.held)?;
+            .calibrate(videos, &split.calibration)?;
         model.weights.meta.calibration = Some(calibration);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(RunError::write(parent))?;

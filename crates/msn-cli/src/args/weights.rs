@@ -42,7 +42,7 @@ pub(crate) enum WeightsCommand {
         #[command(flatten)]
         fps: FpsArgs,
         #[command(flatten)]
-        place: DeviceArgs,
+        device: DeviceArgs,
         #[command(flatten)]
         precision: PrecisionArgs,
         #[command(flatten)]

@@ -7,11 +7,10 @@ use burn::{
     optim::GradientsParams,
     tensor::{FloatDType, Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_kernels::{Adam as KernelAdam, LossWeights, Training, TrainingConfig, WriteRule};
-use msn_memory::{Write, WriteMax};
+use msn_kernels::Adam as KernelAdam;
 use msn_model::{
-    Clips, CpuNet, FrameMaps, HostTensor, Losses, Method, Mode, MsnNet, ParityCase, Predictor,
-    TensorFile, Tensors, Visit, WeightsError, channels_last, evaluate,
+    Clips, CpuNet, CpuTraining, FrameMaps, HostTensor, Losses, Method, Mode, MsnNet, ParityCase,
+    Predictor, TensorFile, Tensors, Visit, WeightsError, channels_last, evaluate,
 };
 
 use super::ParityError;
@@ -111,18 +110,7 @@ impl Golden<'_> {
         });
         let mut out = self.scores(&maps.map_err(|e| wrong(e.to_string()))?);
 
-        let f32s = |v: f64| v as f32;
-        let config = TrainingConfig {
-            losses: LossWeights {
-                compactness: f32s(case.loss.compactness),
-                separateness: f32s(case.loss.separateness),
-                information: f32s(case.loss.information),
-            },
-            detach_read: case.config.detach_read,
-        };
-        let tensor = |name: &str| weights.get(name).map(|t| t.values.clone());
-        let Method { isa, algorithm, .. } = method;
-        let training = Training::with_isa(&(&case.config).into(), config, &tensor, algorithm, isa);
+        let training = CpuTraining::new(&case.config, case.loss, &weights, method);
         let mut training = training.map_err(|e| wrong(e.to_string()))?;
         let input = channels_last(&frames.values, n, past, h * w);
         let target = channels_last(&target.values, n, case.config.channels, h * w);
@@ -133,24 +121,21 @@ impl Golden<'_> {
             ("compactness", losses.compactness),
             ("separateness", losses.separateness),
             ("information", losses.information),
-            ("loss", losses.total),
+            ("loss", losses.total(&case.loss)),
         ] {
-            out.insert(format!("train.{name}"), vector(vec![f32s(value)]));
+            out.insert(format!("train.{name}"), vector(vec![value as f32]));
         }
         let gradients = training.gradients().into_iter();
-        out.extend(gradients.map(|(name, g)| (format!("train.grad.{name}"), vector(g))));
+        out.extend(gradients.map(|(name, g)| (format!("train.grad.{name}"), g)));
         let adam = KernelAdam {
             beta1: case.betas[0],
             beta2: case.betas[1],
             epsilon: case.eps,
         };
         training.update(&adam, case.lr);
-        training.write(WriteRule {
-            momentum: (case.config.write == Write::Mean).then(|| f32s(case.config.momentum)),
-            own_maximum: case.config.write_max == WriteMax::Own,
-        });
+        training.write();
         let after = training.tensors().into_iter();
-        out.extend(after.map(|(name, t)| (format!("train.after.{name}"), vector(t))));
+        out.extend(after.map(|(name, t)| (format!("train.after.{name}"), t)));
         Ok(out)
     }
 

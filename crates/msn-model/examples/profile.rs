@@ -2,11 +2,15 @@
 //! how much longer both take with pools than without.
 //!
 //! `profile [WIDTH [SIZE]]`; `RAYON_NUM_THREADS` says how many threads.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, missing_docs)]
 
 use std::time::{Duration, Instant};
 
-use msn_kernels::*;
+use burn::backend::Flex;
+use msn_model::{
+    Adam, Algorithm, CpuNet, CpuTraining, Isa, LossWeights, Method, MsnNet, NetConfig, Operation,
+    Precision, Profile, Tensors,
+};
 
 const RUNS: usize = 101;
 const WARM_UP: usize = 50;
@@ -75,26 +79,6 @@ fn table(title: &str, mut runs: Runs) {
     }
 }
 
-/// Made-up tensors of a network, by name.
-fn tensors(config: &NetworkConfig) -> impl Fn(&str) -> Option<Vec<f32>> {
-    let shapes = config.tensors();
-    move |name| {
-        let (_, shape) = shapes.iter().find(|(n, _)| n == name)?;
-        let len: usize = shape.iter().product();
-        let scale = match shape[..] {
-            [_, input, ..] if shape.len() == 4 => (2.0 / (9 * input) as f32).sqrt(),
-            _ => 1.0,
-        };
-        let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
-        let one = name.contains("norm") && (name.ends_with("weight") || name.ends_with("var"));
-        Some(
-            (0..len)
-                .map(|i| if one { 1.0 } else { value(i) * scale })
-                .collect(),
-        )
-    }
-}
-
 /// Prints the median of `measure`, the time with pools over that without.
 fn ratio(mut measure: impl FnMut() -> f64) {
     let all = (0..WARM_UP + RUNS).map(|_| measure());
@@ -108,7 +92,7 @@ fn ratio(mut measure: impl FnMut() -> f64) {
     );
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let argument = |n: usize, default: usize| {
         std::env::args()
             .nth(n)
@@ -120,22 +104,18 @@ fn main() {
         "{isa}, {} threads, width {width}",
         rayon::current_num_threads()
     );
-    let config = NetworkConfig {
-        frames: 4,
-        channels: 1,
+    let config = NetConfig {
         width,
-        pools: vec![1, 2, 3],
-        items: 10,
-        skip1: true,
-        concat: false,
-        temperature: 1.0,
-        top_k: 0,
+        ..NetConfig::default()
     };
-    let tensor = tensors(&config);
-    let plain = NetworkConfig {
+    let plain = NetConfig {
         pools: Vec::new(),
         ..config.clone()
     };
+    let fresh = |config: &NetConfig| -> Result<Tensors, Box<dyn std::error::Error>> {
+        Ok(MsnNet::<Flex>::new(config, 0, &Default::default())?.tensors())
+    };
+    let (tensors, plain_tensors) = (fresh(&config)?, fresh(&plain)?);
     let frames = |batch: usize, size: usize, channels: usize| -> Vec<f32> {
         (0..batch * size * size * channels)
             .map(|i| ((i * 31) % 255) as f32 / 127.5 - 1.0)
@@ -150,7 +130,7 @@ fn main() {
             precision,
             ..Method::default()
         };
-        let mut net = Inference::with_method(&config, &tensor, method).expect("a network");
+        let mut net = CpuNet::new(&config, &tensors, method)?;
         let input = frames(1, size, 4);
         let mut runs = Runs::default();
         for i in 0..WARM_UP + RUNS {
@@ -162,35 +142,26 @@ fn main() {
         }
         let title = format!("Prediction, 1 x {size} px, {precision}");
         table(&title, runs);
-        let time = |net: &mut Inference| {
+        let time = |net: &CpuNet| {
             let start = Instant::now();
             net.run(&input, 1, size, size).expect("a prediction");
             start.elapsed().as_secs_f64()
         };
-        let mut with = Inference::with_method(&config, &tensor, method).expect("a network");
-        let mut without =
-            Inference::with_method(&plain, &tensors(&plain), method).expect("a network");
-        ratio(|| time(&mut with) / time(&mut without));
+        let with = CpuNet::new(&config, &tensors, method)?;
+        let without = CpuNet::new(&plain, &plain_tensors, method)?;
+        ratio(|| time(&with) / time(&without));
     }
-    let training = TrainingConfig {
-        losses: LossWeights {
-            compactness: 0.1,
-            separateness: 0.1,
-            information: 0.01,
-        },
-        detach_read: false,
+    let new = |config: &NetConfig, tensors: &Tensors| {
+        CpuTraining::new(config, LossWeights::default(), tensors, Algorithm::Fastest)
     };
-    let mut net = Training::new(&config, training, &tensor, Algorithm::Fastest).expect("a network");
+    let mut net = new(&config, &tensors)?;
     let side = size / 2;
     let (input, target) = (frames(8, side, 4), frames(8, side, 1));
-    let step = |net: &mut Training| {
+    let step = |net: &mut CpuTraining| {
         let start = Instant::now();
         net.step(&input, &target, 8, side, side).expect("a step");
         net.update(&Adam::default(), 1e-4);
-        net.write(WriteRule {
-            momentum: None,
-            own_maximum: false,
-        });
+        net.write();
         start.elapsed().as_secs_f64()
     };
     let mut runs = Runs::default();
@@ -202,9 +173,8 @@ fn main() {
         }
     }
     table(&format!("Training step, 8 x {side} px"), runs);
-    let new = |config: &NetworkConfig| {
-        Training::new(config, training, &tensors(config), Algorithm::Fastest).expect("a network")
-    };
-    let (mut with, mut without) = (new(&config), new(&plain));
+    let mut with = new(&config, &tensors)?;
+    let mut without = new(&plain, &plain_tensors)?;
     ratio(|| step(&mut with) / step(&mut without));
+    Ok(())
 }

@@ -1,9 +1,14 @@
-//! Prints how long predictions and training steps of an MSN-net take on this machine.
-#![allow(clippy::print_stdout)]
+//! Prints how long predictions and training steps of the network take on this machine's CPU.
+//!
+//! Run with `cargo run --release -p msn-model --example network_speed`.
+#![allow(clippy::print_stdout, missing_docs)]
 
 use std::time::Instant;
 
-use msn_kernels::*;
+use burn::backend::Flex;
+use msn_model::{
+    Adam, Algorithm, CpuNet, CpuTraining, Isa, LossWeights, Method, MsnNet, NetConfig, Precision,
+};
 
 /// Best and median of some runs, in milliseconds.
 fn times(mut f: impl FnMut()) -> (f64, f64) {
@@ -19,49 +24,25 @@ fn times(mut f: impl FnMut()) -> (f64, f64) {
     (all[0], all[all.len() / 2])
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let isa = Isa::detect();
     println!(
         "{isa}, {} threads; best / median of 15 runs",
         rayon::current_num_threads()
     );
     for width in [16, 32] {
-        let config = NetworkConfig {
-            frames: 4,
-            channels: 1,
+        let config = NetConfig {
             width,
-            pools: vec![1, 2, 3],
-            items: 10,
-            skip1: true,
-            concat: false,
-            temperature: 1.0,
-            top_k: 0,
+            ..NetConfig::default()
         };
-        let shapes = config.tensors();
-        // Weights of a plausible size, positive variances, items that are not all alike.
-        let tensor = |name: &str| {
-            let (_, shape) = shapes.iter().find(|(n, _)| n == name)?;
-            let len: usize = shape.iter().product();
-            let scale = if shape.len() == 4 {
-                (2.0 / (9 * shape[1]) as f32).sqrt()
-            } else {
-                1.0
-            };
-            let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
-            let one = name.contains("norm") && (name.ends_with("weight") || name.ends_with("var"));
-            Some(
-                (0..len)
-                    .map(|i| if one { 1.0 } else { value(i) * scale })
-                    .collect(),
-            )
-        };
+        let tensors = MsnNet::<Flex>::new(&config, 0, &Default::default())?.tensors();
         let frames = |batch: usize, size: usize, channels: usize| -> Vec<f32> {
             (0..batch * size * size * channels)
                 .map(|i| ((i * 31) % 255) as f32 / 127.5 - 1.0)
                 .collect()
         };
         for algorithm in [Algorithm::Direct, Algorithm::Fastest] {
-            let mut net = Inference::new(&config, &tensor, algorithm).expect("a network");
+            let net = CpuNet::new(&config, &tensors, algorithm)?;
             for batch in [1, 8] {
                 let input = frames(batch, 128, 4);
                 let (best, median) = times(|| assert!(net.run(&input, batch, 128, 128).is_ok()));
@@ -75,35 +56,25 @@ fn main() {
                     precision: Precision::Bf16,
                     ..Method::new(algorithm)
                 };
-                let mut net = Inference::with_method(&config, &tensor, method).expect("a network");
+                let net = CpuNet::new(&config, &tensors, method)?;
                 let input = frames(1, 128, 4);
                 let (best, median) = times(|| assert!(net.run(&input, 1, 128, 128).is_ok()));
                 println!(
                     "width {width} {algorithm:?}: predict 1 x 128 px in bf16: {best:.2} / {median:.2} ms"
                 );
             }
-            let losses = LossWeights {
-                compactness: 0.1,
-                separateness: 0.1,
-                information: 0.01,
-            };
-            let training = TrainingConfig {
-                losses,
-                detach_read: false,
-            };
-            let mut net = Training::new(&config, training, &tensor, algorithm).expect("a network");
+            let weights = LossWeights::default();
+            let mut net = CpuTraining::new(&config, weights, &tensors, algorithm)?;
             let (input, target) = (frames(8, 64, 4), frames(8, 64, 1));
             let (best, median) = times(|| {
                 net.step(&input, &target, 8, 64, 64).expect("a step");
                 net.update(&Adam::default(), 1e-4);
-                net.write(WriteRule {
-                    momentum: None,
-                    own_maximum: false,
-                });
+                net.write();
             });
             println!(
                 "width {width} {algorithm:?}: train on 8 x 64 px: {best:.1} / {median:.1} ms a step"
             );
         }
     }
+    Ok(())
 }

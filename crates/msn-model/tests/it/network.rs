@@ -1,64 +1,23 @@
-//! Laws of the whole network that need no golden case.
+//! Laws of the CPU's network that need no golden case.
 
-use msn_kernels::*;
+use msn_model::*;
 
-use crate::support::values;
+use crate::support::{config, tensors, values};
 
-pub(crate) fn config(pools: &[usize], concat: bool, skip1: bool) -> NetworkConfig {
-    NetworkConfig {
-        frames: 2,
-        channels: 1,
-        width: 4,
-        pools: pools.to_vec(),
-        items: 5,
-        skip1,
-        concat,
-        temperature: 0.5,
-        top_k: 3,
-    }
-}
-
-/// Plausible weights, different for each name.
-pub(crate) fn tensor(config: &NetworkConfig, name: &str) -> Option<Vec<f32>> {
-    let (_, shape) = config.tensors().into_iter().find(|(n, _)| n == name)?;
-    let len = shape.iter().product();
-    let seed = name
-        .bytes()
-        .fold(7, |h: u64, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
-    let scale = if shape.len() == 4 {
-        (2.0 / (9.0 * shape[1] as f32)).sqrt()
-    } else {
-        0.3
-    };
-    let positive = name.contains("norm") && (name.ends_with("weight") || name.ends_with("var"));
-    let mut v: Vec<f32> = values(seed, len)
-        .into_iter()
-        .map(|v| {
-            if positive {
-                1.0 + 0.3 * v
-            } else {
-                v * scale * 1.7
-            }
-        })
-        .collect();
-    if name.starts_with("pools") {
-        for item in v.chunks_exact_mut(shape[1]) {
-            let norm = item.iter().map(|v| v * v).sum::<f32>().sqrt();
-            item.iter_mut().for_each(|v| *v /= norm);
-        }
-    }
-    Some(v)
-}
-
-const CASES: [(&[usize], bool, bool); 4] = [
-    (&[1, 2, 3], false, true),
-    (&[1, 2, 3], true, false),
-    (&[2], true, true),
-    (&[], false, false),
+const CASES: [(&[usize], Rewrite, bool); 4] = [
+    (&[1, 2, 3], Rewrite::Replace, true),
+    (&[1, 2, 3], Rewrite::Concat, false),
+    (&[2], Rewrite::Concat, true),
+    (&[], Rewrite::Replace, false),
 ];
+const NO_POOL_LOSSES: LossWeights = LossWeights {
+    compactness: 0.0,
+    separateness: 0.0,
+    information: 0.0,
+};
 const SIZE: (usize, usize, usize) = (3, 16, 24);
 
-fn data(config: &NetworkConfig) -> (Vec<f32>, Vec<f32>) {
+fn data(config: &NetConfig) -> (Vec<f32>, Vec<f32>) {
     let pixels = SIZE.0 * SIZE.1 * SIZE.2;
     (
         values(1, pixels * config.frames * config.channels),
@@ -68,55 +27,49 @@ fn data(config: &NetworkConfig) -> (Vec<f32>, Vec<f32>) {
 
 #[test]
 fn gradients_are_slopes_of_the_loss() {
-    let training = TrainingConfig {
-        losses: LossWeights {
-            compactness: 0.5,
-            separateness: 0.5,
-            information: 0.5,
-        },
-        detach_read: false,
+    let weights = LossWeights {
+        compactness: 0.5,
+        separateness: 0.5,
+        information: 0.5,
     };
-    for (pools, concat, skip1) in CASES {
+    for (pools, rewrite, skip1) in CASES {
         // Where an item enters the top k the loss jumps.
-        let config = NetworkConfig {
+        let config = NetConfig {
             top_k: 0,
-            ..config(pools, concat, skip1)
+            ..config(pools, rewrite, skip1)
         };
         let (input, target) = data(&config);
-        let loss = |moved: &dyn Fn(&str, Vec<f32>) -> Vec<f32>| {
-            let tensor = |name: &str| Some(moved(name, tensor(&config, name)?));
+        let start = tensors(&config);
+        let loss = |tensors: &Tensors| {
             let mut net =
-                Training::new(&config, training, &tensor, Algorithm::Direct).expect("a network");
+                CpuTraining::new(&config, weights, tensors, Algorithm::Direct).expect("a network");
             let losses = net
                 .step(&input, &target, SIZE.0, SIZE.1, SIZE.2)
                 .expect("a step");
-            (losses.total, net.gradients())
+            (losses.total(&weights), net.gradients())
         };
-        let (_, gradients) = loss(&|_, v| v);
+        let (_, gradients) = loss(&start);
         // Each layer by itself, along its own gradient: there the slope is the gradient's norm.
         for (name, gradient) in gradients.iter().filter(|(n, _)| n.ends_with("weight")) {
             let norm = gradient
+                .values
                 .iter()
                 .map(|g| f64::from(*g).powi(2))
                 .sum::<f64>()
                 .sqrt();
             let step = 4e-4;
             let along = |h: f64| {
-                let moved = |n: &str, v: Vec<f32>| {
-                    if n != name {
-                        return v;
-                    }
-                    v.iter()
-                        .zip(gradient)
-                        .map(|(v, g)| v + (h * f64::from(*g) / norm) as f32)
-                        .collect()
-                };
+                let mut moved = start.clone();
+                let values = &mut moved.get_mut(name).expect("a parameter").values;
+                for (v, g) in values.iter_mut().zip(&gradient.values) {
+                    *v += (h * f64::from(*g) / norm) as f32;
+                }
                 loss(&moved).0
             };
             let slope = (along(step) - along(-step)) / (2.0 * step);
             assert!(
                 (slope - norm).abs() < 0.06 * norm + 4e-3,
-                "{pools:?} {concat} {skip1} {name}: {slope} {norm}"
+                "{pools:?} {rewrite:?} {skip1} {name}: {slope} {norm}"
             );
         }
     }
@@ -124,15 +77,14 @@ fn gradients_are_slopes_of_the_loss() {
 
 #[test]
 fn a_network_learns_and_predicts_what_it_has_learnt() {
-    for (pools, concat, skip1) in CASES {
-        let config = config(pools, concat, skip1);
+    for (pools, rewrite, skip1) in CASES {
+        let config = config(pools, rewrite, skip1);
         let (input, _) = data(&config);
         // The newest frame is the next one.
         let target: Vec<f32> = input.iter().skip(1).step_by(2).map(|v| v * 0.5).collect();
-        let training = TrainingConfig::default();
-        let start = |name: &str| tensor(&config, name);
-        let mut net =
-            Training::new(&config, training, &start, Algorithm::Fastest).expect("a network");
+        let start = tensors(&config);
+        let mut net = CpuTraining::new(&config, NO_POOL_LOSSES, &start, Algorithm::Fastest)
+            .expect("a network");
         let mut losses = Vec::new();
         for _ in 0..60 {
             losses.push(
@@ -151,14 +103,7 @@ fn a_network_learns_and_predicts_what_it_has_learnt() {
         // Statistics of this very batch alone: evaluation then is training's forward pass.
         net.statistics(&input, SIZE.0, SIZE.1, SIZE.2, 1.0)
             .expect("statistics");
-        let tensors = net.tensors();
-        let lookup = |name: &str| {
-            tensors
-                .iter()
-                .find(|(n, _)| n == name)
-                .map(|(_, v)| v.clone())
-        };
-        let mut eval = Inference::new(&config, &lookup, Algorithm::Direct).expect("a network");
+        let eval = CpuNet::new(&config, &net.tensors(), Algorithm::Direct).expect("a network");
         let output = eval
             .run(&input, SIZE.0, SIZE.1, SIZE.2)
             .expect("a prediction");
@@ -179,67 +124,26 @@ fn a_network_learns_and_predicts_what_it_has_learnt() {
 }
 
 #[test]
-fn pictures_of_other_sizes_are_refused() {
-    let config = config(&[1], false, true);
-    let start = |name: &str| tensor(&config, name);
-    let mut net = Inference::new(&config, &start, Algorithm::Direct).expect("a network");
+fn frames_of_other_sizes_are_refused() {
+    let config = config(&[1], Rewrite::Replace, true);
+    let net = CpuNet::new(&config, &tensors(&config), Algorithm::Direct).expect("a network");
     let error = net.run(&[0.0; 2 * 12 * 8], 1, 12, 8).expect_err("12 rows");
     assert!(error.to_string().contains("12 x 8"), "{error}");
     let error = net.run(&[0.0; 5], 1, 8, 8).expect_err("five values");
     assert!(error.to_string().contains("has 5 values"), "{error}");
 }
 
-#[test]
-fn settings_that_no_network_has_are_named() {
-    for (change, setting) in [
-        (
-            NetworkConfig {
-                width: 0,
-                ..config(&[], false, true)
-            },
-            "width",
-        ),
-        (
-            NetworkConfig {
-                items: 1,
-                ..config(&[], false, true)
-            },
-            "items",
-        ),
-        (
-            NetworkConfig {
-                top_k: 6,
-                ..config(&[], false, true)
-            },
-            "top_k",
-        ),
-        (
-            NetworkConfig {
-                temperature: f32::NAN,
-                ..config(&[], false, true)
-            },
-            "temperature",
-        ),
-        (config(&[2, 1], false, true), "pools"),
-        (config(&[4], false, true), "pools"),
-    ] {
-        let error = change.check().expect_err(setting);
-        assert!(error.to_string().starts_with(setting), "{error}");
-    }
-}
-
 /// Predictions in bf16 are those in `f32` but for its rounding, and not the same.
 #[test]
 fn a_prediction_in_bf16_is_near_that_in_f32() {
-    for (pools, concat, skip1) in CASES {
-        let config = NetworkConfig {
+    for (pools, rewrite, skip1) in CASES {
+        let config = NetConfig {
             width: 16,
-            ..config(pools, concat, skip1)
+            ..config(pools, rewrite, skip1)
         };
         let (input, _) = data(&config);
         let run = |method: Method| {
-            let tensor = |name: &str| tensor(&config, name);
-            let mut net = Inference::with_method(&config, &tensor, method).expect("a network");
+            let net = CpuNet::new(&config, &tensors(&config), method).expect("a network");
             net.run(&input, SIZE.0, SIZE.1, SIZE.2)
                 .expect("a prediction")
                 .prediction
@@ -265,15 +169,93 @@ fn a_prediction_in_bf16_is_near_that_in_f32() {
 }
 
 #[test]
+fn training_is_in_f32_alone() {
+    let config = config(&[1], Rewrite::Replace, true);
+    let method = Method {
+        precision: Precision::Bf16,
+        isa: Isa::portable(),
+        ..Method::default()
+    };
+    let error =
+        CpuTraining::new(&config, NO_POOL_LOSSES, &tensors(&config), method).expect_err("bf16");
+    assert!(error.to_string().contains("in f32, not in bf16"), "{error}");
+}
+
+#[test]
+fn a_missing_or_wrong_tensor_is_named() {
+    let config = config(&[], Rewrite::Replace, true);
+    let error = |tensors: &Tensors| {
+        CpuNet::new(&config, tensors, Algorithm::Direct).expect_err("tensors that do not fit")
+    };
+    let name = "encoder.level1.conv1.weight".to_owned();
+    let missing = TensorError::Missing { name: name.clone() };
+    assert_eq!(error(&Tensors::new()), CpuError::Tensor(missing));
+
+    let mut short = tensors(&config);
+    let tensor = HostTensor {
+        shape: vec![1],
+        values: vec![0.0],
+    };
+    short.insert(name, tensor.clone());
+    let message = error(&short).to_string();
+    assert!(
+        message
+            .contains("encoder.level1.conv1.weight has shape [1], the network wants [4, 2, 3, 3]"),
+        "{message}"
+    );
+
+    let mut more = tensors(&config);
+    more.insert("pools.1.items".to_owned(), tensor);
+    let message = error(&more).to_string();
+    assert!(
+        message.contains("pools.1.items belongs to no part"),
+        "{message}"
+    );
+}
+
+/// A checkpoint's Adam state continues bit for bit; one that does not fit names its tensor.
+#[test]
+fn an_optimiser_state_goes_on_bit_for_bit() {
+    let config = config(&[1, 3], Rewrite::Concat, true);
+    let (input, target) = data(&config);
+    let step = |net: &mut CpuTraining| {
+        net.step(&input, &target, SIZE.0, SIZE.1, SIZE.2)
+            .expect("a step");
+        net.update(&Adam::default(), 1e-3);
+        net.write();
+    };
+    let new = |tensors: &Tensors| {
+        let weights = LossWeights::default();
+        CpuTraining::new(&config, weights, tensors, Algorithm::Fastest).expect("a network")
+    };
+    let mut net = new(&tensors(&config));
+    step(&mut net);
+    step(&mut net);
+    let mut other = new(&net.tensors());
+    let mut state = net.optimiser();
+    other.set_optimiser(&state).expect("a state that fits");
+    step(&mut net);
+    step(&mut other);
+    assert!(net.tensors() == other.tensors() && net.optimiser() == other.optimiser());
+
+    state.mean.remove("decoder.level4.conv1.bias");
+    let error = other.set_optimiser(&state).expect_err("a missing mean");
+    assert!(
+        error.to_string().contains("decoder.level4.conv1.bias"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_set_without_bf16_says_so() {
-    let config = config(&[1], false, true);
+    let config = config(&[1], Rewrite::Replace, true);
     for isa in Isa::available().into_iter().filter(|isa| !isa.has_bf16()) {
         let method = Method {
             isa,
             precision: Precision::Bf16,
             ..Method::default()
         };
-        let error = Inference::with_method(&config, &|name| tensor(&config, name), method)
+        let error = CpuNet::new(&config, &tensors(&config), method)
             .expect_err("no bf16")
             .to_string();
         assert!(
@@ -286,11 +268,11 @@ fn a_set_without_bf16_says_so() {
 /// The profile counts what ran, and nothing before it is started.
 #[test]
 fn a_profile_names_what_ran() {
-    let config = config(&[1, 2, 3], false, true);
+    let config = config(&[1, 2, 3], Rewrite::Replace, true);
     let (input, target) = data(&config);
-    let tensor = |name: &str| tensor(&config, name);
-    let mut net = Inference::new(&config, &tensor, Algorithm::Fastest).expect("a network");
-    let run = |net: &mut Inference| {
+    let start = tensors(&config);
+    let mut net = CpuNet::new(&config, &start, Algorithm::Fastest).expect("a network");
+    let run = |net: &mut CpuNet| {
         let ran = net.run(&input, SIZE.0, SIZE.1, SIZE.2);
         ran.expect("a prediction");
     };
@@ -310,20 +292,12 @@ fn a_profile_names_what_ran() {
             level < 4
         );
     }
-    let mut net = Training::new(
-        &config,
-        TrainingConfig::default(),
-        &tensor,
-        Algorithm::Fastest,
-    )
-    .expect("a network");
+    let mut net =
+        CpuTraining::new(&config, NO_POOL_LOSSES, &start, Algorithm::Fastest).expect("a network");
     net.profile().start();
     let ran = net.step(&input, &target, SIZE.0, SIZE.1, SIZE.2);
     ran.expect("a step");
-    net.write(WriteRule {
-        momentum: None,
-        own_maximum: false,
-    });
+    net.write();
     for operation in [
         Operation::Read,
         Operation::PoolLosses,
