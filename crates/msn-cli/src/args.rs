@@ -36,11 +36,11 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Score video files and frame folders; CSV out
     Score(ScoreArgs),
-    /// Put anomalies into held-out normal footage and say which are found: no test label is needed
+    /// Insert synthetic anomalies into normal footage and say which are detected: no test label is needed
     Selftest(SelftestArgs),
     /// Compare this build with a golden case, tensor by tensor, on Burn's own operations unless --kernels is given
     Verify(VerifyArgs),
-    /// Figures of any method's scores: a CSV with labels, or a JSON of scores or regions
+    /// Metrics of any method's scores: a CSV with labels, or a JSON of scores or regions
     Metrics(MetricsArgs),
     /// Show what the memory pools have learned
     #[command(subcommand)]
@@ -51,7 +51,7 @@ pub(crate) enum Command {
     /// Make, check, split and label data sets
     #[command(subcommand)]
     Data(DataCommand),
-    /// List finished and unfinished runs with their figures and the settings in which they differ
+    /// List finished and unfinished runs with their metrics and the settings in which they differ
     Runs(RunsArgs),
     /// Say what this machine and this build have: processor, libraries, devices
     Doctor(DoctorArgs),

@@ -1,13 +1,13 @@
 //! `msn eval`.
 
 use anyhow::Result;
-use msn_run::{EvaluateRequest, Model, TestSet, evaluate, overlay_paths, run_memory};
+use msn_run::{EvaluateRequest, TestSet, evaluate, overlay_paths, run_memory};
 
 use crate::{
     Usage,
     args::EvalArgs,
     command_line::{command_line, print_json},
-    figures,
+    evaluation,
     selected_device::SelectedDevice,
     progress::Progress,
 };
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     check(args)?;
     let device = SelectedDevice::new(&args.device, args.precision.precision)?;
-    let model = Model::open(&args.weights)?;
+    let model = args.calibration.open(&args.weights)?;
     if args.overlay.is_some() {
         model.calibration_for("an overlay")?;
     }
@@ -69,7 +69,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     if args.json {
         print_json(&evaluation)?;
     } else if let Some(evaluation) = &evaluation {
-        print!("{}", figures::table(evaluation));
+        print!("{}", evaluation::table(evaluation));
     }
     for path in [&out, &args.overlay].into_iter().flatten() {
         eprintln!("written to {path}");

@@ -13,7 +13,8 @@ mod doctor;
 mod dry_run;
 mod engine;
 mod eval;
-mod figures;
+mod evaluation;
+
 mod label;
 mod memory;
 mod metrics;

@@ -27,7 +27,7 @@ fn show(args: &MemoryShowArgs) -> Result<()> {
         isa: None,
     };
     let device = SelectedDevice::new(&device, Precision::F32)?;
-    let model = Model::open(&args.weights)?;
+    let model = Model::open_uncalibrated(&args.weights)?;
     let card = model.run.as_ref().and_then(|run| run.card().ok());
     let path = match (&args.data, card) {
         (Some(data), _) => data.clone(),
@@ -64,7 +64,7 @@ fn show(args: &MemoryShowArgs) -> Result<()> {
 fn table(card: &MemoryCard) -> String {
     let mut text = format!(
         "{} of {} training clips of {}\n",
-        card.asked, card.clips, card.data
+        card.surveyed, card.clips, card.data
     );
     for pool in &card.pools {
         text += &pool_table(pool);
@@ -83,7 +83,7 @@ fn pool_table(pool: &PoolCard) -> String {
         pool.usage_entropy,
         pool.unused(),
         pool.largest_cosine(),
-        area = pool.area,
+        area = pool.receptive_field,
     );
     if pool.zero_queries > 0.0 {
         text += &format!(

@@ -2,12 +2,12 @@
 
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_run::{Model, ScoreRequest, score_to_file};
+use msn_run::{ScoreRequest, score_to_file};
 
 use crate::{Failed, args::ScoreArgs, selected_device::SelectedDevice, progress::Progress};
 
 pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
-    let model = Model::open(&args.weights)?;
+    let model = args.calibration.open(&args.weights)?;
     let sources = msn_data::sources(&args.sources)?;
     let device = SelectedDevice::new(&args.device, args.precision.precision)?;
     let request = ScoreRequest {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use msn_data::DataSet;
 use msn_eval::{Injected, SelfTest};
-use msn_run::{Model, self_test};
+use msn_run::self_test;
 
 use crate::{
     Usage, args::SelftestArgs, command_line::print_json, selected_device::SelectedDevice, progress::Progress,
@@ -11,7 +11,7 @@ use crate::{
 
 pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
     let device = SelectedDevice::new(&args.device, args.precision.precision)?;
-    let model = Model::open(&args.weights)?;
+    let model = args.calibration.open(&args.weights)?;
     model.calibration_for("the self-test")?;
     let card = model.run.as_ref().map(|run| run.card()).transpose()?;
     let path = match (&args.data, card) {
@@ -40,34 +40,36 @@ pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
 fn print(test: &SelfTest) {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.3}"));
     println!(
-        "{} things cut out of training videos, drawn into {} held-out frames; seed {}",
-        test.movers, test.frames, test.seed
+        "{} moving objects cut out of training videos, drawn into {} frames of the calibration split; seed {}",
+        test.objects, test.frames, test.seed
     );
     if let Some(alarms) = test.false_alarms {
         println!("false alarms in these frames untouched: {alarms}");
     }
-    for light in &test.light {
+    for changed in &test.brightness {
         println!(
-            "the same with pixels times {}: false alarms {}, AUC against untouched {} (0.5: light changes nothing)",
-            light.gain,
-            light.false_alarms.map_or("-".to_owned(), |n| n.to_string()),
-            number(light.auc)
+            "the same with pixels times {}: false alarms {}, AUC against untouched {} (0.5: brightness changes nothing)",
+            changed.gain,
+            changed
+                .false_alarms
+                .map_or("-".to_owned(), |n| n.to_string()),
+            number(changed.auc)
         );
     }
     println!(
         "{:10} {:>16} {:>20} {:>20}",
-        "", "found", "AUC, untouched", "AUC, ordinary thing"
+        "", "detected", "AUC to untouched", "AUC to control"
     );
     for kind in &test.kinds {
-        let found = match kind.found {
-            Some(found) => format!("{found} of {}", kind.spans),
+        let detected = match kind.detected {
+            Some(detected) => format!("{detected} of {}", kind.spans),
             None => "-".to_owned(),
         };
         println!(
-            "{:10} {found:>16} {:>20} {:>20}",
+            "{:10} {detected:>16} {:>20} {:>20}",
             kind.kind,
             number(kind.auc),
-            number(kind.auc_beside_ordinary)
+            number(kind.auc_to_control)
         );
     }
     let never: Vec<String> = test
@@ -78,16 +80,16 @@ fn print(test: &SelfTest) {
         .collect();
     if !never.is_empty() {
         println!(
-            "no criterion: the held-out videos are too short to put these in: {}",
+            "no criterion: the calibration split is too short to insert these: {}",
             never.join(", ")
         );
     }
     println!(
         "criterion (mean of both AUC over all kinds but {}): {}",
-        Injected::Ordinary,
+        Injected::Control,
         number(test.criterion)
     );
-    let errors = test.errors.iter();
+    let errors = test.prediction_error.iter();
     let errors: Vec<String> = errors
         .map(|(name, value)| format!("{name} {}", number(*value)))
         .collect();

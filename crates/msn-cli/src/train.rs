@@ -9,7 +9,7 @@ use msn_run::{CheckpointSchedule, RunLocation, TrainOutcome, TrainRequest, estim
 use msn_train::{Preset, Settings, TrainError};
 
 use crate::{
-    Usage, args::TrainArgs, command_line::command_line, data, dry_run, figures,
+    Usage, args::TrainArgs, command_line::command_line, data, dry_run, evaluation,
     progress::Progress, ranks::Ranks, selected_device::SelectedDevice, signal::Interrupted,
 };
 
@@ -58,7 +58,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     match msn_run::train(&request, &device, &mut progress)? {
         TrainOutcome::Finished { folder, evaluation } => {
             if let Some(evaluation) = evaluation {
-                print!("{}", figures::table(&evaluation));
+                print!("{}", evaluation::table(&evaluation));
             }
             println!("run folder: {}", folder.path());
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
 use msn_data::{DataSet, OpenOptions};
+use msn_eval::Calibration;
 use msn_model::{
     Kernels, Meta, NetConfig, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
 };
@@ -32,6 +33,7 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
         WeightsCommand::Calibrate {
             weights,
             normal,
+            out,
             layout,
             fps,
             device,
@@ -39,27 +41,38 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             store,
         } => {
             let device = SelectedDevice::new(device, precision.precision)?;
-            calibrate(weights, normal, &layout.options(fps.fps)?, &device, store)
+            let model = Model::open_uncalibrated(weights)?;
+            let options = layout.options(fps.fps)?;
+            let calibration = calibrate(&model, normal, &options, &device, store)?;
+            let file = out.clone().unwrap_or_else(|| model.calibration_file());
+            calibration.write(&file)?;
+            println!(
+                "wrote {file}: median {:.4}, MAD {:.4} over {} normal frames",
+                calibration.median, calibration.mad, calibration.frames
+            );
+            Ok(())
         }
     }
 }
 
 fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
-    let file = &match file.is_dir() {
-        true => RunFolder::open(file).weights_file()?,
-        false => file.to_owned(),
+    let run = file.is_dir().then_some(file);
+    let file = &match run {
+        Some(run) => RunFolder::open(run).weights_file()?,
+        None => file.to_owned(),
     };
     let tensors = TensorFile::read(file)?;
-    let meta = if tensors.metadata.contains_key("msn") {
-        Some(Weights::read(file)?.meta)
-    } else {
-        None
-    };
+    let (mut meta, mut calibration) = (None, None);
+    if tensors.metadata.contains_key("msn") {
+        let weights = Weights::read(file)?;
+        calibration = Calibration::find(file, &weights, run)?;
+        meta = Some(weights.meta);
+    }
     let count: usize = tensors.tensors.values().map(|t| t.values.len()).sum();
     if as_json {
         let shapes: BTreeMap<&String, &Vec<usize>> =
             tensors.tensors.iter().map(|(n, t)| (n, &t.shape)).collect();
-        let all = json!({ "file": file, "msn": meta, "values": count, "tensors": shapes });
+        let all = json!({ "file": file, "msn": meta, "calibration": calibration, "values": count, "tensors": shapes });
         return print_json(&all);
     }
     println!("file: {file}");
@@ -73,7 +86,7 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
                 meta.input.height, meta.input.width, meta.input.stride
             );
             println!("config: {}", serde_json::to_string(&meta.config)?);
-            match &meta.calibration {
+            match &calibration {
                 Some(c) => println!("calibration: {}", serde_json::to_string(c)?),
                 None => println!("calibration: none (`msn weights calibrate` adds one)"),
             }
@@ -127,6 +140,7 @@ fn fits(weights: &Weights, path: &Utf8Path) -> Result<()> {
     let model = Model {
         path: path.to_owned(),
         weights: weights.clone(),
+        calibration: None,
         run: None,
     };
     let plain = DeviceArgs {
@@ -195,14 +209,14 @@ fn infer(tensors: &Tensors) -> Option<NetConfig> {
     Some(config)
 }
 
+/// Calibrates on normal videos, which may be data sets.
 fn calibrate(
-    weights: &Utf8Path,
+    model: &Model,
     normal: &[String],
     options: &OpenOptions,
     device: &SelectedDevice,
     store: &StoreArgs,
-) -> Result<()> {
-    let mut model = Model::open(weights)?;
+) -> Result<Calibration> {
     // By the rate of their folders, which data sets may have.
     let mut footage: Vec<NormalFootage> = Vec::new();
     for path in normal {
@@ -220,12 +234,7 @@ fn calibrate(
         }
     }
     let mut progress = Progress::default();
-    msn_run::calibrate(&mut model, &footage, &store.store(), device, &mut progress)?;
-    if let Some(calibration) = model.calibration() {
-        println!(
-            "{}: median {:.4}, MAD {:.4} over {} normal frames",
-            model.path, calibration.median, calibration.mad, calibration.frames
-        );
-    }
-    Ok(())
+    let store = store.store();
+    let calibration = msn_run::calibrate(model, &footage, &store, device, &mut progress)?;
+    Ok(calibration)
 }

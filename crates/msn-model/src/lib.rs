@@ -3,7 +3,7 @@
 //!
 //! The encoder makes features at four scales; those of levels 2 to 4 are looked up in a
 //! pool each and replaced by what they read; the decoder makes the next frame of that. What the pools have never seen is predicted
-//! badly, and that error, where it is large, is the anomaly score.
+//! badly; msn-eval makes the anomaly score of that error.
 //!
 //! ```
 //! use burn::{backend::Flex, tensor::Tensor};
@@ -20,7 +20,6 @@
 //!
 //! [`Weights`] reads and writes weights files whose tensors have PyTorch's names.
 
-mod calibration;
 mod config;
 mod cpu;
 mod input;
@@ -29,22 +28,23 @@ mod lookups;
 mod loss;
 mod net;
 mod plan;
-mod score;
+mod prediction;
 mod tensors;
 mod weights;
 
-pub use calibration::{Alarm, Calibration, ErrorRange, TextureClass, UsualErrors};
 pub use config::{ConfigError, NetConfig, Rewrite};
 pub use cpu::{
     CpuError, CpuNet, CpuOutput, CpuTraining, Kernels, Operation, OptimiserState, Profile,
     UnknownKernels, channels_last,
 };
-pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
+pub use input::{Clips, push_planes};
 pub use layers::{AllReduceMean, BatchStatistics, Mode, Training};
 pub use lookups::{Cosines, Lookups, receptive_area};
 pub use loss::{LossWeights, Losses};
 pub use msn_kernels::{Adam, Algorithm, Collective, Isa, Method, Precision};
 pub use net::{MsnNet, Output, PoolLookup};
-pub use score::{FrameMaps, Map, Map64, evaluate};
+pub use prediction::{
+    Map, OnDevice, PredictError, Prediction, Predictor, mean_over_channels, predict,
+};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
 pub use weights::{Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError};

@@ -46,9 +46,12 @@ impl<B: Backend> Lookups for OnDevice<B> {
             || !w.is_multiple_of(SIDE_MULTIPLE)
             || clips.frames.len() != n * past * h * w
         {
-            return Err(PredictError(format!(
-                "{n} clips of {h} x {w} pixels do not fit {past} planes of sides that are multiples of 8"
-            )));
+            return Err(PredictError::Shape {
+                clips: n,
+                height: h,
+                width: w,
+                planes: past,
+            });
         }
         let frames = TensorData::new(clips.frames, [n, past, h, w]);
         let mut all: Vec<Vec<Cosines>> = vec![Vec::new(); n];

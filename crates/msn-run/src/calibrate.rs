@@ -1,6 +1,7 @@
 //! Calibration of weights on normal footage.
 
 use msn_data::{FrameStore, Video, segments};
+use msn_eval::Calibration;
 
 use crate::{Devices, Model, Observer, RunError, footage};
 
@@ -13,19 +14,19 @@ pub struct NormalFootage {
     pub folder_hz: Option<f64>,
 }
 
-/// Measures what normal footage scores, and keeps it with the weights: anomaly scores are
-/// standardised by it. The footage must be none that was trained on. An earlier calibration is
-/// replaced.
+/// Measures what normal footage scores with a model, whose anomaly scores are standardised by it.
+/// The footage must be none that was trained on. Nothing is written: [`Model::calibration_file`] is
+/// where the calibration belongs.
 ///
 /// # Errors
-/// [`RunError`]; the weights stay as they are then.
+/// [`RunError`].
 pub fn calibrate(
-    model: &mut Model,
+    model: &Model,
     footage: &[NormalFootage],
     store: &FrameStore,
     devices: &dyn Devices,
     observer: &mut dyn Observer,
-) -> Result<(), RunError> {
+) -> Result<Calibration, RunError> {
     let mut videos = Vec::new();
     for part in footage {
         let load = model.load_options(part.folder_hz);
@@ -33,10 +34,12 @@ pub fn calibrate(
     }
     let predictor = devices.predictor(model).map_err(RunError::Device)?;
     // The score as it is made today, not as an older calibration made it.
-    model.weights.meta.calibration = None;
-    let calibration = model
+    let uncalibrated = Model {
+        calibration: None,
+        ..model.clone()
+    };
+    let calibration = uncalibrated
         .scorer(predictor.as_ref())
         .calibrate(&videos, &segments(&videos))?;
-    model.weights.meta.calibration = Some(calibration);
-    Ok(model.weights.write(&model.path)?)
+    Ok(calibration.for_tensors(&model.weights.tensors))
 }

@@ -3,7 +3,7 @@
 
 use camino::Utf8PathBuf;
 use msn_data::{DataError, WriteError};
-use msn_eval::EvalError;
+use msn_eval::{CalibrationError, EvalError};
 use msn_model::{PredictError, WeightsError};
 use msn_train::{CheckpointError, SettingsError, TrainError};
 use msn_video::VideoError;
@@ -222,6 +222,9 @@ pub enum RunError {
     /// Weights files.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// Calibration files.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
     /// Checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

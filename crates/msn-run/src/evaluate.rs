@@ -3,8 +3,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{FrameLabels, LoadedVideo, data_hash};
 use msn_eval::{
-    DataCard, EvalError, EvalOptions, Evaluation, HeatMaps, JudgedRegions, LabelCard, MemoryCard,
-    Picture, RegionJudge, Scorer, VideoScores, curve_svg, report, scores_csv, write_overlay,
+    DataCard, EvalError, EvalOptions, Evaluation, HeatMaps, LabelCard, MemoryCard, RegionCollector,
+    ReportImage, Scorer, VideoRegions, VideoScores, curve_svg, report, scores_csv, write_overlay,
 };
 use msn_metrics::Bootstrap;
 
@@ -78,7 +78,7 @@ pub fn evaluate(
         }
         None => None,
     };
-    if model.calibration().is_none() {
+    if model.calibration.is_none() {
         observer.notice(&Notice::Uncalibrated(model.path.clone()));
     }
     let predictor = devices.predictor(model).map_err(RunError::Device)?;
@@ -101,28 +101,29 @@ pub fn evaluate(
         groups: request.groups.clone(),
         command: request.command.clone(),
         seed: request.seed,
-        calibration: model.calibration().cloned(),
+        calibration: model.calibration.clone(),
     };
     let data = data_card(test, &scored.videos)?;
     let evaluation = msn_eval::evaluate(&scored.videos, scored.regions, data, &options)?;
     if let Some(out) = request.out {
         write_curves(out, &scored.videos, model)?;
         write_json(&out.join("eval.json"), &evaluation)?;
+        let calibration = model.calibration.as_ref();
         let mut pictures = Vec::new();
         let mut add = |title: &str, picture: Option<(Vec<u8>, String)>| {
-            pictures.extend(picture.map(|(png, caption)| Picture {
+            pictures.extend(picture.map(|(png, caption)| ReportImage {
                 title: title.to_owned(),
                 caption,
                 png,
             }));
         };
-        let highlights = scored.highlights.draw(model.calibration())?;
+        let highlights = scored.highlights.draw(calibration)?;
         add("Frames worth a look", highlights);
         let strip = model.run.as_ref().and_then(strip::newest);
         add("What the network predicts", strip);
         let memory = request.memory.as_ref();
         let meta = &model.weights.meta;
-        let page = report(&evaluation, &scored.videos, meta, &pictures, memory)?;
+        let page = report(&evaluation, &scored.videos, meta, calibration, &pictures, memory)?;
         write_file(&out.join("report.html"), page.as_bytes())?;
     }
     Ok(Some(evaluation))
@@ -131,7 +132,7 @@ pub fn evaluate(
 /// A scored test set.
 struct Scored {
     videos: Vec<VideoScores>,
-    regions: Vec<JudgedRegions>,
+    regions: Vec<VideoRegions>,
     highlights: Highlights,
 }
 
@@ -184,8 +185,8 @@ fn score_video(
 ) -> Result<VideoScores, RunError> {
     let video = &request.test.videos[index];
     let labels = request.test.labels[index].as_ref();
-    let calibration = request.model.calibration();
-    let mut judge = region_judge(request, index, observer)?;
+    let calibration = request.model.calibration.as_ref();
+    let mut collector = region_collector(request, index, observer)?;
     let mut heat = match (overlay, calibration) {
         (Some(path), Some(c)) => Some((path, HeatMaps::new(video, c))),
         _ => None,
@@ -193,8 +194,8 @@ fn score_video(
     let mut scores = Vec::new();
     let highlights = &mut scored.highlights;
     scorer.runs(video, &video.runs, &mut |frame| {
-        if let Some(judge) = &mut judge {
-            judge.push(&frame)?;
+        if let Some(collector) = &mut collector {
+            collector.push(&frame)?;
         }
         if let Some((_, heat)) = &mut heat {
             heat.push(&frame);
@@ -205,7 +206,9 @@ fn score_video(
         scores.push(frame.score);
         Ok(())
     })?;
-    scored.regions.extend(judge.map(RegionJudge::finish));
+    scored
+        .regions
+        .extend(collector.map(RegionCollector::finish));
     let scores = VideoScores {
         clock: msn_eval::clock(video),
         ..VideoScores::new(
@@ -222,12 +225,12 @@ fn score_video(
     Ok(scores)
 }
 
-/// What judges a video by its regions, where they are known.
-fn region_judge<'a>(
+/// What collects the regions of a video, where they are known.
+fn region_collector<'a>(
     request: &'a EvaluateRequest<'_>,
     index: usize,
     observer: &mut dyn Observer,
-) -> Result<Option<RegionJudge<'a>>, RunError> {
+) -> Result<Option<RegionCollector<'a>>, RunError> {
     let test = request.test;
     let video = &test.videos[index];
     let regions = &test.data.regions;
@@ -235,21 +238,21 @@ fn region_judge<'a>(
     // Where a set has regions, a video without them and without anomalous frames has none.
     let normal = test.labels[index].as_ref().is_some_and(|l| l.count() == 0);
     let has_regions = regions.iter().any(Option::is_some);
-    match request.model.calibration() {
+    match &request.model.calibration {
         // Regions are known frame by frame of the source.
         Some(_) if video.resampled.is_some() && source.is_some() => {
             observer.notice(&Notice::LeftOutOfRegions(video.name.clone()));
             Ok(None)
         }
         Some(c) if has_regions && (source.is_some() || normal) => {
-            Ok(Some(RegionJudge::new(source, video, c)?))
+            Ok(Some(RegionCollector::new(source, video, c)?))
         }
         _ => Ok(None),
     }
 }
 
 fn write_curves(out: &Utf8Path, videos: &[VideoScores], model: &Model) -> Result<(), RunError> {
-    let alarm = model.calibration().and_then(|c| c.alarm);
+    let alarm = model.calibration.as_ref().and_then(|c| c.alarm);
     for video in videos.iter().filter(|v| v.labels.is_some()) {
         let svg = curve_svg(video, alarm.map(|a| a.threshold));
         let path = out.join("curves").join(format!("{}.svg", video.name));

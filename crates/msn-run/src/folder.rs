@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use msn_eval::Calibration;
 use msn_train::{Choose, Settings};
 
 use crate::{
@@ -23,7 +24,7 @@ pub enum RunLocation {
 /// A run's folder.
 ///
 /// It holds `config.toml`, `run.json`, `metrics.csv` and `epochs.csv`, `tensorboard/`, `strips/`,
-/// `checkpoints/`, `weights/`, and after the evaluation `scores/`, `curves/`, `eval.json`,
+/// `checkpoints/`, `weights/`, `calibration.json`, and after the evaluation `scores/`, `curves/`, `eval.json`,
 /// `memory.json` and `report.html`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
@@ -210,6 +211,11 @@ impl RunFolder {
     /// The folder of its checkpoints.
     pub fn checkpoints(&self) -> Utf8PathBuf {
         self.path.join("checkpoints")
+    }
+
+    /// `calibration.json`.
+    pub fn calibration(&self) -> Utf8PathBuf {
+        self.path.join(Calibration::RUN_FILE)
     }
 
     /// `eval.json`.

@@ -1,8 +1,8 @@
 //! The frames of an evaluation that are worth a look.
 
 use msn_data::{FrameLabels, LoadedVideo};
-use msn_eval::{ScoredFrame, standardise};
-use msn_model::{Calibration, push_planes};
+use msn_eval::{Calibration, ScoredFrame};
+use msn_model::push_planes;
 
 use crate::{RunError, picture::Grid};
 
@@ -19,14 +19,13 @@ struct Pick {
 }
 
 const TITLES: [&str; 3] = [
-    "The anomaly that shows most",
-    "The anomaly that shows least",
-    "The normal frame that looks most like an anomaly",
+    "The anomalous frame with the highest score",
+    "The anomalous frame with the lowest score",
+    "The normal frame with the highest score",
 ];
 
 impl Highlights {
-    /// Looks at a frame, by its largest window of error over the last frames: what the fair score
-    /// is made of.
+    /// Looks at a frame, by its anomaly score before it is standardised.
     pub fn see(
         &mut self,
         video: &LoadedVideo,
@@ -63,28 +62,28 @@ impl Highlights {
         let Some((_, first)) = picks.first() else {
             return Ok(None);
         };
-        let pools = first.frame.maps.distances.len();
+        let pools = first.frame.maps.prediction.distances.len();
         let error = &first.frame.maps.error;
         let mut grid = Grid::new([picks.len(), 3 + pools], [error.height, error.width]);
         let mut caption = String::new();
         for (row, (title, pick)) in picks.iter().enumerate() {
             let maps = &pick.frame.maps;
             grid.put_frame([row, 0], &pick.truth);
-            grid.put_frame([row, 1], &maps.prediction);
+            grid.put_frame([row, 1], &maps.prediction.planes);
             grid.put_error([row, 2], &maps.error);
-            for (i, (_, map)) in maps.distances.iter().enumerate() {
+            for (i, (_, map)) in maps.prediction.distances.iter().enumerate() {
                 // One scale for all rows.
                 let all = picks
                     .iter()
-                    .flat_map(|(_, p)| &p.frame.maps.distances[i].1.values);
+                    .flat_map(|(_, p)| &p.frame.maps.prediction.distances[i].1.values);
                 let white = all.fold(0f32, |most, value| most.max(*value));
                 grid.put_map([row, 3 + i], map, white);
             }
             let score = &pick.frame.score;
             caption += &format!("{title}: {}, frame {}", pick.video, score.frame);
             if let Some(calibration) = calibration {
-                let fair = standardise(score.excess, calibration);
-                caption += &format!(", fair score {fair:.2}");
+                let fair = calibration.standardise(score.excess);
+                caption += &format!(", anomaly score {fair:.2}");
             }
             caption += ". ";
         }
@@ -94,8 +93,7 @@ impl Highlights {
             caption += ", and the distance to the nearest item of each pool, finest first (white: \
                 the largest of these frames)";
         }
-        caption += ". Chosen by the largest error of a window over the last frames, which the \
-            fair score is made of.";
+        caption += ". Chosen by the anomaly score.";
         Ok(Some((grid.png()?, caption)))
     }
 }

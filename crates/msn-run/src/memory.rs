@@ -3,8 +3,7 @@
 use msn_data::{
     DataSet, FrameStore, LoadedVideo, OpenOptions, Segment, data_hash, segments,
 };
-use msn_eval::{MEMORY_FORMAT, MemoryCard, SurveyOptions, survey};
-use msn_model::Tensors;
+use msn_eval::{MemoryCard, SurveyOptions, fingerprint, survey};
 
 use crate::{Devices, Model, Notice, Observer, RunCard, RunError, RunFolder, files::write_json, footage};
 
@@ -93,32 +92,14 @@ fn look_up(
     let network = devices.pools(model).map_err(RunError::Device)?;
     let weights = &model.weights;
     let stride = weights.meta.input.stride;
-    let card = survey(
+    Ok(survey(
         network.as_ref(),
         &weights.tensors,
         data,
         footage,
         stride,
         options,
-    )?;
-    Ok(MemoryCard {
-        weights: fingerprint(&weights.tensors),
-        ..card
-    })
-}
-
-/// Blake3 over names and values of tensors: the first 16 hexadecimal digits.
-fn fingerprint(tensors: &Tensors) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for (name, tensor) in tensors {
-        hasher.update(name.as_bytes());
-        for value in &tensor.values {
-            hasher.update(&value.to_le_bytes());
-        }
-    }
-    let mut text = hasher.finalize().to_hex().to_string();
-    text.truncate(16);
-    text
+    )?)
 }
 
 /// Surveys a fresh run's weights on what they were trained on, and keeps the card in the run folder.
@@ -151,10 +132,8 @@ pub fn run_memory(
         return None;
     }
     let kept = std::fs::read(run.path().join(FILE)).ok();
-    let kept = kept.and_then(|bytes| serde_json::from_slice::<MemoryCard>(&bytes).ok());
-    let ours = |c: &MemoryCard| {
-        c.format == MEMORY_FORMAT && c.weights == fingerprint(&model.weights.tensors)
-    };
+    let kept = kept.and_then(|bytes| MemoryCard::from_json(&bytes).ok());
+    let ours = |c: &MemoryCard| c.weights == fingerprint(&model.weights.tensors);
     if let Some(kept) = kept.filter(ours) {
         return Some(kept);
     }

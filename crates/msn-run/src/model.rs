@@ -2,8 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{Color, LoadOptions, Size};
-use msn_eval::{Fair, Scorer};
-use msn_model::{Calibration, Predictor, Weights};
+use msn_eval::{AnomalyScore, Calibration, Scorer};
+use msn_model::{Predictor, Weights};
 
 use crate::{RunError, RunFolder};
 
@@ -14,16 +14,42 @@ pub struct Model {
     pub path: Utf8PathBuf,
     /// What it holds.
     pub weights: Weights,
+    /// What standardises its anomaly scores, where normal footage was scored for that.
+    pub calibration: Option<Calibration>,
     /// The run folder that it was found in, where one was named.
     pub run: Option<RunFolder>,
 }
 
 impl Model {
-    /// Reads the weights of a run folder that its settings choose, or a weights file.
+    /// Reads the weights of a run folder that its settings choose, or a weights file, with the
+    /// calibration of the run folder or beside the weights.
+    ///
+    /// # Errors
+    /// [`RunError::Unfinished`] for a run folder without weights, [`RunError::Weights`],
+    /// [`RunError::Calibration`].
+    pub fn open(path: &Utf8Path) -> Result<Self, RunError> {
+        let mut model = Self::open_uncalibrated(path)?;
+        let run = model.run.as_ref().map(RunFolder::path);
+        model.calibration = Calibration::find(&model.path, &model.weights, run)?;
+        Ok(model)
+    }
+
+    /// [`Model::open`] with the calibration of a file, such as another camera's.
+    ///
+    /// # Errors
+    /// Those of [`Model::open`], also where the file is of other weights.
+    pub fn open_with(path: &Utf8Path, calibration: &Utf8Path) -> Result<Self, RunError> {
+        let mut model = Self::open_uncalibrated(path)?;
+        let read = Calibration::read_for(calibration, &model.path, &model.weights)?;
+        model.calibration = Some(read);
+        Ok(model)
+    }
+
+    /// [`Model::open`] without a calibration, whether there is one or not.
     ///
     /// # Errors
     /// [`RunError::Unfinished`] for a run folder without weights, [`RunError::Weights`].
-    pub fn open(path: &Utf8Path) -> Result<Self, RunError> {
+    pub fn open_uncalibrated(path: &Utf8Path) -> Result<Self, RunError> {
         let run = path.is_dir().then(|| RunFolder::open(path));
         let file = match &run {
             Some(run) => run.weights_file()?,
@@ -31,14 +57,10 @@ impl Model {
         };
         Ok(Self {
             weights: Weights::read(&file)?,
+            calibration: None,
             path: file,
             run,
         })
-    }
-
-    /// What normal footage scores, where that was measured.
-    pub fn calibration(&self) -> Option<&Calibration> {
-        self.weights.meta.calibration.as_ref()
     }
 
     /// The calibration, which `purpose` can't do without.
@@ -46,7 +68,7 @@ impl Model {
     /// # Errors
     /// [`RunError::Uncalibrated`].
     pub fn calibration_for(&self, purpose: &'static str) -> Result<&Calibration, RunError> {
-        self.calibration().ok_or_else(|| RunError::Uncalibrated {
+        self.calibration.as_ref().ok_or_else(|| RunError::Uncalibrated {
             path: self.path.clone(),
             purpose,
         })
@@ -57,6 +79,15 @@ impl Model {
         let card = self.run.as_ref().and_then(|run| run.card().ok());
         card.map(|card| card.seed)
             .or_else(|| self.weights.meta.origin.get("seed")?.parse().ok())
+    }
+
+    /// Where its calibration belongs: `calibration.json` of the run folder, else
+    /// `NAME.calibration.json` beside the weights `NAME.safetensors`.
+    pub fn calibration_file(&self) -> Utf8PathBuf {
+        match &self.run {
+            Some(run) => run.calibration(),
+            None => Calibration::beside(&self.path),
+        }
     }
 
     /// How frames are to be loaded for it, those of folders at `folder_hz`.
@@ -77,13 +108,12 @@ impl Model {
     pub fn scorer<'a>(&self, predictor: &'a dyn Predictor) -> Scorer<'a> {
         let input = &self.weights.meta.input;
         let [height, width] = [input.height, input.width].map(|v| v as usize);
-        let fair = self
-            .calibration()
-            .map_or_else(|| Fair::for_size(height, width), Fair::from);
+        let uncalibrated = || AnomalyScore::for_size(height, width);
+        let score = self.calibration.as_ref();
         Scorer {
             predictor,
             stride: input.stride,
-            fair,
+            score: score.map_or_else(uncalibrated, AnomalyScore::from),
         }
     }
 }

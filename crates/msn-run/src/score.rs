@@ -8,7 +8,7 @@ use std::{
 
 use camino::Utf8Path;
 use msn_data::{LoadOptions, Video};
-use msn_eval::{ScoreSpool, Scorer, Seen};
+use msn_eval::{ScoreSpool, Scorer, SourceStep};
 use msn_video::{Options, open_ahead};
 
 use crate::{Devices, Model, Notice, Observer, RunError};
@@ -50,7 +50,7 @@ pub fn score(
     observer: &mut dyn Observer,
 ) -> Result<ScoreSummary, RunError> {
     let model = request.model;
-    if model.calibration().is_none() {
+    if model.calibration.is_none() {
         observer.notice(&Notice::Uncalibrated(model.path.clone()));
     }
     let predictor = devices.predictor(model).map_err(RunError::Device)?;
@@ -70,7 +70,8 @@ pub fn score(
             Ok(scores) => {
                 // One header for all.
                 let header = summary.scored == 0;
-                scores.write_csv(&video.name, pools, header, model.calibration(), to)?;
+                let calibration = model.calibration.as_ref();
+                scores.write_csv(&video.name, pools, header, calibration, to)?;
                 let flushed = to.flush();
                 flushed.map_err(RunError::write(format!("the scores of {}", video.name)))?;
                 summary.scored += 1;
@@ -145,15 +146,15 @@ fn score_video(
     }
     let mut reader = open_ahead(source, &options, rate_hz, READ_AHEAD)?;
     let size = (load.size.height as usize, load.size.width as usize);
-    let frames = scorer.source(&video.name, reader.by_ref(), size, step, &mut |seen| {
-        match seen {
+    let frames = scorer.source(&video.name, reader.by_ref(), size, step, &mut |step| {
+        match step {
             // Only numbers are kept of what has been scored.
-            Seen::Scored(scored) => scores.push(&scored.score)?,
-            Seen::Lost(lost) => observer.notice(&Notice::LostFrame {
+            SourceStep::Scored(scored) => scores.push(&scored.score)?,
+            SourceStep::Lost(lost) => observer.notice(&Notice::LostFrame {
                 source: source.clone(),
                 lost,
             }),
-            Seen::Read(frames) => observer.frames_scored(source, frames),
+            SourceStep::Position(frames) => observer.frames_scored(source, frames),
         }
         Ok(())
     })?;

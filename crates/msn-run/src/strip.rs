@@ -49,13 +49,13 @@ impl Strip {
         let rows = frames.chunks_exact(frames.len() / count);
         let rows = rows.zip(target.chunks_exact(frame));
         let mut grid = Grid::new([*count, 5], [*height, *width]);
-        let maps = predictor.maps(self.clips.clone())?;
-        for (row, ((past, truth), maps)) in rows.zip(&maps).enumerate() {
+        let predictions = predictor.predict(&self.clips)?;
+        for (row, ((past, truth), prediction)) in rows.zip(&predictions).enumerate() {
             grid.put_frame([row, 0], &past[..frame]);
             grid.put_frame([row, 1], &past[past.len() - frame..]);
             grid.put_frame([row, 2], truth);
-            grid.put_frame([row, 3], &maps.prediction);
-            grid.put_error([row, 4], &maps.error);
+            grid.put_frame([row, 3], &prediction.planes);
+            grid.put_error([row, 4], &prediction.squared_error(truth));
         }
         let path = self.folder.join(format!("epoch-{epoch:04}.png"));
         write_file(&path, &grid.png()?)

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use msn_data::{DataSet, FrameStore, SplitManifest};
-use msn_eval::Evaluation;
+use msn_eval::{Calibration, Evaluation};
 use msn_model::{Input, Meta, WEIGHTS_FORMAT, Weights};
 use msn_train::{Engine, Progress, Settings, any_rank};
 
@@ -270,7 +270,11 @@ impl Run<'_> {
             engine.restore(state)?;
             self.write_weights(engine, "best", Some(best.epoch), observer)?;
         }
-        Model::open(self.folder.path())
+        let model = Model::open(self.folder.path())?;
+        if let Some(calibration) = &model.calibration {
+            calibration.write(&self.folder.calibration())?;
+        }
+        Ok(model)
     }
 
     fn write_weights(
@@ -290,23 +294,25 @@ impl Run<'_> {
             meta.origin.insert("weights".into(), text);
         }
         let path = self.folder.weights(name);
-        let mut model = Model {
+        let model = Model {
             weights: Weights {
                 meta,
                 tensors: engine.tensors(),
             },
+            calibration: None,
             path: path.clone(),
             run: None,
         };
         let predictor = self.devices.predictor(&model).map_err(RunError::Device)?;
         let calibration = model
             .scorer(predictor.as_ref())
-            .calibrate(videos, &split.calibration)?;
-        model.weights.meta.calibration = Some(calibration);
+            .calibrate(videos, &split.calibration)?
+            .for_tensors(&model.weights.tensors);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(RunError::write(parent))?;
         }
-        Ok(model.weights.write(&path)?)
+        model.weights.write(&path)?;
+        Ok(calibration.write(&Calibration::beside(&path))?)
     }
 
     /// What the weights say of themselves.

@@ -29,11 +29,14 @@ pub(crate) enum WeightsCommand {
         #[arg(value_name = "KEY=VALUE")]
         settings: Vec<String>,
     },
-    /// Standardise the fair score of a weights file on normal footage it was not trained on
+    /// Standardise the anomaly score of a network on normal footage it was not trained on
     Calibrate {
-        /// Run folder or weights file; it is rewritten
+        /// Run folder or weights file; it stays as it is
         #[arg(value_name = "RUN|WEIGHTS")]
         weights: Utf8PathBuf,
+        /// Calibration file to write [default: calibration.json of the run folder, NAME.calibration.json beside weights NAME.safetensors]
+        #[arg(long, value_name = "FILE")]
+        out: Option<Utf8PathBuf>,
         /// Normal videos: files, frame folders, or a data set folder (its training part)
         #[arg(required = true)]
         normal: Vec<String>,
@@ -61,7 +64,7 @@ pub(crate) struct MemoryShowArgs {
     /// Run folder or weights file
     #[arg(value_name = "RUN|WEIGHTS")]
     pub weights: Utf8PathBuf,
-    /// Data set folder whose training part the memory is asked about [default: the run's own]
+    /// Data set folder whose training part is looked up in the memory [default: the run's own]
     pub data: Option<Utf8PathBuf>,
     /// Also write a page with pictures of the places that are most like each item
     #[arg(long, value_name = "FILE")]

@@ -12,7 +12,7 @@ use super::{
     network::{Layer, Memory, Network, Pass, Source, input_shape},
 };
 use crate::{
-    Clips, FrameMaps, Map, NetConfig, PredictError, Predictor, Tensors,
+    Clips, Map, NetConfig, PredictError, Prediction, Predictor, Tensors,
     plan::{ConvPlan, LevelPlan, NORM_EPSILON},
 };
 
@@ -128,7 +128,7 @@ impl Predictor for CpuNet {
         &self.config
     }
 
-    fn maps(&self, clips: Clips) -> Result<Vec<FrameMaps>, PredictError> {
+    fn predict(&self, clips: &Clips) -> Result<Vec<Prediction>, PredictError> {
         let (n, height, width, channels) =
             (clips.count, clips.height, clips.width, self.config.channels);
         let input = channels_last(
@@ -138,25 +138,29 @@ impl Predictor for CpuNet {
             height * width,
         );
         let output = self.run(&input, n, height, width);
-        let output = output.map_err(|e| PredictError(e.to_string()))?;
-        let prediction = channels_first(&output.prediction, n, channels, height * width);
-        let frame = |i: usize| {
-            let part =
-                |values: &[f32]| values[i * values.len() / n..(i + 1) * values.len() / n].to_vec();
-            let (ours, target) = (part(&prediction), part(&clips.target));
-            let distances = output.distances.iter().map(|(pool, values)| {
-                (
-                    *pool,
-                    Map {
+        let output = output.map_err(|e| PredictError::Engine(e.into()))?;
+        let planes = channels_first(&output.prediction, n, channels, height * width);
+        let part = |values: &[f32], i: usize| {
+            values[i * values.len() / n..(i + 1) * values.len() / n].to_vec()
+        };
+        let one = |i: usize| Prediction {
+            height,
+            width,
+            planes: part(&planes, i),
+            distances: output
+                .distances
+                .iter()
+                .map(|(pool, values)| {
+                    let map = Map {
                         height: height >> pool,
                         width: width >> pool,
-                        values: part(values),
-                    },
-                )
-            });
-            FrameMaps::new(ours, &target, (height, width), distances.collect())
+                        values: part(values, i),
+                    };
+                    (*pool, map)
+                })
+                .collect(),
         };
-        Ok((0..n).map(frame).collect())
+        Ok((0..n).map(one).collect())
     }
 }
 

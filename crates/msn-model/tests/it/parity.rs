@@ -199,8 +199,8 @@ fn the_cpus_evaluation_agrees_with_the_golden_cases() {
                 assert!(net.run(&other, 1, 8, 16).is_ok());
                 let output = net.run(&input, n, h, w).expect("an output");
                 assert!(first == output, "{}: a second run differs", case.name);
-                let maps = net.maps(clips.clone()).expect("maps");
-                let prediction: Vec<f32> = maps.into_iter().flat_map(|m| m.prediction).collect();
+                let predicted = net.predict(&clips).expect("a prediction");
+                let prediction: Vec<f32> = predicted.into_iter().flat_map(|p| p.planes).collect();
                 let title = format!("{isa} {algorithm:?}");
                 let compared =
                     compare_evaluation(&case, &title, times, &prediction, &output.distances);

@@ -44,9 +44,9 @@ proptest! {
         let burn = OnDevice { net: burn.with_tensors(&tensors).unwrap(), device };
         let cpu = CpuNet::new(&config, &tensors, Algorithm::Direct).unwrap();
         let clips = clips(&config, seed, 2);
-        let (a, b) = (burn.maps(clips.clone()).unwrap(), cpu.maps(clips).unwrap());
+        let (a, b) = (burn.predict(&clips).unwrap(), cpu.predict(&clips).unwrap());
         for (a, b) in a.iter().zip(&b) {
-            let far = distance(&a.prediction, &b.prediction);
+            let far = distance(&a.planes, &b.planes);
             prop_assert!(far < 1e-4, "{config:?}: {far}");
             prop_assert_eq!(a.distances.len(), config.pools.len());
             for ((p, a), (q, b)) in a.distances.iter().zip(&b.distances) {

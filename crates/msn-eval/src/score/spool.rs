@@ -5,12 +5,9 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_metrics::MinMax;
-use msn_model::Calibration;
 
-use crate::fair::standardise;
-use crate::files::{header, row};
-use crate::protocol::legacy;
-use crate::{EvalError, FrameScore};
+use super::{calibration::Calibration, legacy::legacy, scorer::FrameScore, table::ScoreTable};
+use crate::EvalError;
 
 /// The scores of one video, kept in a file without a name, which vanishes with this value or with
 /// the process. What stays in memory does not grow.
@@ -83,7 +80,7 @@ impl ScoreSpool {
     }
 
     /// Writes what [`scores_csv`](crate::scores_csv) makes of the same frames to `to`: lines of
-    /// `video`, after a header where asked for.
+    /// `video`, after a header where `with_header`.
     ///
     /// # Errors
     /// [`EvalError::Write`] for the file of the scores, and [`EvalError::Write`] naming `video` for
@@ -96,21 +93,18 @@ impl ScoreSpool {
         calibration: Option<&Calibration>,
         to: &mut dyn Write,
     ) -> Result<(), EvalError> {
-        let mut write = |text: &str| {
-            to.write_all(text.as_bytes())
-                .map_err(|source| EvalError::Write {
-                    path: format!("the scores of {video}").into(),
-                    source,
-                })
+        let failed = |source| EvalError::Write {
+            path: format!("the scores of {video}").into(),
+            source,
         };
+        let mut table = ScoreTable::new(to);
         if with_header {
-            write(&header(pools))?;
+            table.header(pools).map_err(failed)?;
         }
         let rewound = self.file.flush().and_then(|()| self.file.rewind());
         rewound.map_err(|e| self.failed(e))?;
         let folder = self.folder.clone();
         let mut rows = BufReader::new(self.file.get_ref());
-        let mut text = String::new();
         for _ in 0..self.rows {
             let score = read(&mut rows, self.pools).map_err(|source| EvalError::Write {
                 path: folder.join("temporary scores"),
@@ -120,12 +114,10 @@ impl ScoreSpool {
             let distances = score.distances.iter().enumerate();
             let distances: f64 = distances.map(|(p, &d)| normalised(1 + p, d)).sum();
             let legacy = legacy(normalised(0, -score.psnr), distances, self.pools);
-            let fair = calibration.map(|c| standardise(score.excess, c));
-            text.clear();
-            row(&mut text, video, &score, legacy, fair);
-            write(&text)?;
+            let fair = calibration.map(|c| c.standardise(score.excess));
+            table.row(video, &score, legacy, fair).map_err(failed)?;
         }
-        Ok(())
+        table.finish().map_err(failed)
     }
 
     fn failed(&self, source: io::Error) -> EvalError {
@@ -172,7 +164,7 @@ mod tests {
                 psnr: if constant { 30.0 } else { 30.0 + wave(0.37) },
                 patch: 0.01 + 0.001 * wave(0.11),
                 distances: (0..pools)
-                    .map(|p| 0.1 + wave(0.05) / (2.0 + crate::fair::count(p)))
+                    .map(|p| 0.1 + wave(0.05) / (2.0 + p as f64))
                     .collect(),
                 excess: -5.0 + wave(0.7),
             }
@@ -185,10 +177,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(folder.path()).unwrap();
         let calibration = Calibration {
+            weights: None,
             window: 8,
             window_stride: 2,
             history: 8,
-            usual: msn_model::UsualErrors::default(),
+            baseline: crate::Baseline::default(),
             median: -5.0,
             mad: 0.3,
             frames: 100,

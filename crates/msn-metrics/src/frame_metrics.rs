@@ -1,21 +1,21 @@
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{auc_of, padded_auc_of, ranking};
-use crate::{Bootstrap, Figure, MetricsError, ScoredVideo, check};
+use crate::{Bootstrap, Estimate, MetricsError, ScoredVideo, check};
 
-/// The frame-level figures of a set of videos, each with its interval; `None` is undefined.
+/// The frame-level metrics of a set of videos, each with its interval; `None` is undefined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FrameFigures {
+pub struct FrameMetrics {
     /// AUC over the frames of all videos joined.
-    pub micro_auc: Option<Figure>,
+    pub micro_auc: Option<Estimate>,
     /// Mean AUC over the videos that hold both classes.
-    pub macro_auc_skip: Option<Figure>,
+    pub macro_auc_skip: Option<Estimate>,
     /// Mean AUC over videos, each padded with one frame of either class.
-    pub macro_auc_pad: Option<Figure>,
+    pub macro_auc_pad: Option<Estimate>,
     /// Average precision over the frames of all videos joined.
-    pub average_precision: Option<Figure>,
+    pub average_precision: Option<Estimate>,
     /// Equal error rate over the frames of all videos joined; less is better.
-    pub equal_error_rate: Option<Figure>,
+    pub equal_error_rate: Option<Estimate>,
     /// Videos given.
     pub videos: usize,
     /// Videos that `macro_auc_skip` leaves out.
@@ -26,16 +26,16 @@ pub struct FrameFigures {
     pub anomalous_frames: usize,
 }
 
-/// All frame-level figures with 95 % intervals from a bootstrap over videos.
+/// All frame-level metrics with 95 % intervals from a bootstrap over videos.
 ///
 /// Frames are sorted once; a resample is one pass over them with a weight for each video.
 ///
 /// # Errors
 /// Those of [`check`], and [`MetricsError::NoResamples`].
-pub fn frame_figures(
+pub fn frame_metrics(
     videos: &[ScoredVideo],
     bootstrap: &Bootstrap,
-) -> Result<FrameFigures, MetricsError> {
+) -> Result<FrameMetrics, MetricsError> {
     check(videos)?;
     let ranking = ranking(videos);
     let aucs: Vec<Option<f64>> = videos
@@ -49,8 +49,8 @@ pub fn frame_figures(
         macro_auc_pad,
         average_precision,
         equal_error_rate,
-    ] = bootstrap.figures(ranking.videos(), |weights| {
-        let joined = ranking.figures(weights);
+    ] = bootstrap.estimates(ranking.videos(), |weights| {
+        let joined = ranking.metrics(weights);
         [
             joined.auc,
             weighted_mean(&aucs, weights),
@@ -60,7 +60,7 @@ pub fn frame_figures(
         ]
     })?;
     let anomalous = |v: &ScoredVideo| v.labels.iter().filter(|&&label| label).count();
-    Ok(FrameFigures {
+    Ok(FrameMetrics {
         micro_auc,
         macro_auc_skip,
         macro_auc_pad,
@@ -83,7 +83,7 @@ pub fn micro_auc_difference(
     scores: &[ScoredVideo],
     others: &[ScoredVideo],
     bootstrap: &Bootstrap,
-) -> Result<Option<Figure>, MetricsError> {
+) -> Result<Option<Estimate>, MetricsError> {
     check(scores)?;
     check(others)?;
     for (video, other) in scores.iter().zip(others) {
@@ -96,8 +96,8 @@ pub fn micro_auc_difference(
         }
     }
     let [ours, theirs] = [ranking(scores), ranking(others)];
-    let [difference] = bootstrap.figures(ours.videos(), |weights| {
-        let both = ours.figures(weights).auc.zip(theirs.figures(weights).auc);
+    let [difference] = bootstrap.estimates(ours.videos(), |weights| {
+        let both = ours.metrics(weights).auc.zip(theirs.metrics(weights).auc);
         [both.map(|(a, b)| a - b)]
     })?;
     Ok(difference)

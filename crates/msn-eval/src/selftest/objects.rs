@@ -1,4 +1,4 @@
-//! Things that moved in normal footage, cut out of it, and put back elsewhere in another way.
+//! Moving objects of normal footage: cut out of it, and inserted elsewhere in another way.
 
 use std::ops::Range;
 
@@ -8,10 +8,10 @@ use rand::{Rng, RngExt};
 
 use crate::EvalError;
 
-/// Frames of a thing's way that it must be seen in.
+/// Fewest frames of an object's path.
 const LEAST_FRAMES: usize = 10;
-/// Share of the picture's width that it must have come.
-const LEAST_WAY: f64 = 0.04;
+/// Share of the picture's width that it must have moved.
+const LEAST_PATH: f64 = 0.04;
 /// Frames that a background is the median of.
 const BACKGROUND_FRAMES: usize = 60;
 /// Least difference to the background that counts, in grey levels.
@@ -30,21 +30,24 @@ pub(super) struct Cut {
     pub cover: Vec<f32>,
 }
 
-/// A thing and its way through consecutive frames.
+/// An object along its path through consecutive frames.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Mover {
+pub(super) struct MovingObject {
     pub cuts: Vec<Cut>,
 }
 
-/// A thing that is still followed.
-struct Followed {
+/// An object that is still tracked.
+struct Tracked {
     latest: Component,
     cuts: Vec<Cut>,
 }
 
-/// Finds things that move in some frames of a video: parts that differ from the median frame, are
-/// of a third of the picture at most, do not touch its edge, and get somewhere.
-pub(super) fn movers(video: &LoadedVideo, frames: Range<usize>) -> Result<Vec<Mover>, EvalError> {
+/// Finds the moving objects in some frames of a video: components that differ from the median frame,
+/// are of a third of the picture at most, do not touch its edge, and move on.
+pub(super) fn moving_objects(
+    video: &LoadedVideo,
+    frames: Range<usize>,
+) -> Result<Vec<MovingObject>, EvalError> {
     let size = MapSize {
         width: usize::try_from(video.size.width).unwrap_or(0),
         height: usize::try_from(video.size.height).unwrap_or(0),
@@ -52,7 +55,7 @@ pub(super) fn movers(video: &LoadedVideo, frames: Range<usize>) -> Result<Vec<Mo
     let channels = video.color.channels();
     let background = background(video, frames.clone())?;
     let mut threshold = None;
-    let (mut followed, mut done): (Vec<Followed>, Vec<Followed>) = (Vec::new(), Vec::new());
+    let (mut tracked, mut done): (Vec<Tracked>, Vec<Tracked>) = (Vec::new(), Vec::new());
     for frame in frames {
         let pixels = video.frame(frame)?;
         let difference = difference(&pixels, &background, channels);
@@ -64,47 +67,47 @@ pub(super) fn movers(video: &LoadedVideo, frames: Range<usize>) -> Result<Vec<Mo
             (4.0 * 1.4826 * sorted[sorted.len() / 2]).max(LEAST_DIFFERENCE)
         });
         let mut parts = components(&smooth, size, f64::from(threshold))?;
-        parts.retain(|part| is_thing(part, size));
+        parts.retain(|part| is_object_sized(part, size));
         let mut next = Vec::new();
-        for mut thing in followed {
+        for mut object in tracked {
             let alike = |part: &Component| {
-                let ratio = as_f64(part.pixels) / as_f64(thing.latest.pixels);
+                let ratio = part.pixels as f64 / object.latest.pixels as f64;
                 (0.6..1.6).contains(&ratio)
             };
             let best = (0..parts.len())
                 .filter(|&i| alike(&parts[i]))
-                .max_by_key(|&i| overlap(&parts[i], &thing.latest));
-            match best.filter(|&i| overlap(&parts[i], &thing.latest) > 0) {
+                .max_by_key(|&i| overlap(&parts[i], &object.latest));
+            match best.filter(|&i| overlap(&parts[i], &object.latest) > 0) {
                 Some(i) => {
-                    thing.latest = parts.swap_remove(i);
-                    thing.cuts.push(cut(
-                        &thing.latest,
+                    object.latest = parts.swap_remove(i);
+                    object.cuts.push(cut(
+                        &object.latest,
                         &pixels,
                         &smooth,
                         threshold,
                         size,
                         channels,
                     ));
-                    next.push(thing);
+                    next.push(object);
                 }
-                None => done.push(thing),
+                None => done.push(object),
             }
         }
-        next.extend(parts.into_iter().map(|latest| Followed {
+        next.extend(parts.into_iter().map(|latest| Tracked {
             cuts: vec![cut(&latest, &pixels, &smooth, threshold, size, channels)],
             latest,
         }));
-        followed = next;
+        tracked = next;
     }
-    done.extend(followed);
-    let gets_somewhere = |cuts: &[Cut]| {
+    done.extend(tracked);
+    let moves_on = |cuts: &[Cut]| {
         let (first, last) = (&cuts[0], &cuts[cuts.len() - 1]);
-        (last.x - first.x).hypot(last.y - first.y) >= LEAST_WAY * as_f64(size.width)
+        (last.x - first.x).hypot(last.y - first.y) >= LEAST_PATH * size.width as f64
     };
     Ok(done
         .into_iter()
-        .map(|thing| Mover { cuts: thing.cuts })
-        .filter(|m| m.cuts.len() >= LEAST_FRAMES && gets_somewhere(&m.cuts))
+        .map(|object| MovingObject { cuts: object.cuts })
+        .filter(|m| m.cuts.len() >= LEAST_FRAMES && moves_on(&m.cuts))
         .collect())
 }
 
@@ -154,7 +157,7 @@ fn blurred(values: &[f32], size: MapSize) -> Vec<f32> {
     out
 }
 
-fn is_thing(part: &Component, size: MapSize) -> bool {
+fn is_object_sized(part: &Component, size: MapSize) -> bool {
     let (width, height) = (side(part.x1, part.x2), side(part.y1, part.y2));
     let inside = part.x1 > 0
         && part.y1 > 0
@@ -177,10 +180,6 @@ fn side(first: i32, last: i32) -> usize {
 
 fn whole(place: i32) -> usize {
     usize::try_from(place).unwrap_or(0)
-}
-
-fn as_f64(n: usize) -> f64 {
-    crate::fair::count(n)
 }
 
 /// A part with a pixel of soft edge around it; it does not touch the frame's edge.
@@ -211,8 +210,8 @@ fn cut(
         );
     }
     Cut {
-        y: as_f64(top) + as_f64(height) / 2.0,
-        x: as_f64(left) + as_f64(width) / 2.0,
+        y: top as f64 + height as f64 / 2.0,
+        x: left as f64 + width as f64 / 2.0,
         height,
         width,
         pixels: out,
@@ -221,33 +220,22 @@ fn cut(
 }
 
 impl Cut {
-    /// The same thing, larger, around the same middle; bilinear.
+    /// The same object, larger, around the same middle; bilinear.
     pub fn enlarged(&self, factor: f64, channels: usize) -> Self {
         let scaled = |side: usize| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a side of some pixels"
-            )]
-            let side = (as_f64(side) * factor).round() as usize;
+            let side = (side as f64 * factor).round() as usize;
             side.max(1)
         };
         let (height, width) = (scaled(self.height), scaled(self.width));
         let (mut pixels, mut cover) = (Vec::new(), Vec::new());
         for y in 0..height {
             for x in 0..width {
-                let (fy, fx) = ((as_f64(y) + 0.5) / factor, (as_f64(x) + 0.5) / factor);
+                let (fy, fx) = ((y as f64 + 0.5) / factor, (x as f64 + 0.5) / factor);
                 let at = |c: usize| {
                     let value = |i: usize| f64::from(self.pixels[i * channels + c]);
                     self.bilinear(fy, fx, value)
                 };
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a mean of bytes"
-                )]
                 pixels.extend((0..channels).map(|c| at(c).round() as u8));
-                #[expect(clippy::cast_possible_truncation, reason = "0 to 1")]
                 cover.push(self.bilinear(fy, fx, |i| f64::from(self.cover[i])) as f32);
             }
         }
@@ -263,12 +251,7 @@ impl Cut {
     /// A value between pixels; `y` and `x` count from the upper left corner of the first.
     fn bilinear(&self, y: f64, x: f64, value: impl Fn(usize) -> f64) -> f64 {
         let along = |place: f64, side: usize| {
-            let place = (place - 0.5).clamp(0.0, as_f64(side - 1));
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "0 to the last pixel"
-            )]
+            let place = (place - 0.5).clamp(0.0, (side - 1) as f64);
             let before = place.floor() as usize;
             (before, (before + 1).min(side - 1), place - place.floor())
         };
@@ -285,11 +268,6 @@ impl Cut {
         let mut pixels = Vec::with_capacity(self.pixels.len());
         for y in 0..self.height {
             for x in 0..self.width {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "clamped to a byte"
-                )]
                 let value = noise[y % side * side + x % side].clamp(0.0, 255.0) as u8;
                 pixels.extend(std::iter::repeat_n(value, channels));
             }
@@ -302,8 +280,7 @@ impl Cut {
 
     /// Draws it into a frame; what would lie outside is cut off.
     pub fn draw(&self, frame: &mut [u8], size: MapSize, channels: usize) {
-        #[expect(clippy::cast_possible_truncation, reason = "places in a picture")]
-        let corner = |middle: f64, side: usize| (middle - as_f64(side) / 2.0).round() as i64;
+        let corner = |middle: f64, side: usize| (middle - side as f64 / 2.0).round() as i64;
         let (top, left) = (corner(self.y, self.height), corner(self.x, self.width));
         let place = |corner: i64, at: usize, side: usize| {
             let place = corner + i64::try_from(at).unwrap_or(i64::MAX);
@@ -323,11 +300,6 @@ impl Cut {
                 let theirs = &mut frame[to * channels..(to + 1) * channels];
                 for (t, &o) in theirs.iter_mut().zip(ours) {
                     let mixed = f32::from(o) * cover + f32::from(*t) * (1.0 - cover);
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        reason = "between two bytes"
-                    )]
                     let byte = mixed.round() as u8;
                     *t = byte;
                 }

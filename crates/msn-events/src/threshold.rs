@@ -34,7 +34,7 @@ pub enum Basis {
     /// Counted: the footage is long enough to hold at least one event of the budget.
     Counted,
     /// Counted, but the budget is so large that the threshold would have sunk among ordinary
-    /// frames; it stays at the 90th percentile of the smoothed held-out scores.
+    /// frames; it stays at the 90th percentile of the smoothed scores.
     Floor,
     /// The footage is too short for the budget. The rate of events over the threshold was taken
     /// to fall exponentially and drawn on beyond what was seen: an estimate, not a count.
@@ -51,9 +51,9 @@ pub enum Basis {
     NoEvent,
 }
 
-/// A threshold calibrated on held-out normal footage.
+/// A threshold calibrated on calibration footage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
+pub struct ThresholdCalibration {
     /// Smoothed scores above it begin an event.
     pub threshold: f64,
     /// What it rests on.
@@ -62,7 +62,7 @@ pub struct Calibration {
     pub budget: Budget,
     /// The rules that events were counted by.
     pub rules: Rules,
-    /// Scored held-out frames.
+    /// Scored calibration frames.
     pub frames: usize,
     /// Their hours; `None` without times.
     pub hours: Option<f64>,
@@ -80,7 +80,7 @@ pub struct Calibration {
     pub needed: f64,
 }
 
-impl Calibration {
+impl ThresholdCalibration {
     /// One sentence on why the threshold deserves less trust than a counted one; `None` if it
     /// does not.
     pub fn caveat(&self) -> Option<String> {
@@ -89,19 +89,19 @@ impl Calibration {
             Budget::PerThousandFrames(_) => ("thousand frames", self.frames as f64 / 1000.0),
         };
         let short = format!(
-            "the budget needs {:.3} {unit} of held-out normal footage and there are {have:.3}",
+            "the budget needs {:.3} {unit} of calibration footage and there are {have:.3}",
             self.needed
         );
         match self.basis {
             Basis::Counted => None,
             Basis::Floor => Some(
                 "the budget is larger than what ordinary frames need, so the threshold stays at \
-                 the 90th percentile of the held-out scores"
+                 the 90th percentile of its scores"
                     .to_owned(),
             ),
             Basis::Extrapolated { events, .. } => Some(format!(
                 "{short}, so the threshold is an estimate drawn on from the {events} largest \
-                 events; hold out more to count instead"
+                 events; give more to count instead"
             )),
             Basis::NoEvent => Some(format!(
                 "{short}, with too few events for an estimate, so the threshold is the lowest \
@@ -117,7 +117,7 @@ impl Calibration {
 }
 
 /// Finds the threshold that keeps false alarms within a budget, with the event rules in the loop,
-/// on held-out normal footage.
+/// on calibration footage.
 ///
 /// The threshold is the smallest at and above which the footage holds no more events than the
 /// budget allows (rounded down). "And above" matters: events are not fewer at every higher
@@ -128,18 +128,18 @@ impl Calibration {
 /// beyond what was seen: the thresholds at which the first, second, ... of up to 20 largest events
 /// appear are taken as the tail of an exponential distribution, whose scale is their mean excess,
 /// and the threshold is where that tail meets the budget, but never lower than the lowest without
-/// an event. With fewer than four such events it is that one. [`Calibration::basis`] and
-/// [`Calibration::caveat`] say which it was.
+/// an event. With fewer than four such events it is that one. [`ThresholdCalibration::basis`] and
+/// [`ThresholdCalibration::caveat`] say which it was.
 ///
 /// # Errors
 /// Those of [`ScoreSequence::check`] and [`Rules::check`]; [`EventsError::DuplicateVideo`],
 /// [`EventsError::Budget`], [`EventsError::NoFrames`], and [`EventsError::NoRate`] if a budget per
 /// hour meets a video without times; [`EventsError::Exposure`] if all its frames are at one time.
-pub fn calibrate(
-    held_out: &[ScoreSequence],
+pub fn calibrate_threshold(
+    footage: &[ScoreSequence],
     rules: &Rules,
     budget: Budget,
-) -> Result<Calibration, EventsError> {
+) -> Result<ThresholdCalibration, EventsError> {
     rules.check()?;
     if !(budget.value().is_finite() && budget.value() > 0.0) {
         return Err(EventsError::Budget {
@@ -147,7 +147,7 @@ pub fn calibrate(
         });
     }
     let mut names = HashSet::new();
-    for sequence in held_out {
+    for sequence in footage {
         sequence.check()?;
         if !names.insert(sequence.name.as_str()) {
             return Err(EventsError::DuplicateVideo {
@@ -155,20 +155,17 @@ pub fn calibrate(
             });
         }
     }
-    let frames: usize = held_out.iter().map(ScoreSequence::frames).sum();
+    let frames: usize = footage.iter().map(ScoreSequence::frames).sum();
     if frames == 0 {
         return Err(EventsError::NoFrames);
     }
-    let each: Vec<Option<f64>> = held_out.iter().map(|s| s.hours(|_| true)).collect();
+    let each: Vec<Option<f64>> = footage.iter().map(|s| s.hours(|_| true)).collect();
     let hours = each.iter().copied().sum::<Option<f64>>();
     let exposure = match (budget, hours) {
         (Budget::PerThousandFrames(_), _) => frames as f64 / 1000.0,
         (Budget::PerHour(_), Some(hours)) => hours,
         (Budget::PerHour(_), None) => {
-            let timeless = held_out
-                .iter()
-                .zip(&each)
-                .find(|(_, hours)| hours.is_none());
+            let timeless = footage.iter().zip(&each).find(|(_, hours)| hours.is_none());
             let video = timeless.map_or_else(String::new, |(s, _)| s.name.clone());
             return Err(EventsError::NoRate { video });
         }
@@ -179,7 +176,7 @@ pub fn calibrate(
     let expected = budget.value() * exposure;
     // Whole hours and budgets give whole numbers but for rounding.
     let allowed = (expected * (1.0 + 1e-12)).floor() as usize;
-    let mut levels = Levels::new(held_out, rules);
+    let mut levels = Levels::new(footage, rules);
     let (threshold, basis) = if allowed > 0 {
         match levels.smallest(allowed) {
             level if level.at_floor => (level.threshold, Basis::Floor),
@@ -189,7 +186,7 @@ pub fn calibrate(
         beyond(&mut levels, expected)
     };
     let (events, in_events) = levels.count(rules, threshold);
-    Ok(Calibration {
+    Ok(ThresholdCalibration {
         threshold,
         basis,
         budget,

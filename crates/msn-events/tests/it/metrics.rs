@@ -1,14 +1,19 @@
 use msn_events::{
-    Clock, EventFigures, EventsError, JudgedVideo, Rules, ScoreSequence, Span, detect,
-    event_figures, poisson_rate,
+    Clock, EventMetrics, EventsError, FrameRange, LabelledEvents, Rules, ScoreSequence, detect,
+    event_metrics, poisson_rate,
 };
 use proptest::prelude::*;
 
 use crate::drawn::{BARE, rules, scores, sequence_of};
 
-fn judged(sequence: &ScoreSequence, rules: &Rules, threshold: f64, spans: &[Span]) -> EventFigures {
+fn metrics_of(
+    sequence: &ScoreSequence,
+    rules: &Rules,
+    threshold: f64,
+    spans: &[FrameRange],
+) -> EventMetrics {
     let events = detect(sequence, rules, threshold).unwrap();
-    event_figures(&[JudgedVideo {
+    event_metrics(&[LabelledEvents {
         sequence,
         events: &events,
         spans,
@@ -23,8 +28,8 @@ fn loud(n: usize, frames: &[usize]) -> ScoreSequence {
     ScoreSequence::from_options("loud", &scores, Clock::Hz(2.0)).unwrap()
 }
 
-fn span(start: usize, end: usize) -> Span {
-    Span { start, end }
+fn span(start: usize, end: usize) -> FrameRange {
+    FrameRange { start, end }
 }
 
 #[test]
@@ -33,26 +38,26 @@ fn hand_worked() {
     // Found after two frames; missed; found by an event that began before it; frame 30 and 90 are
     // false; the last span has no scored frame.
     let spans = [span(8, 12), span(20, 25), span(51, 60), span(0, 4)];
-    let figures = judged(&sequence, &BARE, 1.0, &spans);
+    let metrics = metrics_of(&sequence, &BARE, 1.0, &spans);
     assert_eq!(
-        (figures.spans, figures.spans_found, figures.spans_unscored),
+        (metrics.spans, metrics.spans_found, metrics.spans_unscored),
         (3, 2, 1)
     );
-    assert_eq!((figures.events, figures.false_alarms), (4, 2));
-    assert_eq!(figures.precision, Some(0.5));
-    assert_eq!(figures.recall, Some(2.0 / 3.0));
-    assert!((figures.f1.unwrap() - 4.0 / 7.0).abs() < 1e-15);
-    let delay = figures.delay.unwrap();
+    assert_eq!((metrics.events, metrics.false_alarms), (4, 2));
+    assert_eq!(metrics.precision, Some(0.5));
+    assert_eq!(metrics.recall, Some(2.0 / 3.0));
+    assert!((metrics.f1.unwrap() - 4.0 / 7.0).abs() < 1e-15);
+    let delay = metrics.delay.unwrap();
     assert_eq!(
         (delay.median_frames, delay.median_seconds),
         (1.0, Some(0.5))
     );
     assert_eq!((delay.p90_frames, delay.p90_seconds), (1.8, Some(0.9)));
     // A hundred scored frames, 4 + 5 + 9 of them in spans.
-    assert_eq!(figures.normal_frames, 82);
-    assert_eq!(figures.normal_hours, Some(82.0 / 7200.0));
+    assert_eq!(metrics.normal_frames, 82);
+    assert_eq!(metrics.normal_hours, Some(82.0 / 7200.0));
     assert_eq!(
-        figures.false_alarms_per_hour.unwrap().value,
+        metrics.false_alarms_per_hour.unwrap().value,
         2.0 / (82.0 / 7200.0)
     );
 }
@@ -65,7 +70,7 @@ fn an_alarm_comes_when_an_event_is_long_enough() {
         ..BARE
     };
     let delay = |start, end| {
-        judged(&sequence, &rules, 1.0, &[span(start, end)])
+        metrics_of(&sequence, &rules, 1.0, &[span(start, end)])
             .delay
             .unwrap()
             .median_frames
@@ -81,30 +86,30 @@ fn an_alarm_comes_when_an_event_is_long_enough() {
 
 #[test]
 fn the_first_alarm_of_a_span_counts() {
-    let figures = judged(&loud(60, &[12, 20, 30]), &BARE, 1.0, &[span(10, 40)]);
+    let metrics = metrics_of(&loud(60, &[12, 20, 30]), &BARE, 1.0, &[span(10, 40)]);
     assert_eq!(
-        (figures.events, figures.spans_found, figures.precision),
+        (metrics.events, metrics.spans_found, metrics.precision),
         (3, 1, Some(1.0))
     );
-    assert_eq!(figures.delay.unwrap().median_frames, 2.0);
+    assert_eq!(metrics.delay.unwrap().median_frames, 2.0);
 }
 
 #[test]
 fn normal_video_has_false_alarms_alone() {
     let sequence = loud(7204, &[100]);
-    let figures = judged(&sequence, &BARE, 1.0, &[]);
+    let metrics = metrics_of(&sequence, &BARE, 1.0, &[]);
     assert_eq!(
-        (figures.precision, figures.recall, figures.f1),
+        (metrics.precision, metrics.recall, metrics.f1),
         (Some(0.0), None, None)
     );
-    assert_eq!(figures.delay, None);
-    let rate = figures.false_alarms_per_hour.unwrap();
+    assert_eq!(metrics.delay, None);
+    let rate = metrics.false_alarms_per_hour.unwrap();
     assert_eq!(rate.value, 1.0);
     assert!(
         (rate.low - 0.025317807984289876).abs() < 1e-9
             && (rate.high - 5.571643390938898).abs() < 1e-9
     );
-    let quiet = judged(&loud(7204, &[]), &BARE, 1.0, &[]);
+    let quiet = metrics_of(&loud(7204, &[]), &BARE, 1.0, &[]);
     assert_eq!(quiet.precision, None);
     let rate = quiet.false_alarms_per_hour.unwrap();
     assert_eq!((rate.value, rate.low), (0.0, 0.0));
@@ -113,14 +118,14 @@ fn normal_video_has_false_alarms_alone() {
 
 #[test]
 fn nothing_found_has_an_f1_of_0() {
-    let figures = judged(&loud(40, &[]), &BARE, 1.0, &[span(10, 20)]);
+    let metrics = metrics_of(&loud(40, &[]), &BARE, 1.0, &[span(10, 20)]);
     assert_eq!(
-        (figures.precision, figures.recall, figures.f1),
+        (metrics.precision, metrics.recall, metrics.f1),
         (None, Some(0.0), Some(0.0))
     );
-    let wrong = judged(&loud(40, &[30]), &BARE, 1.0, &[span(10, 20)]);
+    let wrong = metrics_of(&loud(40, &[30]), &BARE, 1.0, &[span(10, 20)]);
     assert_eq!((wrong.precision, wrong.f1), (Some(0.0), Some(0.0)));
-    let nothing = event_figures(&[]).unwrap();
+    let nothing = event_metrics(&[]).unwrap();
     assert_eq!(
         (nothing.recall, nothing.false_alarms_per_hour),
         (None, None)
@@ -133,39 +138,39 @@ fn without_times_there_is_nothing_per_hour() {
         clock: Clock::Unknown,
         ..loud(40, &[10, 30])
     };
-    let figures = judged(&sequence, &BARE, 1.0, &[span(8, 12)]);
+    let metrics = metrics_of(&sequence, &BARE, 1.0, &[span(8, 12)]);
     assert_eq!(
-        (figures.normal_hours, figures.false_alarms_per_hour),
+        (metrics.normal_hours, metrics.false_alarms_per_hour),
         (None, None)
     );
-    let delay = figures.delay.unwrap();
+    let delay = metrics.delay.unwrap();
     assert_eq!((delay.median_frames, delay.median_seconds), (2.0, None));
-    let json = serde_json::to_value(&figures).unwrap();
+    let json = serde_json::to_value(&metrics).unwrap();
     assert!(json["false_alarms_per_hour"].is_null());
     assert_eq!(
-        serde_json::from_value::<EventFigures>(json).unwrap(),
-        figures
+        serde_json::from_value::<EventMetrics>(json).unwrap(),
+        metrics
     );
 }
 
 #[test]
 fn what_is_wrong_is_named() {
     let sequence = loud(40, &[]);
-    let video = |spans| JudgedVideo {
+    let video = |spans| LabelledEvents {
         sequence: &sequence,
         events: &[],
         spans,
     };
-    let error = event_figures(&[video(&[Span { start: 5, end: 5 }])]).unwrap_err();
+    let error = event_metrics(&[video(&[FrameRange { start: 5, end: 5 }])]).unwrap_err();
     assert!(matches!(
         error,
-        EventsError::Span {
+        EventsError::EmptySpan {
             start: 5,
             end: 5,
             ..
         }
     ));
-    let twice = event_figures(&[video(&[]), video(&[])]).unwrap_err();
+    let twice = event_metrics(&[video(&[]), video(&[])]).unwrap_err();
     assert!(matches!(twice, EventsError::DuplicateVideo { .. }));
 }
 
@@ -205,7 +210,7 @@ fn poisson_intervals_are_exact() {
     }
 }
 
-fn drawn_spans() -> impl Strategy<Value = Vec<Span>> {
+fn drawn_spans() -> impl Strategy<Value = Vec<FrameRange>> {
     proptest::collection::vec((0..60_usize, 1..15_usize), 0..5).prop_map(|all| {
         all.into_iter()
             .map(|(start, n)| span(start, start + n))
@@ -218,24 +223,24 @@ proptest! {
     fn figures_are_the_plain_ones(a in scores(), rules in rules(), threshold in -2.0..5.0_f64, spans in drawn_spans()) {
         let sequence = sequence_of("a", &a);
         let events = detect(&sequence, &rules, threshold).unwrap();
-        let figures = event_figures(&[JudgedVideo { sequence: &sequence, events: &events, spans: &spans }]).unwrap();
+        let metrics = event_metrics(&[LabelledEvents { sequence: &sequence, events: &events, spans: &spans }]).unwrap();
         // Frame by frame.
         let scored = |f: usize| a.get(f).copied().flatten().is_some();
-        let known: Vec<&Span> = spans.iter().filter(|s| (s.start..s.end).any(scored)).collect();
-        let hit = |s: &Span| events.iter().any(|e| (e.start..e.end).any(|f| s.contains(f)));
-        prop_assert_eq!(figures.spans, known.len());
-        prop_assert_eq!(figures.spans_found, known.iter().filter(|s| hit(s)).count());
-        prop_assert_eq!(figures.spans_unscored, spans.len() - known.len());
+        let known: Vec<&FrameRange> = spans.iter().filter(|s| (s.start..s.end).any(scored)).collect();
+        let hit = |s: &FrameRange| events.iter().any(|e| (e.start..e.end).any(|f| s.contains(f)));
+        prop_assert_eq!(metrics.spans, known.len());
+        prop_assert_eq!(metrics.spans_found, known.iter().filter(|s| hit(s)).count());
+        prop_assert_eq!(metrics.spans_unscored, spans.len() - known.len());
         let is_false = |e: &&msn_events::Event| (e.start..e.end).all(|f| !spans.iter().any(|s| s.contains(f)));
-        prop_assert_eq!(figures.false_alarms, events.iter().filter(is_false).count());
+        prop_assert_eq!(metrics.false_alarms, events.iter().filter(is_false).count());
         let normal = (0..a.len()).filter(|&f| scored(f) && !spans.iter().any(|s| s.contains(f))).count();
-        prop_assert_eq!(figures.normal_frames, normal);
-        prop_assert!((figures.normal_hours.unwrap() - normal as f64 / 36000.0).abs() < 1e-15);
-        prop_assert_eq!(figures.delay.is_some(), figures.spans_found > 0);
-        for share in [figures.precision, figures.recall, figures.f1].into_iter().flatten() {
+        prop_assert_eq!(metrics.normal_frames, normal);
+        prop_assert!((metrics.normal_hours.unwrap() - normal as f64 / 36000.0).abs() < 1e-15);
+        prop_assert_eq!(metrics.delay.is_some(), metrics.spans_found > 0);
+        for share in [metrics.precision, metrics.recall, metrics.f1].into_iter().flatten() {
             prop_assert!((0.0..=1.0).contains(&share));
         }
-        if let Some(delay) = figures.delay {
+        if let Some(delay) = metrics.delay {
             prop_assert!(0.0 <= delay.median_frames && delay.median_frames <= delay.p90_frames);
             prop_assert!((delay.median_seconds.unwrap() - delay.median_frames / 10.0).abs() < 1e-9);
         }
@@ -245,11 +250,11 @@ proptest! {
     fn perfect_events_are_perfect(labels in proptest::collection::vec(any::<bool>(), 1..60)) {
         prop_assume!(labels.contains(&true));
         let scores: Vec<Option<f64>> = labels.iter().map(|&l| Some(f64::from(u8::from(l)))).collect();
-        let spans = Span::of_labels(&labels);
-        let figures = judged(&sequence_of("a", &scores), &BARE, 0.5, &spans);
-        prop_assert_eq!((figures.precision, figures.recall, figures.f1), (Some(1.0), Some(1.0), Some(1.0)));
-        prop_assert_eq!(figures.delay.unwrap().p90_frames, 0.0);
-        prop_assert_eq!(figures.false_alarms, 0);
+        let spans = FrameRange::of_labels(&labels);
+        let metrics = metrics_of(&sequence_of("a", &scores), &BARE, 0.5, &spans);
+        prop_assert_eq!((metrics.precision, metrics.recall, metrics.f1), (Some(1.0), Some(1.0), Some(1.0)));
+        prop_assert_eq!(metrics.delay.unwrap().p90_frames, 0.0);
+        prop_assert_eq!(metrics.false_alarms, 0);
     }
 
     #[test]

@@ -1,18 +1,19 @@
 use std::collections::HashSet;
 
+use msn_metrics::stats::quantile;
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, EventsError, Rate, ScoreSequence, Span, poisson_rate};
+use crate::{Event, EventsError, FrameRange, Rate, ScoreSequence, poisson_rate};
 
 /// Events and labels of one video.
 #[derive(Debug, Clone, Copy)]
-pub struct JudgedVideo<'a> {
+pub struct LabelledEvents<'a> {
     /// Its scores, for the times and for what was scored at all.
     pub sequence: &'a ScoreSequence,
     /// The events found in it.
     pub events: &'a [Event],
     /// Its anomalous spans; none in a normal video.
-    pub spans: &'a [Span],
+    pub spans: &'a [FrameRange],
 }
 
 /// How long alarms took over the spans that were found.
@@ -28,14 +29,14 @@ pub struct Delay {
     pub p90_seconds: Option<f64>,
 }
 
-/// Figures of events against labelled spans; `None` is undefined.
+/// Metrics of events against labelled spans; `None` is undefined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EventFigures {
+pub struct EventMetrics {
     /// Labelled spans with at least one scored frame.
     pub spans: usize,
     /// Spans that an event overlaps.
     pub spans_found: usize,
-    /// Labelled spans without a scored frame, left out of every figure.
+    /// Labelled spans without a scored frame, left out of every metric.
     pub spans_unscored: usize,
     /// Events.
     pub events: usize,
@@ -67,10 +68,10 @@ pub struct EventFigures {
 /// event has its least length, so it can come after the end of a short span.
 ///
 /// # Errors
-/// Those of [`ScoreSequence::check`]; [`EventsError::DuplicateVideo`], [`EventsError::Span`].
-pub fn event_figures(videos: &[JudgedVideo<'_>]) -> Result<EventFigures, EventsError> {
+/// Those of [`ScoreSequence::check`]; [`EventsError::DuplicateVideo`], [`EventsError::EmptySpan`].
+pub fn event_metrics(videos: &[LabelledEvents<'_>]) -> Result<EventMetrics, EventsError> {
     check(videos)?;
-    let mut out = EventFigures {
+    let mut out = EventMetrics {
         spans: 0,
         spans_found: 0,
         spans_unscored: 0,
@@ -88,14 +89,15 @@ pub fn event_figures(videos: &[JudgedVideo<'_>]) -> Result<EventFigures, EventsE
     for video in videos {
         out.events += video.events.len();
         let overlaps =
-            |event: &Event, span: &Span| event.start < span.end && span.start < event.end;
+            |event: &Event, span: &FrameRange| event.start < span.end && span.start < event.end;
         out.false_alarms += video
             .events
             .iter()
             .filter(|event| !video.spans.iter().any(|span| overlaps(event, span)))
             .count();
         for span in video.spans {
-            let scored = |run: &crate::Run| run.first_frame < span.end && span.start < run.end();
+            let scored =
+                |run: &crate::ScoreRun| run.first_frame < span.end && span.start < run.end();
             if !video
                 .sequence
                 .runs
@@ -143,7 +145,7 @@ pub fn event_figures(videos: &[JudgedVideo<'_>]) -> Result<EventFigures, EventsE
     Ok(out)
 }
 
-fn check(videos: &[JudgedVideo<'_>]) -> Result<(), EventsError> {
+fn check(videos: &[LabelledEvents<'_>]) -> Result<(), EventsError> {
     let mut names = HashSet::new();
     for video in videos {
         video.sequence.check()?;
@@ -153,8 +155,10 @@ fn check(videos: &[JudgedVideo<'_>]) -> Result<(), EventsError> {
                 video: name.clone(),
             });
         }
-        if let Some(&Span { start, end }) = video.spans.iter().find(|span| span.start >= span.end) {
-            return Err(EventsError::Span {
+        if let Some(&FrameRange { start, end }) =
+            video.spans.iter().find(|span| span.start >= span.end)
+        {
+            return Err(EventsError::EmptySpan {
                 video: name.clone(),
                 start,
                 end,
@@ -165,7 +169,7 @@ fn check(videos: &[JudgedVideo<'_>]) -> Result<(), EventsError> {
 }
 
 /// Frames and seconds from a span's first frame to an alarm, 0 if it was on before.
-fn delay(sequence: &ScoreSequence, span: &Span, alarm: usize) -> (f64, Option<f64>) {
+fn delay(sequence: &ScoreSequence, span: &FrameRange, alarm: usize) -> (f64, Option<f64>) {
     let alarm = alarm.max(span.start);
     let seconds = sequence
         .clock
@@ -183,23 +187,12 @@ fn summary(delays: &[(f64, Option<f64>)]) -> Option<Delay> {
     let of_seconds = |share| {
         seconds
             .as_ref()
-            .and_then(|seconds| percentile(seconds, share))
+            .and_then(|seconds| quantile(seconds, share))
     };
     Some(Delay {
-        median_frames: percentile(&frames, 0.5)?,
-        p90_frames: percentile(&frames, 0.9)?,
+        median_frames: quantile(&frames, 0.5)?,
+        p90_frames: quantile(&frames, 0.9)?,
         median_seconds: of_seconds(0.5),
         p90_seconds: of_seconds(0.9),
     })
-}
-
-/// Linear interpolation between the neighbours of rank `share * (n - 1)`; `None` if empty.
-fn percentile(values: &[f64], share: f64) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let last = sorted.len().checked_sub(1)?;
-    let rank = share * last as f64;
-    let below = (rank.floor() as usize).min(last);
-    let above = (below + 1).min(last);
-    Some(sorted[below] + (rank - below as f64) * (sorted[above] - sorted[below]))
 }

@@ -1,18 +1,18 @@
-//! Figures as tables for a terminal.
+//! Metrics as tables for a terminal.
 
 use std::fmt::Write as _;
 
-use msn_eval::{Evaluation, EventCard, Protocol};
-use msn_metrics::Figure;
+use msn_eval::{Evaluation, EventSummary, ProtocolMetrics};
+use msn_metrics::Estimate;
 
-fn figure(f: Option<&Figure>) -> String {
+fn estimate(f: Option<&Estimate>) -> String {
     f.map_or_else(
         || "-".to_owned(),
         |f| format!("{:.3} [{:.3}, {:.3}]", f.value, f.low, f.high),
     )
 }
 
-type Column = fn(&Protocol) -> Option<&Figure>;
+type Column = fn(&ProtocolMetrics) -> Option<&Estimate>;
 
 const ROWS: [(&str, Column); 5] = [
     ("micro AUC", |p| p.micro_auc.as_ref()),
@@ -22,9 +22,9 @@ const ROWS: [(&str, Column); 5] = [
     ("equal error rate", |p| p.equal_error_rate.as_ref()),
 ];
 
-/// What an operator would have seen.
-fn event_line(card: &EventCard) -> String {
-    let f = &card.figures;
+/// Events at the calibrated threshold.
+fn event_line(card: &EventSummary) -> String {
+    let f = &card.metrics;
     let share = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
     let budget = match (card.alarm.per_hour, card.alarm.per_thousand_frames) {
         (Some(n), _) => format!("{n} an hour"),
@@ -57,7 +57,7 @@ fn event_line(card: &EventCard) -> String {
     line
 }
 
-/// An evaluation as a table, each figure with its 95 % interval over videos.
+/// An evaluation as a table, each metric with its 95 % interval over videos.
 pub(crate) fn table(e: &Evaluation) -> String {
     let mut out = String::new();
     // Writing to a string can't fail.
@@ -92,13 +92,13 @@ pub(crate) fn table(e: &Evaluation) -> String {
         let _ = writeln!(
             out,
             "{name:<32}{:<24}{}",
-            figure(column(&e.legacy)),
-            figure(fair)
+            estimate(column(&e.legacy)),
+            estimate(fair)
         );
     }
     if let Some(regions) = &e.regions {
         for (name, value) in [("RBDC", &e.rbdc), ("TBDC", &e.tbdc)] {
-            let _ = writeln!(out, "{name:<32}{:<24}{}", "", figure(value.as_ref()));
+            let _ = writeln!(out, "{name:<32}{:<24}{}", "", estimate(value.as_ref()));
         }
         let _ = writeln!(
             out,
@@ -126,7 +126,7 @@ pub(crate) fn table(e: &Evaluation) -> String {
     }
     for name in e.priors.get("legacy").into_iter().flat_map(|p| p.keys()) {
         let of = |protocol: &str| {
-            figure(
+            estimate(
                 e.priors
                     .get(protocol)
                     .and_then(|p| p.get(name))
@@ -141,27 +141,27 @@ pub(crate) fn table(e: &Evaluation) -> String {
             of("fair")
         );
     }
-    for (name, error) in &e.errors {
-        let ahead = error.fair_ahead.as_ref();
+    for (name, error) in &e.prediction_error {
+        let difference = error.fair_difference.as_ref();
         let _ = writeln!(
             out,
             "{:<32}{:<24}{}{}",
-            format!("error alone ({name}), micro AUC"),
+            format!("prediction error ({name})"),
             "",
-            figure(error.figures.micro_auc.as_ref()),
-            ahead.map_or_else(String::new, |f| format!(
-                ", fair ahead by {}",
-                figure(Some(f))
+            estimate(error.metrics.micro_auc.as_ref()),
+            difference.map_or_else(String::new, |f| format!(
+                ", difference of fair to it {}",
+                estimate(Some(f))
             ))
         );
     }
     for (kind, k) in &e.kinds {
-        let legacy = figure(k.legacy_micro_auc.as_ref());
+        let legacy = estimate(k.legacy_micro_auc.as_ref());
         let _ = writeln!(
             out,
             "{:<32}{legacy:<24}{}",
             format!("{kind}, micro AUC"),
-            figure(k.fair_micro_auc.as_ref())
+            estimate(k.fair_micro_auc.as_ref())
         );
     }
     out

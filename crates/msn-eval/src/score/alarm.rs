@@ -1,13 +1,13 @@
-//! Events at the calibrated threshold: what an operator would have seen.
+//! The threshold of events that keeps a budget of false alarms, and what it finds.
 
 use msn_data::LoadedVideo;
 use msn_events::{
-    Basis, Budget, Clock, Event, EventFigures, JudgedVideo, Rules, ScoreSequence, Span, calibrate,
-    detect, event_figures,
+    Basis, Budget, Clock, Event, EventMetrics, FrameRange, LabelledEvents, Rules, ScoreSequence,
+    calibrate_threshold, detect, event_metrics,
 };
-use msn_model::{Alarm, Calibration};
 use serde::{Deserialize, Serialize};
 
+use super::calibration::Calibration;
 use crate::{EvalError, VideoScores};
 
 /// False alarms in an hour that a calibration allows.
@@ -15,15 +15,30 @@ const PER_HOUR: f64 = 1.0;
 /// The same for frames without times: an hour at ten frames a second.
 const PER_THOUSAND_FRAMES: f64 = 1.0 / 36.0;
 
+/// The threshold of events that keeps a budget of false alarms on normal frames.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlarmThreshold {
+    /// Smoothed standardised scores above it begin an event.
+    pub threshold: f64,
+    /// False alarms in an hour that were allowed, where frames have times.
+    pub per_hour: Option<f64>,
+    /// False alarms in a thousand frames that were allowed, where they have none.
+    pub per_thousand_frames: Option<f64>,
+    /// Whether the calibration split was long enough to count false alarms; else the threshold is an
+    /// estimate.
+    pub counted: bool,
+}
+
 /// Events against labelled spans, and at what they were found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EventCard {
+pub struct EventSummary {
     /// The calibrated threshold and its budget.
-    pub alarm: Alarm,
+    pub alarm: AlarmThreshold,
     /// How scores became events.
     pub rules: Rules,
-    /// What was found.
-    pub figures: EventFigures,
+    /// Metrics of the events.
+    pub metrics: EventMetrics,
 }
 
 /// When a loaded video's frames are.
@@ -36,9 +51,9 @@ pub fn clock(video: &LoadedVideo) -> Clock {
     }
 }
 
-/// The threshold that keeps the budget on held-out normal scores; `None` where they are too few.
-pub(crate) fn alarm(held_out: &[ScoreSequence]) -> Result<Option<Alarm>, EvalError> {
-    let timed = held_out
+/// The threshold that keeps the budget on normal scores; `None` where there are none.
+pub(super) fn threshold(normal: &[ScoreSequence]) -> Result<Option<AlarmThreshold>, EvalError> {
+    let timed = normal
         .iter()
         .all(|s| s.hours(|_| true).is_some_and(|h| h > 0.0));
     let budget = if timed {
@@ -46,11 +61,11 @@ pub(crate) fn alarm(held_out: &[ScoreSequence]) -> Result<Option<Alarm>, EvalErr
     } else {
         Budget::PerThousandFrames(PER_THOUSAND_FRAMES)
     };
-    if held_out.iter().all(|s| s.frames() == 0) {
+    if normal.iter().all(|s| s.frames() == 0) {
         return Ok(None);
     }
-    let found = calibrate(held_out, &Rules::default(), budget)?;
-    Ok(Some(Alarm {
+    let found = calibrate_threshold(normal, &Rules::default(), budget)?;
+    Ok(Some(AlarmThreshold {
         threshold: found.threshold,
         per_hour: timed.then_some(PER_HOUR),
         per_thousand_frames: (!timed).then_some(PER_THOUSAND_FRAMES),
@@ -58,7 +73,7 @@ pub(crate) fn alarm(held_out: &[ScoreSequence]) -> Result<Option<Alarm>, EvalErr
     }))
 }
 
-/// A video's fair scores in time, and the events that a threshold finds in them.
+/// A video's standardised scores in time, and the events that a threshold finds in them.
 pub(crate) fn detected(
     video: &VideoScores,
     threshold: f64,
@@ -72,10 +87,10 @@ pub(crate) fn detected(
 }
 
 /// Events of labelled videos at the calibrated threshold; `None` without one.
-pub(crate) fn judge(
+pub(crate) fn summarise_events(
     videos: &[&VideoScores],
     calibration: Option<&Calibration>,
-) -> Result<Option<EventCard>, EvalError> {
+) -> Result<Option<EventSummary>, EvalError> {
     let Some(alarm) = calibration.and_then(|c| c.alarm) else {
         return Ok(None);
     };
@@ -86,19 +101,19 @@ pub(crate) fn judge(
             continue;
         };
         let (sequence, events) = detected(video, alarm.threshold)?;
-        found.push((sequence, events, Span::of_labels(&labels.anomalous)));
+        found.push((sequence, events, FrameRange::of_labels(&labels.anomalous)));
     }
-    let judged: Vec<JudgedVideo<'_>> = found
+    let labelled: Vec<LabelledEvents<'_>> = found
         .iter()
-        .map(|(sequence, events, spans)| JudgedVideo {
+        .map(|(sequence, events, spans)| LabelledEvents {
             sequence,
             events,
             spans,
         })
         .collect();
-    Ok(Some(EventCard {
+    Ok(Some(EventSummary {
         alarm,
         rules,
-        figures: event_figures(&judged)?,
+        metrics: event_metrics(&labelled)?,
     }))
 }
