@@ -2,10 +2,8 @@
 
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{
-    LoadedVideo, OpenOptions,
-    synth::{self, Output, SynthOptions},
-};
+use msn_data::{LoadedVideo, OpenOptions, SplitManifest};
+use msn_synth::{Output, SynthOptions};
 
 use crate::{
     Failed, Usage,
@@ -40,7 +38,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
                 summary.train_clips,
                 summary.test_clips,
                 summary.frames,
-                summary.events.len()
+                summary.anomalies.len()
             );
             Ok(())
         }
@@ -65,9 +63,9 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
     }
 }
 
-fn synthesise(dir: &Utf8Path, options: &SynthOptions) -> Result<synth::Summary> {
+fn synthesise(dir: &Utf8Path, options: &SynthOptions) -> Result<msn_synth::Summary> {
     let mut progress = |done: usize, total: usize| eprintln!("rendered {done} of {total} clips");
-    Ok(synth::write(dir, options, &mut progress)?)
+    Ok(msn_synth::write(dir, options, &mut progress)?)
 }
 
 /// The scene that `msn train` without a data folder learns from; made where it is not there yet.
@@ -100,15 +98,20 @@ fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs)
     if set.train.is_empty() {
         return Err(anyhow!("{dir} has no training videos to split"));
     }
-    let manifest = msn_data::split(&set, seed);
+    let manifest = SplitManifest::draw(&set, seed);
     let Some(out) = out else {
         print!("{}", manifest.to_toml()?);
         return Ok(());
     };
     manifest.write(out)?;
     match manifest.whole_videos {
-        true => println!("{out}: held out {}", manifest.held.join(", ")),
-        false => println!("{out}: fewer than four videos, so the last 15 % of each is held out"),
+        true => println!(
+            "{out}: calibration split: {}",
+            manifest.calibration.join(", ")
+        ),
+        false => println!(
+            "{out}: calibration split: the last 15 % of each video, since there are fewer than four"
+        ),
     }
     Ok(())
 }
