@@ -161,7 +161,7 @@ fn score_video(
     for note in &reader.info().notes {
         eprintln!("note: {source}: {note}");
     }
-    for reason in &reader.losses().reasons {
+    for reason in &reader.decode_errors().reasons {
         eprintln!("warning: {source}: {reason}");
     }
     if scores.is_empty() {
