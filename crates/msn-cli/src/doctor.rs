@@ -88,7 +88,9 @@ fn examine(args: &DoctorArgs) -> Findings {
         memory_free_bytes: system.available_memory(),
         ffmpeg: msn_video::ffmpeg_version(),
         devices: Device::ALL.into_iter().map(try_out).collect(),
-        cache: run::keep(&args.keep).cache.map(|path| path.to_string()),
+        cache: run::frame_store(&args.keep)
+            .cache()
+            .map(ToString::to_string),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bytesize::ByteSize;
-use msn_data::{HoldOut, LoadedVideo, clips};
+use msn_data::{LoadedVideo, Split, clips};
 use msn_model::{HostTensor, Tensors};
 use msn_train::{Engine, Feed, Settings};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
@@ -19,7 +19,7 @@ const STEPS: u32 = 4;
 pub(crate) fn print(
     settings: &Settings,
     videos: &[LoadedVideo],
-    held: &HoldOut,
+    held: &Split,
     engine: &mut dyn Engine,
 ) -> Result<()> {
     let (net, input, t) = (&settings.net, &settings.input, &settings.train);
@@ -75,7 +75,7 @@ pub(crate) fn print(
         "training data    {} clips of {} videos, {} more clips held out",
         all.len(),
         videos.len(),
-        clips(&held.held, net.frames, input.stride).len()
+        clips(&held.calibration, net.frames, input.stride).len()
     );
     println!(
         "steps            {steps} of {} clips ({} epochs of {})",

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{DataSet, Keep, LoadedVideo, Video, data_hash, load_within};
+use msn_data::{DataSet, FrameStore, LoadedVideo, Video, data_hash};
 use msn_eval::{
     DataCard, EvalError, EvalOptions, Evaluation, HeatMaps, LabelCard, MemoryCard, Picture,
     RegionJudge, VideoScores, scores_csv, write_file, write_overlay,
@@ -73,15 +73,16 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     if let Some(dir) = &args.overlay {
         overlay_paths(&set, dir)?;
     }
-    let keep = run::keep(&args.keep);
+    let store = run::frame_store(&args.keep);
     let run = found.run.as_deref();
-    let memory = run.and_then(|run| memory::of_run(run, &found, card.as_ref(), &args.place, &keep));
+    let memory =
+        run.and_then(|run| memory::of_run(run, &found, card.as_ref(), &args.place, &store));
     let request = Request {
         found: &found,
         set: &set,
         place: &args.place,
         precision: args.precision.precision,
-        keep,
+        store,
         out: out.as_deref(),
         memory,
         overlay: args.overlay.as_deref(),
@@ -136,8 +137,8 @@ pub(crate) struct Request<'a> {
     pub set: &'a DataSet,
     pub place: &'a PlaceArgs,
     pub precision: Precision,
-    /// Where decoded frames are kept.
-    pub keep: Keep,
+    /// Where decoded frames are stored.
+    pub store: FrameStore,
     /// Where scores, `eval.json` and `report.html` go.
     pub out: Option<&'a Utf8Path>,
     /// What the memory has learned, for the report.
@@ -163,7 +164,7 @@ pub(crate) fn evaluate(request: &Request<'_>) -> Result<Option<Evaluation>> {
     let scorer = run::scorer(predictor.as_ref(), meta);
     eprintln!("reading {} test videos", set.test.len());
     let load = run::load_options(meta, set.folder_hz);
-    let videos = load_within(&set.test, &load, &request.keep)?;
+    let videos = request.store.load(&set.test, &load)?;
     data::warn(&videos);
     let has_regions = set.regions.iter().any(Option::is_some);
     let (mut scored, mut regions) = (Vec::new(), Vec::new());

@@ -13,7 +13,7 @@ use axum::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
-    Color, DataSet, Extent, FrameSpan, LoadOptions, LoadedVideo, Size, Span, Video, load_within,
+    Color, DataSet, Extent, FrameSpan, LabelSpan, LoadOptions, LoadedVideo, Size, Video,
     write_events,
 };
 use serde::{Deserialize, Serialize};
@@ -47,16 +47,13 @@ pub(crate) fn label(dir: &Utf8Path, port: u16, layout: &LayoutArgs, keep: &KeepA
     }
     eprintln!("reading {} test videos", set.test.len());
     let mut marked = Vec::new();
-    let mut keep = run::keep(keep);
+    let store = run::frame_store(keep);
     for video in &set.test {
-        let loaded = load_within(
+        let loaded = store.load(
             std::slice::from_ref(video),
             &LoadOptions::new(page_size(video)?, Color::Rgb),
-            &keep,
         )?;
         data::warn(&loaded);
-        let held: u64 = loaded.iter().map(LoadedVideo::memory_bytes).sum();
-        keep.memory = keep.memory.saturating_sub(held);
         for frames in loaded {
             let spans = match &video.labels {
                 Some(labels) => labels.resolve(&frames)?.spans,
@@ -110,7 +107,7 @@ struct Marked {
 impl Marked {
     /// The spans as they are written: in seconds, from half a step before the first frame to half a
     /// step after the last, or in frames of the source, which the page may show at another rate.
-    fn of_source(&self, timed: bool) -> Vec<Span> {
+    fn of_source(&self, timed: bool) -> Vec<LabelSpan> {
         let frames = &self.frames;
         let step = frames.rate_hz.map_or(0.0, |hz| 1.0 / hz);
         let known = |at: usize| frames.seconds[at];
@@ -129,7 +126,7 @@ impl Marked {
                 _ => Extent::Frames(span.start..span.end),
             };
             let kind = span.kind.clone();
-            Span { extent, kind }
+            LabelSpan { extent, kind }
         });
         spans.collect()
     }
@@ -303,7 +300,7 @@ async fn spans(
     let timed = videos
         .iter()
         .all(|v| v.frames.seconds.iter().any(Option::is_some));
-    let of_source: Vec<Vec<Span>> = videos.iter().map(|v| v.of_source(timed)).collect();
+    let of_source: Vec<Vec<LabelSpan>> = videos.iter().map(|v| v.of_source(timed)).collect();
     let names = videos.iter().map(|v| v.frames.name.as_str());
     let all = names.zip(of_source.iter().map(Vec::as_slice));
     let written = write_events(&session.file, all);

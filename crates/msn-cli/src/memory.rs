@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use camino::Utf8Path;
-use msn_data::{DataSet, Keep, LoadedVideo, Segment, data_hash, load_within, segments};
+use msn_data::{DataSet, FrameStore, LoadedVideo, Segment, data_hash, segments};
 use msn_eval::{
     MEMORY_FORMAT, MemoryCard, PoolCard, SurveyOptions, memory_page, survey, write_file,
 };
@@ -52,9 +52,9 @@ fn show(args: &MemoryShowArgs) -> Result<()> {
         clips: args.clips.get(),
         patches: args.patches.get(),
     };
-    let keep = run::keep(&args.keep);
+    let store = run::frame_store(&args.keep);
     let device = args.device;
-    let memory = of_data(&found, card.as_ref(), &set, &keep, device, options)?;
+    let memory = of_data(&found, card.as_ref(), &set, &store, device, options)?;
     if let Some(file) = &args.html {
         write_file(file, memory_page(&memory, &run::command_line()).as_bytes())?;
         eprintln!("written to {file}");
@@ -72,7 +72,7 @@ fn of_data(
     found: &Found,
     card: Option<&RunCard>,
     set: &DataSet,
-    keep: &Keep,
+    store: &FrameStore,
     device: Device,
     options: SurveyOptions,
 ) -> Result<MemoryCard> {
@@ -84,7 +84,7 @@ fn of_data(
     }
     let meta = &found.weights.meta;
     eprintln!("reading {} training videos", set.train.len());
-    let videos = load_within(&set.train, &run::load_options(meta, set.folder_hz), keep)?;
+    let videos = store.load(&set.train, &run::load_options(meta, set.folder_hz))?;
     data::warn(&videos);
     let trained = card.map(|c| &c.data.hash);
     if let Some(trained) = trained.or(meta.origin.get("data_hash"))
@@ -208,7 +208,7 @@ pub(crate) fn of_run(
     found: &Found,
     card: Option<&RunCard>,
     place: &PlaceArgs,
-    keep: &Keep,
+    store: &FrameStore,
 ) -> Option<MemoryCard> {
     if found.weights.meta.config.pools.is_empty() {
         return None;
@@ -224,7 +224,7 @@ pub(crate) fn of_run(
     let card = card?;
     let asked = DataSet::open(&card.data.path, &msn_data::OpenOptions::default())
         .map_err(anyhow::Error::from)
-        .and_then(|set| of_data(found, Some(card), &set, keep, place.device, IN_REPORTS));
+        .and_then(|set| of_data(found, Some(card), &set, store, place.device, IN_REPORTS));
     match asked {
         Ok(card) => Some(card),
         Err(error) => {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use anyhow::{Context as _, Result, anyhow};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{Color, DataSet, Keep, LoadOptions, OpenOptions, Size};
+use msn_data::{Color, DataSet, FrameStore, LoadOptions, OpenOptions, Size};
 use msn_eval::{Fair, Scorer};
 use msn_model::{CpuNet, Meta, OnDevice, Precision, Predictor, Weights};
 use msn_train::{Checkpoint, Choose, Settings};
@@ -156,8 +156,8 @@ pub(crate) fn load_options(meta: &Meta, folder_hz: Option<f64>) -> LoadOptions {
     }
 }
 
-/// Where the command line lets decoded frames be kept.
-pub(crate) fn keep(args: &KeepArgs) -> Keep {
+/// Where the command line has decoded frames stored.
+pub(crate) fn frame_store(args: &KeepArgs) -> FrameStore {
     let folder = |name: &str| std::env::var(name).ok().filter(|path| !path.is_empty());
     let own = || {
         let caches = folder("XDG_CACHE_HOME").or_else(|| folder("LOCALAPPDATA"));
@@ -165,14 +165,12 @@ pub(crate) fn keep(args: &KeepArgs) -> Keep {
         let caches = caches.or_else(|| Some(Utf8PathBuf::from(folder("HOME")?).join(".cache")));
         Some(caches?.join("msn/frames"))
     };
-    Keep {
-        memory: args.memory.as_u64(),
-        cache: match &args.cache {
-            Some(path) if path == "none" => None,
-            Some(path) => Some(path.clone()),
-            None => own(),
-        },
-    }
+    let cache = match &args.cache {
+        Some(path) if path == "none" => None,
+        Some(path) => Some(path.clone()),
+        None => own(),
+    };
+    FrameStore::new(args.memory.as_u64(), cache)
 }
 
 pub(crate) fn color(channels: usize) -> Color {

@@ -1,7 +1,7 @@
 //! `msn selftest`: anomalies put into held-out normal footage.
 
 use anyhow::{Result, anyhow};
-use msn_data::{DataSet, LoadedVideo, OpenOptions, Segment, hold_out, load_within};
+use msn_data::{DataSet, LoadedVideo, OpenOptions, Segment, calibration_split};
 use msn_eval::{Injected, SelfTest, self_test};
 
 use crate::{
@@ -38,7 +38,7 @@ pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
     };
     let set = DataSet::open(&path, &options)?;
     let load = run::load_options(meta, set.folder_hz);
-    let videos = load_within(&set.train, &load, &run::keep(&args.keep))?;
+    let videos = run::frame_store(&args.keep).load(&set.train, &load)?;
     data::warn(&videos);
     let (held, donors) = parts(&found, card.as_ref(), &videos)?;
     let predictor = run::predictor(&found, &args.place, args.precision.precision)?;
@@ -64,18 +64,18 @@ fn parts(
         (None, Some(seed)) => seed.parse()?,
         (None, None) => 0,
     };
-    let drawn = hold_out(videos, meta.config.frames, meta.input.stride, seed);
+    let drawn = calibration_split(videos, meta.config.frames, meta.input.stride, seed);
     let Some(card) = card else {
-        return Ok((drawn.held, drawn.train));
+        return Ok((drawn.calibration, drawn.train));
     };
     let name = |s: &Segment| s.label(&videos[s.video]);
     if drawn
-        .held
+        .calibration
         .iter()
         .map(name)
         .eq(card.data.held_out.iter().cloned())
     {
-        return Ok((drawn.held, drawn.train));
+        return Ok((drawn.calibration, drawn.train));
     }
     // A manifest chose them.
     let (held, donors): (Vec<_>, Vec<_>) = msn_data::segments(videos)

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{HoldOut, LoadedVideo, clips};
+use msn_data::{LoadedVideo, Split, clips};
 use msn_eval::write_file;
 use msn_model::{Clips, Predictor};
 use msn_train::{Feed, Settings};
@@ -24,7 +24,7 @@ impl Strip {
         run: &Utf8Path,
         settings: &Settings,
         videos: &[LoadedVideo],
-        held: &HoldOut,
+        held: &Split,
     ) -> Result<Option<Self>> {
         let feed = Feed {
             videos,
@@ -35,7 +35,7 @@ impl Strip {
             brightness: 0.0,
             seed: settings.train.seed,
         };
-        let all = clips(&held.held, settings.net.frames, feed.stride);
+        let all = clips(&held.calibration, settings.net.frames, feed.stride);
         if all.is_empty() {
             return Ok(None);
         }

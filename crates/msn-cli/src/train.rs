@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
-    HoldOut, Keep, LoadOptions, LoadedVideo, Manifest, Segment, Size, clips, data_hash, hold_out,
-    load_within, short_videos, usual_rate_hz,
+    FrameStore, LoadOptions, LoadedVideo, Segment, Size, Split, SplitManifest, calibration_split,
+    clips, data_hash, median_rate_hz, short_videos,
 };
 use msn_eval::write_file;
 use msn_model::{Input, Meta, Precision, WEIGHTS_FORMAT, Weights};
@@ -60,7 +60,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         set.layout
     );
     // Videos of several rates are brought to the middle one.
-    let told = || usual_rate_hz(&set.train).or(set.folder_hz);
+    let told = || median_rate_hz(&set.train).or(set.folder_hz);
     let rate_hz = settings.input.rate().or_else(told);
     let options = LoadOptions {
         size,
@@ -68,22 +68,22 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         rate_hz,
         folder_hz: set.folder_hz,
     };
-    let keep = run::keep(&args.keep);
-    let videos = load_within(&set.train, &options, &keep)?;
+    let store = run::frame_store(&args.keep);
+    let videos = store.load(&set.train, &options)?;
     data::warn(&videos);
     let (past, stride) = (settings.net.frames, settings.input.stride);
     for short in short_videos(&videos, past, stride)? {
         eprintln!("warning: {short}");
     }
     let held = match &args.split {
-        Some(file) => Manifest::read(file)?.apply(&videos, past, stride)?,
-        None => hold_out(&videos, past, stride, settings.train.seed),
+        Some(file) => SplitManifest::read(file)?.apply(&videos, past, stride)?,
+        None => calibration_split(&videos, past, stride, settings.train.seed),
     };
     let needed = settings.net.frames * stride + 1;
     if clips(&held.train, settings.net.frames, stride).is_empty() {
         return Err(TrainError::NoClips { needed }.into());
     }
-    if clips(&held.held, past, stride).is_empty() {
+    if clips(&held.calibration, past, stride).is_empty() {
         return Err(anyhow!(
             "no video that is held out for calibration has the {needed} unbroken frames of a clip: hold out longer ones (--split)"
         ));
@@ -92,14 +92,10 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         return dry_run::print(&settings, &videos, &held, engine.as_mut());
     }
     // Labels that do not fit are better known now than after an hour.
-    let unkept = Keep {
-        memory: 0,
-        cache: None,
-    };
     for (video, loaded) in set
         .test
         .iter()
-        .zip(load_within(&set.test, &options, &unkept)?)
+        .zip(FrameStore::nowhere().load(&set.test, &options)?)
     {
         video
             .labels
@@ -251,7 +247,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         };
         let predictor = run::predictor(&found, &args.place.one(), Precision::F32)?;
         let scorer = run::scorer(predictor.as_ref(), &found.weights.meta);
-        found.weights.meta.calibration = Some(scorer.calibrate(&videos, &held.held)?);
+        found.weights.meta.calibration = Some(scorer.calibrate(&videos, &held.calibration)?);
         std::fs::create_dir_all(folder.join("weights"))
             .map_err(|e| anyhow!("can't write {folder}/weights: {e}"))?;
         found.weights.write(&path)?;
@@ -277,7 +273,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             set: &set,
             place: &args.place.one(),
             precision: Precision::F32,
-            keep,
+            store,
             out: Some(&folder),
             memory,
             overlay: None,
@@ -327,7 +323,7 @@ fn card(
     set: &msn_data::DataSet,
     data: &Utf8Path,
     videos: &[LoadedVideo],
-    held: &HoldOut,
+    held: &Split,
     data_hash: &str,
 ) -> RunCard {
     let part = |s: &Segment| s.label(&videos[s.video]);
@@ -344,7 +340,7 @@ fn card(
             hash: data_hash.to_owned(),
             training_videos: videos.len(),
             training_frames: videos.iter().map(LoadedVideo::frames).sum(),
-            held_out: held.held.iter().map(part).collect(),
+            held_out: held.calibration.iter().map(part).collect(),
         },
         versions: run::versions(),
         seconds: None,
@@ -381,7 +377,7 @@ fn follow(
     node: &Node,
     settings: &Settings,
     videos: &[LoadedVideo],
-    held: &HoldOut,
+    held: &Split,
     engine: &mut dyn Engine,
 ) -> Result<()> {
     let Some(done) = nodes::follow(node, engine)? else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
-use msn_data::{DataSet, OpenOptions, Video, load_within, segments};
+use msn_data::{DataSet, OpenOptions, Video, segments};
 use msn_model::{
     Kernels, Meta, NetConfig, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
 };
@@ -217,12 +217,11 @@ fn calibrate(
             None => groups.push((folder_hz, sources)),
         }
     }
-    let mut keep = run::keep(keep);
-    keep.memory /= u64::try_from(groups.len().max(1))?;
+    let store = run::frame_store(keep);
     let mut videos = Vec::new();
     for (folder_hz, group) in &groups {
         let load = run::load_options(&found.weights.meta, *folder_hz);
-        videos.extend(load_within(group, &load, &keep)?);
+        videos.extend(store.load(group, &load)?);
     }
     data::warn(&videos);
     let predictor = run::predictor(&found, place, precision)?;

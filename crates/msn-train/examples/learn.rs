@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, missing_docs)]
 
 use burn::backend::{Autodiff, Flex};
-use msn_data::{Color, LoadedVideo, Size, hold_out};
+use msn_data::{Color, LoadedVideo, Size, calibration_split};
 use msn_train::{BurnEngine, Event, Preset, Progress, Settings, train};
 
 /// A bar that sweeps over a 32 x 32 frame.
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     train(
         &settings,
         &videos,
-        &hold_out(&videos, settings.net.frames, 1, 0),
+        &calibration_split(&videos, settings.net.frames, 1, 0),
         &mut engine,
         Progress::default(),
         &mut watch,

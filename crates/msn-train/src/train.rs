@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use msn_data::{Clip, DataError, HoldOut, LoadedVideo, clips};
+use msn_data::{Clip, DataError, LoadedVideo, Split, clips};
 use msn_model::{Clips, ConfigError, Predictor, Tensors};
 use rand::seq::SliceRandom;
 
@@ -168,7 +168,7 @@ pub enum TrainError {
 pub fn train(
     settings: &Settings,
     videos: &[LoadedVideo],
-    segments: &HoldOut,
+    segments: &Split,
     engine: &mut dyn Engine,
     done: Progress,
     watch: &mut dyn FnMut(Event<'_>) -> Result<(), String>,
@@ -201,7 +201,7 @@ pub fn train_at(
     place: &Place<'_>,
     settings: &Settings,
     videos: &[LoadedVideo],
-    segments: &HoldOut,
+    segments: &Split,
     engine: &mut dyn Engine,
     done: Progress,
     watch: &mut dyn FnMut(Event<'_>) -> Result<(), String>,
@@ -220,7 +220,7 @@ pub fn train_at(
         None => 0..batch,
         Some(node) => node.part(batch).ok_or_else(|| uneven(node, batch))?,
     };
-    let held_out = HeldOut::new(&feed, &segments.held, batch);
+    let held_out = HeldOut::new(&feed, &segments.calibration, batch);
     // A last batch that is not full is left out: its batch statistics would be poor.
     let per_epoch = all.len() / (batch * parts);
     let steps = per_epoch * t.epochs;
@@ -355,7 +355,7 @@ fn is_over(progress: &Progress, t: &TrainSettings, per_epoch: usize, steps: usiz
 pub fn finish(
     settings: &Settings,
     videos: &[LoadedVideo],
-    segments: &HoldOut,
+    segments: &Split,
     engine: &mut dyn Engine,
     watch: &mut dyn FnMut(Event<'_>) -> Result<(), String>,
 ) -> Result<(), TrainError> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use burn::backend::{Autodiff, Flex};
-use msn_data::hold_out;
+use msn_data::calibration_split;
 use msn_model::{Algorithm, Tensors};
 use msn_train::{
     BurnEngine, CpuEngine, Engine, Event, Join, Link, Member, Node, NodeError, Orchestrator, Place,
@@ -114,7 +114,7 @@ fn engine(settings: &Settings, kernels: bool, node: Option<Arc<Node>>) -> Box<dy
 fn a_training_on_nodes_is_one_training() {
     let settings = settings(&["batch=6", "epochs=2", "patience=5"]);
     let videos = videos();
-    let held = hold_out(&videos, settings.net.frames, 1, 0);
+    let held = calibration_split(&videos, settings.net.frames, 1, 0);
     let trained = |kernels: bool, node: Option<Arc<Node>>, steps: usize| {
         let mut engine = engine(&settings, kernels, node.clone());
         let mut losses = Vec::new();
