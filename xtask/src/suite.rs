@@ -94,9 +94,9 @@ impl Suite {
     }
 
     /// Options that choose the members with Burn, as tests build them; and those without.
-    fn by_burn(&self) -> [Vec<String>; 2] {
-        let (burn, plain) = self.workspace.by_burn();
-        [self.select(&burn), self.select(&plain)]
+    fn by_burn(&self) -> Result<[Vec<String>; 2]> {
+        let (burn, plain) = self.workspace.by_burn(&self.shell)?;
+        Ok([self.select(&burn), self.select(&plain)])
     }
 
     fn select(&self, packages: &[&Package]) -> Vec<String> {
@@ -149,7 +149,7 @@ fn package(suite: &Suite) -> Result<Counts> {
 }
 
 fn plain(suite: &Suite) -> Result<Counts> {
-    let [_, plain] = suite.by_burn();
+    let [_, plain] = suite.by_burn()?;
     let test = cmd!(suite.shell, "cargo test --no-fail-fast {plain...}");
     cargo::test(test.args(["--lib", "--bins", "--tests"]))
 }
@@ -167,13 +167,13 @@ fn doc(suite: &Suite) -> Result<Counts> {
 }
 
 fn burn(suite: &Suite) -> Result<Counts> {
-    let [burn, _] = suite.by_burn();
+    let [burn, _] = suite.by_burn()?;
     let test = cmd!(suite.shell, "cargo test --no-fail-fast {burn...}");
     cargo::test(test.args(["--lib", "--bins"]))
 }
 
 fn integration(suite: &Suite) -> Result<Counts> {
-    let [burn, _] = suite.by_burn();
+    let [burn, _] = suite.by_burn()?;
     let shell = &suite.shell;
     let mut test = cmd!(shell, "cargo test --no-fail-fast {burn...} --test *");
     match tools::tensorboard(shell, suite.workspace.target()) {
@@ -185,7 +185,7 @@ fn integration(suite: &Suite) -> Result<Counts> {
 
 fn doc_tests(suite: &Suite) -> Result<Counts> {
     let mut counts = Counts::default();
-    for select in suite.by_burn() {
+    for select in suite.by_burn()? {
         let test = cmd!(suite.shell, "cargo test --no-fail-fast {select...} --doc");
         counts += cargo::test(test)?;
     }
@@ -197,7 +197,7 @@ fn examples(suite: &Suite) -> Result<Counts> {
     // What an example writes lands here.
     let folder = shell.create_dir(suite.workspace.target().join("xtask-examples"))?;
     let mut counts = Counts::default();
-    for select in suite.by_burn() {
+    for select in suite.by_burn()? {
         let build = cmd!(shell, "cargo build --examples {select...}");
         for (name, program) in cargo::programs(build, &TargetKind::Example)? {
             println!("---- example {name}");
@@ -217,7 +217,7 @@ fn examples(suite: &Suite) -> Result<Counts> {
 /// In the tests' profile, so that nothing is built again: the table shows that benches run, its
 /// times mean nothing.
 fn benches(suite: &Suite) -> Result<Counts> {
-    let [burn, _] = suite.by_burn();
+    let [burn, _] = suite.by_burn()?;
     let out = suite.workspace.target().join("xtask-bench");
     let bench = cmd!(suite.shell, "cargo bench --profile dev {burn...}");
     run(bench

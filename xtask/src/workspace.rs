@@ -1,17 +1,17 @@
-//! The workspace as `cargo metadata` describes it.
+//! The workspace as cargo describes it.
 
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cargo_metadata::{
-    DependencyKind, Metadata, MetadataCommand, Node, Package, PackageId, TargetKind,
-};
-use xshell::cmd;
+use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
+use xshell::{Shell, cmd};
 
 use crate::cargo;
 
-/// Members of the workspace, and the graph of everything that they depend on.
+/// Features that only a build of tests has on, by which it tests all that the project can do.
+const FOR_TESTS: [&str; 2] = ["mpi", "pytorch"];
+
+/// Members of the workspace.
 pub struct Workspace {
     pub metadata: Metadata,
 }
@@ -19,16 +19,9 @@ pub struct Workspace {
 impl Workspace {
     /// Asks cargo for the workspace that this program belongs to.
     pub fn load() -> Result<Self> {
-        let shell = cargo::shell()?;
-        let version = cmd!(shell, "rustc -vV").quiet().read()?;
-        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-        let host = host.context("rustc -vV names no host")?.to_owned();
-        // Without the platform, cargo would download dependencies of other systems too.
-        let metadata = MetadataCommand::new()
-            .current_dir(cargo::root())
-            .other_options(["--filter-platform".to_owned(), host])
-            .exec()
-            .context("cargo metadata")?;
+        let mut command = MetadataCommand::new();
+        let metadata = command.current_dir(cargo::root()).no_deps().exec();
+        let metadata = metadata.context("cargo metadata")?;
         Ok(Self { metadata })
     }
 
@@ -45,37 +38,27 @@ impl Workspace {
     }
 
     /// Members whose build, that of their tests included, needs Burn; and the others but xtask.
-    pub fn by_burn(&self) -> (Vec<&Package>, Vec<&Package>) {
-        let nodes = self.metadata.resolve.iter().flat_map(|r| &r.nodes);
-        let nodes: HashMap<_, _> = nodes.map(|node| (&node.id, node)).collect();
-        let members = self.members().into_iter().filter(|p| p.name != "xtask");
-        members.partition(|package| self.needs_burn(&nodes, &package.id))
+    pub fn by_burn(&self, shell: &Shell) -> Result<(Vec<&Package>, Vec<&Package>)> {
+        let tree = cmd!(shell, "cargo tree --workspace --invert burn --prefix none");
+        let tree = tree.args(["--format", "{p}"]).quiet().read()?;
+        let burn = |package: &&Package| {
+            let mut names = tree.lines().filter_map(|line| line.split(' ').next());
+            names.any(|name| package.name == name)
+        };
+        let members = self.members().into_iter();
+        Ok(members.filter(|p| p.name != "xtask").partition(burn))
     }
 
-    fn needs_burn(&self, nodes: &HashMap<&PackageId, &Node>, package: &PackageId) -> bool {
-        let mut seen = HashSet::from([package]);
-        let mut queue = vec![package];
-        while let Some(id) = queue.pop() {
-            if self.metadata[id].name == "burn" {
-                return true;
-            }
-            // Dev-dependencies of a dependency are not built.
-            let dependencies = nodes.get(id).into_iter().flat_map(|node| &node.deps);
-            let built = dependencies.filter(|d| {
-                let is_built = |kind| kind != DependencyKind::Development || id == package;
-                d.dep_kinds.iter().any(|k| is_built(k.kind))
-            });
-            queue.extend(built.map(|d| &d.pkg).filter(|&id| seen.insert(id)));
-        }
-        false
-    }
-
-    /// Cargo's options that build tests of `packages` with every feature that only a test build
-    /// has on.
+    /// Cargo's options that build tests of `packages` with all that the project can do.
     pub fn test_features(&self, packages: &[&Package]) -> Vec<String> {
-        let with_mpi = packages.iter().filter(|p| p.features.contains_key("mpi"));
-        with_mpi
-            .flat_map(|p| ["--features".to_owned(), format!("{}/mpi", p.name)])
+        let features = FOR_TESTS.iter().flat_map(|feature| {
+            let with = packages
+                .iter()
+                .filter(|p| p.features.contains_key(*feature));
+            with.map(move |p| format!("{}/{feature}", p.name))
+        });
+        features
+            .flat_map(|feature| ["--features".to_owned(), feature])
             .collect()
     }
 }
