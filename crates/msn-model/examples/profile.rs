@@ -2,11 +2,7 @@
 //! how much longer both take with pools than without.
 //!
 //! `profile [WIDTH [SIZE]]`; `RAYON_NUM_THREADS` says how many threads.
-<<<<<<< HEAD:crates/msn-kernels/examples/profile.rs
-#![allow(clippy::disallowed_methods, clippy::print_stdout)]
-=======
-#![allow(clippy::print_stdout, missing_docs)]
->>>>>>> run:crates/msn-model/examples/profile.rs
+#![allow(clippy::disallowed_methods, clippy::print_stdout, missing_docs)]
 
 use std::time::{Duration, Instant};
 
