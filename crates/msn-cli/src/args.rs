@@ -12,8 +12,8 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use data::{DataCommand, FpsArgs, LayoutArgs, SourceArgs, StoreArgs};
-pub(crate) use evaluate::{EvalArgs, ScoreArgs, SelftestArgs};
 pub(crate) use device::{DeviceArgs, PrecisionArgs};
+pub(crate) use evaluate::{EvalArgs, ScoreArgs, SelftestArgs};
 pub(crate) use train::TrainArgs;
 pub(crate) use weights::{MemoryCommand, MemoryShowArgs, VerifyArgs, WeightsCommand};
 

@@ -8,9 +8,7 @@ use msn_kernels::Collective;
 use msn_model::Method;
 use msn_train::{BurnEngine, CpuEngine, DataParallel, Engine, Settings};
 
-use crate::{
-    device::{Device, Job, on, on_checkpointing},
-};
+use crate::device::{Device, Job, on, on_checkpointing};
 
 /// A fresh network on a device, on the project's own kernels where there is a method for them.
 pub(crate) fn engine(

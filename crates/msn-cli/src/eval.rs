@@ -8,8 +8,8 @@ use crate::{
     args::EvalArgs,
     command_line::{command_line, print_json},
     evaluation,
-    selected_device::SelectedDevice,
     progress::Progress,
+    selected_device::SelectedDevice,
 };
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {

@@ -7,10 +7,10 @@ use msn_run::{Model, survey_memory};
 
 use crate::{
     Usage,
-    args::{MemoryCommand, MemoryShowArgs, DeviceArgs},
+    args::{DeviceArgs, MemoryCommand, MemoryShowArgs},
     command_line::{command_line, print_json},
-    selected_device::SelectedDevice,
     progress::Progress,
+    selected_device::SelectedDevice,
     text::columns,
 };
 
@@ -117,4 +117,3 @@ fn pool_table(pool: &PoolCard) -> String {
     }
     text + &columns(&lines)
 }
-

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_run::{ScoreRequest, score_to_file};
 
-use crate::{Failed, args::ScoreArgs, selected_device::SelectedDevice, progress::Progress};
+use crate::{Failed, args::ScoreArgs, progress::Progress, selected_device::SelectedDevice};
 
 pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     let model = args.calibration.open(&args.weights)?;

@@ -73,12 +73,7 @@ impl Devices for SelectedDevice {
 
     fn engine(&self, settings: &Settings) -> Result<Box<dyn Engine>, DeviceError> {
         let collective = self.collective.clone();
-        Ok(engine(
-            settings,
-            self.args.device,
-            self.method,
-            collective,
-        )?)
+        Ok(engine(settings, self.args.device, self.method, collective)?)
     }
 
     fn predictor(&self, model: &Model) -> Result<Box<dyn Predictor>, DeviceError> {

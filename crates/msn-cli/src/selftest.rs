@@ -6,7 +6,8 @@ use msn_eval::{Injected, SelfTest};
 use msn_run::self_test;
 
 use crate::{
-    Usage, args::SelftestArgs, command_line::print_json, selected_device::SelectedDevice, progress::Progress,
+    Usage, args::SelftestArgs, command_line::print_json, progress::Progress,
+    selected_device::SelectedDevice,
 };
 
 pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {

@@ -18,8 +18,8 @@ use crate::{
     args::{DeviceArgs, StoreArgs, WeightsCommand},
     command_line::print_json,
     device::Device,
-    selected_device::SelectedDevice,
     progress::Progress,
+    selected_device::SelectedDevice,
 };
 
 pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {

@@ -40,7 +40,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     score(&request, &mut table, &device, &mut Quiet)?;
 
     let table = String::from_utf8(table)?;
-    println!("{} frames are scored, the last one:", table.lines().count() - 1);
+    println!(
+        "{} frames are scored, the last one:",
+        table.lines().count() - 1
+    );
     for line in table.lines().take(1).chain(table.lines().last()) {
         println!("{line}");
     }

@@ -85,9 +85,7 @@ pub enum RunError {
         file: Utf8PathBuf,
     },
     /// A run that another process is at.
-    #[error(
-        "another process trains in {folder}: wait for it, or train in another folder (--out)"
-    )]
+    #[error("another process trains in {folder}: wait for it, or train in another folder (--out)")]
     Locked {
         /// The folder.
         folder: Utf8PathBuf,
@@ -117,9 +115,7 @@ pub enum RunError {
         path: Utf8PathBuf,
     },
     /// A data set without training videos.
-    #[error(
-        "{root} has no training videos: the layout `{layout}` has them in its training folder"
-    )]
+    #[error("{root} has no training videos: the layout `{layout}` has them in its training folder")]
     NoTrainingVideos {
         /// The data set.
         root: Utf8PathBuf,
@@ -170,9 +166,7 @@ pub enum RunError {
         state: Utf8PathBuf,
     },
     /// A source that is too short for one score.
-    #[error(
-        "{path} has {frames} frames, too few for one score: {needed} unbroken ones are needed"
-    )]
+    #[error("{path} has {frames} frames, too few for one score: {needed} unbroken ones are needed")]
     TooShort {
         /// The source.
         path: Utf8PathBuf,

@@ -123,7 +123,14 @@ pub fn evaluate(
         add("What the network predicts", strip);
         let memory = request.memory.as_ref();
         let meta = &model.weights.meta;
-        let page = report(&evaluation, &scored.videos, meta, calibration, &pictures, memory)?;
+        let page = report(
+            &evaluation,
+            &scored.videos,
+            meta,
+            calibration,
+            &pictures,
+            memory,
+        )?;
         write_file(&out.join("report.html"), page.as_bytes())?;
     }
     Ok(Some(evaluation))

@@ -1,8 +1,8 @@
 //! The footage of a data set, decoded: what is trained on, what calibrates, what is tested.
 
 use msn_data::{
-    DataSet, FrameLabels, FrameStore, Split, LoadOptions, LoadedVideo, Size, Video, clips,
-    data_hash, calibration_split, median_rate_hz, short_videos,
+    DataSet, FrameLabels, FrameStore, LoadOptions, LoadedVideo, Size, Split, Video,
+    calibration_split, clips, data_hash, median_rate_hz, short_videos,
 };
 use msn_train::TrainError;
 
@@ -18,10 +18,7 @@ pub(crate) struct TrainingFootage {
 
 impl TrainingFootage {
     /// Decodes and splits the training videos of a data set.
-    pub fn load(
-        request: &TrainRequest<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Self, RunError> {
+    pub fn load(request: &TrainRequest<'_>, observer: &mut dyn Observer) -> Result<Self, RunError> {
         let (set, settings) = (request.data, &request.settings);
         if set.train.is_empty() {
             return Err(RunError::NoTrainingVideos {

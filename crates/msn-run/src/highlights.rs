@@ -56,7 +56,10 @@ impl Highlights {
 
     /// A row a frame: truth, prediction, error, each pool's distances; and what they are. `None`
     /// where there is nothing to show.
-    pub fn draw(&self, calibration: Option<&Calibration>) -> Result<Option<(Vec<u8>, String)>, RunError> {
+    pub fn draw(
+        &self,
+        calibration: Option<&Calibration>,
+    ) -> Result<Option<(Vec<u8>, String)>, RunError> {
         let named = TITLES.iter().zip(&self.0);
         let picks: Vec<_> = named.filter_map(|(t, p)| Some((t, p.as_ref()?))).collect();
         let Some((_, first)) = picks.first() else {

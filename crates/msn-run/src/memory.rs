@@ -1,11 +1,11 @@
 //! What the memory pools of a run have learned, for reports and by itself.
 
-use msn_data::{
-    DataSet, FrameStore, LoadedVideo, OpenOptions, Segment, data_hash, segments,
-};
+use msn_data::{DataSet, FrameStore, LoadedVideo, OpenOptions, Segment, data_hash, segments};
 use msn_eval::{MemoryCard, SurveyOptions, fingerprint, survey};
 
-use crate::{Devices, Model, Notice, Observer, RunCard, RunError, RunFolder, files::write_json, footage};
+use crate::{
+    Devices, Model, Notice, Observer, RunCard, RunError, RunFolder, files::write_json, footage,
+};
 
 /// What a report shows: enough to see what was learned, in a page of a sane size.
 const IN_REPORTS: SurveyOptions = SurveyOptions {

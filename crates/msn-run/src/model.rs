@@ -68,10 +68,12 @@ impl Model {
     /// # Errors
     /// [`RunError::Uncalibrated`].
     pub fn calibration_for(&self, purpose: &'static str) -> Result<&Calibration, RunError> {
-        self.calibration.as_ref().ok_or_else(|| RunError::Uncalibrated {
-            path: self.path.clone(),
-            purpose,
-        })
+        self.calibration
+            .as_ref()
+            .ok_or_else(|| RunError::Uncalibrated {
+                path: self.path.clone(),
+                purpose,
+            })
     }
 
     /// The seed it was trained with, where that is known.

@@ -208,10 +208,17 @@ impl fmt::Display for Notice {
             Self::ReadingTest { videos } => write!(f, "reading {videos} test videos"),
             Self::Data(warning) => f.write_str(warning),
             Self::CalibrationSplit(names) => {
-                write!(f, "calibration split (not trained on): {}", names.join(", "))
+                write!(
+                    f,
+                    "calibration split (not trained on): {}",
+                    names.join(", ")
+                )
             }
             Self::NoCheckpoint(folder) => {
-                write!(f, "{folder} has no checkpoint yet: beginning at the first step")
+                write!(
+                    f,
+                    "{folder} has no checkpoint yet: beginning at the first step"
+                )
             }
             Self::DamagedCheckpoint(error) => write!(f, "{error}; taking an earlier one"),
             Self::Resumed(step) => write!(f, "going on after step {step}"),
@@ -230,7 +237,10 @@ impl fmt::Display for Notice {
                 share * 100.0
             ),
             Self::Calibrating(weights) => {
-                write!(f, "calibrating the {weights} weights on the calibration split")
+                write!(
+                    f,
+                    "calibrating the {weights} weights on the calibration split"
+                )
             }
             Self::Uncalibrated(path) => write!(
                 f,
@@ -240,10 +250,16 @@ impl fmt::Display for Notice {
                 write!(f, "{root} has no test videos: nothing to evaluate")
             }
             Self::NoLabels(root) => {
-                write!(f, "{root} has no labels: scores are written, there are no metrics")
+                write!(
+                    f,
+                    "{root} has no labels: scores are written, there are no metrics"
+                )
             }
             Self::LeftOutOfRegions(video) => {
-                write!(f, "{video} is at another rate, so it is left out of RBDC and TBDC")
+                write!(
+                    f,
+                    "{video} is at another rate, so it is left out of RBDC and TBDC"
+                )
             }
             Self::NotScored { video, frames } => {
                 write!(f, "{video} is too short to be scored ({frames} frames)")
@@ -254,7 +270,10 @@ impl fmt::Display for Notice {
                 videos,
             } => write!(f, "scored {video} ({done} of {videos})"),
             Self::NoMemoryReport(error) => {
-                write!(f, "the report does not show what the memory has learned: {error}")
+                write!(
+                    f,
+                    "the report does not show what the memory has learned: {error}"
+                )
             }
             Self::OtherFootage { weights, data } => {
                 write!(f, "{weights} was trained on other footage than {data}")

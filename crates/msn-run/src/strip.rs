@@ -1,7 +1,7 @@
 //! Picture strips: what the network predicts of a few clips of the calibration split.
 
 use camino::Utf8PathBuf;
-use msn_data::{Split, LoadedVideo, clips};
+use msn_data::{LoadedVideo, Split, clips};
 use msn_model::{Clips, Predictor};
 use msn_train::{Feed, Settings};
 

@@ -23,7 +23,10 @@ struct Table {
 
 impl Table {
     /// Goes on with a file, or begins it; its rows.
-    fn open(path: Utf8PathBuf, columns: Vec<String>) -> Result<(Self, Vec<StringRecord>), RunError> {
+    fn open(
+        path: Utf8PathBuf,
+        columns: Vec<String>,
+    ) -> Result<(Self, Vec<StringRecord>), RunError> {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
@@ -145,7 +148,8 @@ impl Tables {
 
     pub fn epoch(&mut self, report: &EpochReport) -> Result<(), RunError> {
         let row: &[String] = &report.row();
-        self.epochs.add(&mut self.events, &row.into_iter().collect())
+        self.epochs
+            .add(&mut self.events, &row.into_iter().collect())
     }
 
     /// What was logged so far outlives this process.

@@ -1,8 +1,8 @@
 //! What ends a training.
 
 use msn_data::DataError;
-use msn_model::{ConfigError, CpuError, Precision, PredictError, TensorError};
 use msn_memory::MemoryError;
+use msn_model::{ConfigError, CpuError, Precision, PredictError, TensorError};
 
 /// A training that can't begin or go on.
 #[derive(Debug, thiserror::Error)]

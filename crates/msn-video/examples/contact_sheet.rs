@@ -54,7 +54,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     out.save(&sheet)?;
-    println!("{tile} frames of {video} in {sheet}; {}", reader.losses());
+    println!(
+        "{tile} frames of {video} in {sheet}; {}",
+        reader.decode_errors()
+    );
     for note in &reader.info().notes {
         println!("note: {note}");
     }

@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use msn_run::{Model, RunError};
 
-use super::{FpsArgs, LayoutArgs, DeviceArgs, PrecisionArgs, SourceArgs, StoreArgs};
+use super::{DeviceArgs, FpsArgs, LayoutArgs, PrecisionArgs, SourceArgs, StoreArgs};
 
 /// What scores are standardised by.
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{FpsArgs, DeviceArgs, SourceArgs, StoreArgs};
+use super::{DeviceArgs, FpsArgs, SourceArgs, StoreArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-use super::{FpsArgs, LayoutArgs, DeviceArgs, PrecisionArgs, SourceArgs, StoreArgs};
+use super::{DeviceArgs, FpsArgs, LayoutArgs, PrecisionArgs, SourceArgs, StoreArgs};
 use crate::device::Device;
 
 #[derive(Debug, Subcommand)]

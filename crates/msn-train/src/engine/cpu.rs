@@ -5,8 +5,8 @@ use std::sync::Arc;
 use msn_kernels::{Adam as KernelAdam, Collective};
 use msn_memory::{Health, Monitor};
 use msn_model::{
-    Clips, CpuNet, CpuTraining, Losses, Method, OptimiserState, Precision, Predictor,
-    Tensors, channels_last,
+    Clips, CpuNet, CpuTraining, Losses, Method, OptimiserState, Precision, Predictor, Tensors,
+    channels_last,
 };
 
 use crate::{Adam, Engine, EngineState, Settings, SingleProcess, StepNumbers, TrainError};

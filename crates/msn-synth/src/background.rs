@@ -1,12 +1,12 @@
 //! What never moves: paving, walkways, lawns, the building with its hedge, lamps, a bench.
 
-use super::angle::smoothstep;
-use super::camera::{Camera, Vec3};
-use super::canvas::{Canvas, Part, Rgb};
-use super::figure::{darker, rod};
-use super::noise::{cloud, lattice, mix, value};
-use super::path::{PATHS, Path};
-use crate::Size;
+use crate::angle::smoothstep;
+use crate::camera::{Camera, Vec3};
+use crate::canvas::{Canvas, Part, Rgb};
+use crate::noise::{cloud, lattice, mix, value};
+use crate::path::{PATHS, Path};
+use crate::person::{darker, rod};
+use msn_video::Size;
 
 /// Where the building stands, metres from the camera along the ground.
 const WALL: f32 = 29.0;
@@ -15,9 +15,9 @@ const HEDGE: [f32; 2] = [28.0, 0.9];
 /// Half the width of a walkway, metres.
 const WALKWAY: f32 = 1.35;
 /// What walkways are paved with.
-pub(super) const WALKWAY_PAVING: Rgb = [166.0, 139.0, 116.0];
+pub(crate) const WALKWAY_PAVING: Rgb = [166.0, 139.0, 116.0];
 /// The slabs of the rest of the plaza.
-pub(super) const SLABS: Rgb = [150.0, 148.0, 143.0];
+pub(crate) const SLABS: Rgb = [150.0, 148.0, 143.0];
 /// Lawns: centre and half extents along x and z, metres.
 const LAWNS: [[f32; 4]; 4] = [
     [-6.4, 18.3, 3.2, 1.1],
@@ -29,18 +29,18 @@ const LAWNS: [[f32; 4]; 4] = [
 const LAMPS: [[f32; 2]; 3] = [[-3.3, 12.1], [3.9, 17.6], [-5.5, 20.0]];
 const LAMP_HEIGHT: f32 = 3.6;
 /// How much of the light a full shadow takes.
-pub(super) const SHADE: f32 = 0.42;
+pub(crate) const SHADE: f32 = 0.42;
 
 /// A standing thing and its distance from the camera, for drawing in order.
 #[derive(Clone, Debug)]
-pub(super) struct Prop {
+pub(crate) struct Prop {
     pub depth: f32,
     pub parts: Vec<Part>,
 }
 
 /// The empty plaza as the camera sees it.
 #[derive(Clone, Debug)]
-pub(super) struct Background {
+pub(crate) struct Background {
     /// Ground, lawns and building, unlit.
     pub colors: Vec<Rgb>,
     /// Daylight at every pixel, about 1.
@@ -52,7 +52,7 @@ pub(super) struct Background {
 }
 
 impl Background {
-    pub(super) fn new(seed: u64, size: Size, camera: &Camera, paths: &[Path; PATHS]) -> Self {
+    pub(crate) fn new(seed: u64, size: Size, camera: &Camera, paths: &[Path; PATHS]) -> Self {
         let pixels = size.width as usize * size.height as usize;
         let surface = Surface { seed, paths };
         let mut colors = Vec::with_capacity(pixels);

@@ -4,27 +4,27 @@
 
 use std::ops::{Add, Mul, Sub};
 
-use super::angle::{cos, sin};
-use crate::Size;
+use crate::angle::{cos, sin};
+use msn_video::Size;
 
 /// A point or direction in the world, in metres.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Vec3 {
+pub(crate) struct Vec3 {
     pub x: f32,
     pub y: f32,
     pub z: f32,
 }
 
 impl Vec3 {
-    pub(super) const fn new(x: f32, y: f32, z: f32) -> Self {
+    pub(crate) const fn new(x: f32, y: f32, z: f32) -> Self {
         Self { x, y, z }
     }
 
-    pub(super) fn dot(self, other: Self) -> f32 {
+    pub(crate) fn dot(self, other: Self) -> f32 {
         self.x * other.x + self.y * other.y + self.z * other.z
     }
 
-    pub(super) fn cross(self, other: Self) -> Self {
+    pub(crate) fn cross(self, other: Self) -> Self {
         Self::new(
             self.y * other.z - self.z * other.y,
             self.z * other.x - self.x * other.z,
@@ -32,7 +32,7 @@ impl Vec3 {
         )
     }
 
-    pub(super) fn length(self) -> f32 {
+    pub(crate) fn length(self) -> f32 {
         self.dot(self).sqrt()
     }
 }
@@ -60,7 +60,7 @@ impl Mul<f32> for Vec3 {
 
 /// A point of the picture: pixels from its upper left corner, and the distance behind it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Spot {
+pub(crate) struct Spot {
     pub u: f32,
     pub v: f32,
     /// Pixels per metre at this depth.
@@ -78,7 +78,7 @@ const NEAREST: f32 = 1.0;
 
 /// A pinhole camera that stands still.
 #[derive(Clone, Debug)]
-pub(super) struct Camera {
+pub(crate) struct Camera {
     centre_u: f32,
     centre_v: f32,
     focal: f32,
@@ -87,7 +87,7 @@ pub(super) struct Camera {
 }
 
 impl Camera {
-    pub(super) fn new(size: Size) -> Self {
+    pub(crate) fn new(size: Size) -> Self {
         let (width, height) = (size.width as f32, size.height as f32);
         Self {
             centre_u: width / 2.0,
@@ -99,17 +99,17 @@ impl Camera {
     }
 
     /// Where the camera stands.
-    pub(super) fn position(&self) -> Vec3 {
+    pub(crate) fn position(&self) -> Vec3 {
         Vec3::new(0.0, HEIGHT, 0.0)
     }
 
     /// Distance of a point along the camera's axis, metres.
-    pub(super) fn depth(&self, point: Vec3) -> f32 {
+    pub(crate) fn depth(&self, point: Vec3) -> f32 {
         (point - self.position()).dot(self.forward)
     }
 
     /// The pixel that shows a point; points behind the camera are drawn at its nearest plane.
-    pub(super) fn project(&self, point: Vec3) -> Spot {
+    pub(crate) fn project(&self, point: Vec3) -> Spot {
         let ray = point - self.position();
         let scale = self.focal / ray.dot(self.forward).max(NEAREST);
         Spot {
@@ -120,7 +120,7 @@ impl Camera {
     }
 
     /// The direction in which a pixel looks, with length 1 along the camera's axis.
-    pub(super) fn ray(&self, u: f32, v: f32) -> Vec3 {
+    pub(crate) fn ray(&self, u: f32, v: f32) -> Vec3 {
         self.forward
             + Vec3::new((u - self.centre_u) / self.focal, 0.0, 0.0)
             + self.up * ((self.centre_v - v) / self.focal)

@@ -3,9 +3,9 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::actor::Gait;
-use super::canvas::Rgb;
-use super::figure::{Body, Load, Pose, darker};
+use crate::actor::Gait;
+use crate::canvas::Rgb;
+use crate::person::{Body, Load, Pose, darker};
 
 const SHIRTS: [Rgb; 14] = [
     [222.0, 220.0, 214.0],
@@ -73,7 +73,7 @@ const PAINTS: [Rgb; 4] = [
     [204.0, 212.0, 222.0],
 ];
 
-pub(super) fn body(rng: &mut ChaCha8Rng) -> Body {
+pub(crate) fn body(rng: &mut ChaCha8Rng) -> Body {
     let shirt = SHIRTS[rng.random_range(0..SHIRTS.len())];
     let shirt = darker(shirt, rng.random_range(0.88..1.08));
     let bag = BAGS[rng.random_range(0..BAGS.len())];
@@ -103,7 +103,7 @@ const SPORTS_SHIRTS: [Rgb; 4] = [
 ];
 
 /// The clothes of somebody who runs or rides: easily seen, nothing in the hands.
-pub(super) fn sporty(rng: &mut ChaCha8Rng) -> Body {
+pub(crate) fn sporty(rng: &mut ChaCha8Rng) -> Body {
     let plain = body(rng);
     Body {
         shirt: SPORTS_SHIRTS[rng.random_range(0..SPORTS_SHIRTS.len())],
@@ -116,7 +116,7 @@ pub(super) fn sporty(rng: &mut ChaCha8Rng) -> Body {
     }
 }
 
-pub(super) fn walk(rng: &mut ChaCha8Rng, body: &Body, speed: f32) -> Gait {
+pub(crate) fn walk(rng: &mut ChaCha8Rng, body: &Body, speed: f32) -> Gait {
     // Tall people take longer steps.
     let cadence = rng.random_range(1.75..2.1) * 1.75 / body.height;
     let step = speed / cadence;
@@ -137,7 +137,7 @@ pub(super) fn walk(rng: &mut ChaCha8Rng, body: &Body, speed: f32) -> Gait {
     }
 }
 
-pub(super) fn run(rng: &mut ChaCha8Rng, speed: f32) -> Gait {
+pub(crate) fn run(rng: &mut ChaCha8Rng, speed: f32) -> Gait {
     Gait {
         speed,
         step: speed / rng.random_range(2.7..3.0),
@@ -160,18 +160,18 @@ fn swing(step: f32, height: f32) -> f32 {
     share * (1.0 + share * share / 6.0)
 }
 
-pub(super) fn case(rng: &mut ChaCha8Rng) -> Rgb {
+pub(crate) fn case(rng: &mut ChaCha8Rng) -> Rgb {
     CASES[rng.random_range(0..CASES.len())]
 }
 
-pub(super) fn paint(rng: &mut ChaCha8Rng) -> Rgb {
+pub(crate) fn paint(rng: &mut ChaCha8Rng) -> Rgb {
     PAINTS[rng.random_range(0..PAINTS.len())]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::background::{SLABS, WALKWAY_PAVING};
     use super::*;
+    use crate::background::{SLABS, WALKWAY_PAVING};
 
     #[test]
     fn sports_shirts_stand_out_from_the_paving_in_grey() {

@@ -1,62 +1,14 @@
-//! A synthetic scene: a fixed camera over a plaza, people who cross it, and labelled anomalies.
-//!
-//! [`write()`] makes a data set in the layout of own footage: `train/01.mp4` ... (or folders of
-//! JPEG frames), `test/01.mp4` ..., `events.csv` with the anomalies of the test clips, and
-//! `synth.toml` with the options. A seed and the other options determine every rendered byte, on
-//! every platform; an encoder's bytes are its own affair.
-//!
-//! The plaza has four walkways, and everybody uses a walkway in one direction. Two to six people
-//! of varied build, clothes, speed and gait are in view at once, some with bags or suitcases, some
-//! in pairs. Lamps flicker, clouds pass, the sensor is noisy. Training clips hold nothing else.
-//! Test clips begin with at least two seconds of that and hold none, one or two anomalies
-//! ([`Kind`]) of three to eight seconds each.
-//!
-//! A label covers the frames in which the anomaly is seen, by the rule of [`Shot::anomalies`]; one
-//! that is hidden for a moment makes two events. For videos, events are in seconds and lie half a
-//! frame before the first and after the last such frame, so that rounding of times cannot move a
-//! label; for frame folders, which have no times, they are in frames.
-//!
-//! ```
-//! use msn_data::Size;
-//! use msn_data::synth::{Plan, Renderer, Scene, SynthOptions};
-//!
-//! let size = Size { width: 64, height: 48 };
-//! let options = SynthOptions { seed: 7, size, ..SynthOptions::default() };
-//! let (plan, scene) = (Plan::new(&options), Scene::new(options.seed, size));
-//! let shot = Renderer::new(&scene, &plan.test[0]).shot(0);
-//! assert_eq!(shot.picture.pixels.len(), 64 * 48 * 3);
-//! assert!(shot.anomalies.is_empty());
-//! ```
-
-mod actor;
-mod angle;
-mod background;
-mod camera;
-mod canvas;
-mod error;
-mod figure;
-mod noise;
-mod path;
-mod plan;
-mod render;
-#[cfg(test)]
-mod tests;
-mod vehicle;
-mod wardrobe;
-mod write;
+//! What to make, and within which limits.
 
 use std::fmt;
 
-pub use error::SynthError;
-pub use plan::{ClipPlan, Plan};
-pub use render::{Renderer, Scene, Shot};
-pub use write::{Event, Summary, write};
+use serde::Serialize;
 
-use crate::Size;
+use crate::{Size, SynthError};
 
 /// An anomaly of the test clips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum AnomalyKind {
     /// Somebody rides a bicycle through the walkers.
     Cyclist,
     /// A utility cart drives along a walkway.
@@ -71,7 +23,7 @@ pub enum Kind {
     Loiterer,
 }
 
-impl Kind {
+impl AnomalyKind {
     /// Every kind.
     pub const ALL: [Self; 6] = [
         Self::Cyclist,
@@ -83,7 +35,7 @@ impl Kind {
     ];
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for AnomalyKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Cyclist => "cyclist",
@@ -97,7 +49,8 @@ impl fmt::Display for Kind {
 }
 
 /// The form in which clips are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Output {
     /// Video files, `01.mp4`; needs the feature `ffmpeg`.
     Videos,
@@ -112,7 +65,7 @@ pub struct SynthOptions {
     pub seed: u64,
     /// Clips without anomalies, 1 to 999.
     pub train_clips: usize,
-    /// Clips with labels, 1 to 999. From three on every [`Kind`] occurs.
+    /// Clips with labels, 1 to 999. From three on every [`AnomalyKind`] occurs.
     pub test_clips: usize,
     /// Length of a clip, 10 to 600 seconds.
     pub seconds: f64,
@@ -147,30 +100,22 @@ impl Default for SynthOptions {
 }
 
 impl SynthOptions {
-    /// Checks every range that the fields' docs name.
+    /// Checks every range that the fields' documentation names.
+    ///
+    /// # Errors
+    /// [`SynthError::OutOfRange`] for the first option outside its range.
     pub fn check(&self) -> Result<(), SynthError> {
-        let refuse = |what: String, way_out: &str| {
-            Err(SynthError::Option {
-                what,
-                way_out: way_out.to_owned(),
-            })
-        };
+        let refuse = |option: String, expected| Err(SynthError::OutOfRange { option, expected });
         for (name, clips) in [("training", self.train_clips), ("test", self.test_clips)] {
             if !(1..=999).contains(&clips) {
-                return refuse(format!("{clips} {name} clips"), "ask for 1 to 999");
+                return refuse(format!("{clips} {name} clips"), "1 to 999");
             }
         }
         if !(10.0..=600.0).contains(&self.seconds) {
-            return refuse(
-                format!("clips of {} s", self.seconds),
-                "ask for 10 to 600 s",
-            );
+            return refuse(format!("clips of {} s", self.seconds), "10 to 600 s");
         }
         if !(1..=60).contains(&self.rate_hz) {
-            return refuse(
-                format!("{} frames per second", self.rate_hz),
-                "ask for 1 to 60",
-            );
+            return refuse(format!("{} frames per second", self.rate_hz), "1 to 60");
         }
         let Size { width, height } = self.size;
         let range = 32..=4096;
@@ -183,14 +128,9 @@ impl SynthOptions {
         {
             return refuse(
                 format!("pictures of {width} x {height}"),
-                "ask for even sides of 32 to 4096 pixels, between 1:2 and 16:9",
+                "even sides of 32 to 4096 pixels, between 1:2 and 16:9",
             );
         }
         Ok(())
     }
-}
-
-/// Frames of a clip; the range of both is checked before.
-fn frames(seconds: f64, rate_hz: u32) -> usize {
-    (seconds * f64::from(rate_hz)).round() as usize
 }

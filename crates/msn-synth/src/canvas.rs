@@ -1,18 +1,18 @@
 //! The rasteriser: antialiased limbs and faces over a picture of floats, and the record of which
 //! pixels show an anomaly.
 
-use super::camera::{Camera, Spot, Vec3};
-use crate::Size;
+use crate::camera::{Camera, Spot, Vec3};
+use msn_video::Size;
 
 /// Red, green, blue, 0 to 255.
-pub(super) type Rgb = [f32; 3];
+pub(crate) type Rgb = [f32; 3];
 
 /// A share of a pixel from which on the pixel counts as showing an anomaly.
-pub(super) const VISIBLE: f32 = 0.25;
+pub(crate) const VISIBLE: f32 = 0.25;
 
 /// A piece of a figure, in world coordinates.
 #[derive(Clone, Debug)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// A rod with round ends from `a` to `b` with the radii there, metres.
     Limb {
         a: Vec3,
@@ -27,7 +27,7 @@ pub(super) enum Part {
 
 impl Part {
     /// Distance by which the parts of one figure are drawn from back to front.
-    pub(super) fn depth(&self, camera: &Camera) -> f32 {
+    pub(crate) fn depth(&self, camera: &Camera) -> f32 {
         match self {
             Self::Limb { a, b, .. } => camera.depth((*a + *b) * 0.5),
             Self::Face { corners, .. } => {
@@ -40,20 +40,20 @@ impl Part {
 
 /// How much of every pixel shows one anomaly.
 #[derive(Clone, Debug)]
-struct Track {
+struct Coverage {
     owner: usize,
     share: Vec<f32>,
 }
 
 /// A picture in the making.
 #[derive(Clone, Debug)]
-pub(super) struct Canvas {
+pub(crate) struct Canvas {
     width: usize,
     height: usize,
     pub colors: Vec<Rgb>,
     /// How much of the sun is taken from every pixel, 0 to 1.
     pub shade: Vec<f32>,
-    tracks: Vec<Track>,
+    tracks: Vec<Coverage>,
 }
 
 /// The pixels that a shape may touch.
@@ -66,7 +66,7 @@ struct Window {
 
 impl Canvas {
     /// A canvas over a background; `owners` are the anomalies whose visible share is followed.
-    pub(super) fn new(size: Size, background: Vec<Rgb>, owners: &[usize]) -> Self {
+    pub(crate) fn new(size: Size, background: Vec<Rgb>, owners: &[usize]) -> Self {
         let (width, height) = (size.width as usize, size.height as usize);
         let pixels = width * height;
         debug_assert_eq!(background.len(), pixels);
@@ -77,7 +77,7 @@ impl Canvas {
             shade: vec![0.0; pixels],
             tracks: owners
                 .iter()
-                .map(|owner| Track {
+                .map(|owner| Coverage {
                     owner: *owner,
                     share: vec![0.0; pixels],
                 })
@@ -86,7 +86,7 @@ impl Canvas {
     }
 
     /// The followed anomalies that some pixel shows.
-    pub(super) fn visible(&self) -> Vec<usize> {
+    pub(crate) fn visible(&self) -> Vec<usize> {
         self.tracks
             .iter()
             .filter(|track| track.share.iter().any(|share| *share >= VISIBLE))
@@ -95,7 +95,7 @@ impl Canvas {
     }
 
     /// Draws a part. `owner` is the anomaly that it belongs to, if it belongs to one.
-    pub(super) fn draw(&mut self, camera: &Camera, part: &Part, owner: Option<usize>) {
+    pub(crate) fn draw(&mut self, camera: &Camera, part: &Part, owner: Option<usize>) {
         match part {
             Part::Limb {
                 a,
@@ -115,7 +115,7 @@ impl Canvas {
     }
 
     /// Darkens the ground where a part takes the sun from it.
-    pub(super) fn cast(&mut self, camera: &Camera, part: &Part) {
+    pub(crate) fn cast(&mut self, camera: &Camera, part: &Part) {
         match part {
             Part::Limb { a, b, ra, rb, .. } => {
                 let (ga, gb) = (on_ground(*a), on_ground(*b));

@@ -1,6 +1,6 @@
-//! Which frames a decoder owes.
+//! Which frames a decoder did not deliver.
 //!
-//! A decoder says that something failed, but with several threads and reordering not which
+//! A decoder reports that something failed, but with several threads and reordering not which
 //! frame. Packets and frames carry the same timestamps, and frames come out in their order: so
 //! the frames that never came are those whose packet went in and whose time was passed over.
 //! Packets without a picture of their own (hidden frames, skipped leading ones) are passed over
@@ -14,7 +14,7 @@ const PATIENCE: u32 = 64;
 
 /// Packets that went in, by timestamp, and failures not yet placed.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub(crate) struct PacketTracker {
     waiting: BTreeMap<i64, u64>,
     /// A packet with a timestamp was seen.
     timed: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Missing {
     pub reason: String,
 }
 
-impl Ledger {
+impl PacketTracker {
     /// A packet of `bytes` went into the decoder.
     pub(crate) fn sent(&mut self, timestamp: Option<i64>, bytes: u64) {
         if let Some(timestamp) = timestamp {
@@ -41,7 +41,7 @@ impl Ledger {
         }
     }
 
-    /// The decoder reported a failure, on a packet of `bytes` where it said which.
+    /// The decoder reported a failure, on a packet of `bytes` where it is known which.
     pub(crate) fn failed(&mut self, bytes: u64, reason: String) {
         self.failures = self.failures.saturating_add(1);
         self.failed_bytes = self.failed_bytes.saturating_add(bytes);
@@ -60,7 +60,7 @@ impl Ledger {
         let later = self.waiting.split_off(&timestamp);
         let passed = std::mem::replace(&mut self.waiting, later);
         self.waiting.remove(&timestamp);
-        let missing = self.place(passed);
+        let missing = self.assign(passed);
         self.age += 1;
         if self.failures > 0 && self.age > PATIENCE {
             // The failure cost no frame, or a damaged one came out all the same.
@@ -75,7 +75,7 @@ impl Ledger {
             return self.untimed();
         }
         let passed = std::mem::take(&mut self.waiting);
-        let missing = self.place(passed);
+        let missing = self.assign(passed);
         self.forget();
         missing
     }
@@ -91,7 +91,8 @@ impl Ledger {
         missing
     }
 
-    fn place(&mut self, passed: BTreeMap<i64, u64>) -> Missing {
+    /// Takes failures for the packets that were passed over.
+    fn assign(&mut self, passed: BTreeMap<i64, u64>) -> Missing {
         let frames = self.failures.min(passed.len());
         if frames == 0 {
             return Missing::default();
@@ -118,15 +119,15 @@ mod tests {
 
     #[test]
     fn a_loss_is_placed_by_time_though_reported_late() {
-        let mut ledger = Ledger::default();
+        let mut tracker = PacketTracker::default();
         for t in 0..6 {
-            ledger.sent(Some(t), 10);
+            tracker.sent(Some(t), 10);
         }
-        assert_eq!(ledger.presented(Some(0)).frames, 0);
-        ledger.failed(0, "broken".into());
-        assert_eq!(ledger.presented(Some(1)).frames, 0);
-        assert_eq!(ledger.presented(Some(2)).frames, 0);
-        let missing = ledger.presented(Some(4));
+        assert_eq!(tracker.presented(Some(0)).frames, 0);
+        tracker.failed(0, "broken".into());
+        assert_eq!(tracker.presented(Some(1)).frames, 0);
+        assert_eq!(tracker.presented(Some(2)).frames, 0);
+        let missing = tracker.presented(Some(4));
         assert_eq!(
             missing,
             Missing {
@@ -135,29 +136,29 @@ mod tests {
                 reason: "broken".into()
             }
         );
-        assert_eq!(ledger.presented(Some(5)).frames, 0);
-        assert_eq!(ledger.ended().frames, 0);
+        assert_eq!(tracker.presented(Some(5)).frames, 0);
+        assert_eq!(tracker.ended().frames, 0);
     }
 
     #[test]
     fn hidden_packets_are_not_lost() {
-        let mut ledger = Ledger::default();
+        let mut tracker = PacketTracker::default();
         for t in 0..5 {
-            ledger.sent(Some(t), 10);
+            tracker.sent(Some(t), 10);
         }
-        assert_eq!(ledger.presented(Some(2)).frames, 0);
-        assert_eq!(ledger.ended().frames, 0);
+        assert_eq!(tracker.presented(Some(2)).frames, 0);
+        assert_eq!(tracker.ended().frames, 0);
     }
 
     #[test]
     fn without_timestamps_failures_count_at_once() {
-        let mut ledger = Ledger::default();
-        ledger.sent(None, 7);
-        ledger.failed(7, "x".into());
-        let missing = ledger.presented(None);
+        let mut tracker = PacketTracker::default();
+        tracker.sent(None, 7);
+        tracker.failed(7, "x".into());
+        let missing = tracker.presented(None);
         assert_eq!((missing.frames, missing.bytes), (1, 7));
-        ledger.failed(3, "y".into());
-        assert_eq!(ledger.ended().frames, 1);
+        tracker.failed(3, "y".into());
+        assert_eq!(tracker.ended().frames, 1);
     }
 
     proptest! {
@@ -166,18 +167,18 @@ mod tests {
             kept in prop::collection::vec(any::<bool>(), 1..60),
             failures in 0..80usize,
         ) {
-            let mut ledger = Ledger::default();
+            let mut tracker = PacketTracker::default();
             for _ in 0..failures {
-                ledger.failed(0, String::new());
+                tracker.failed(0, String::new());
             }
             for (t, _) in kept.iter().enumerate() {
-                ledger.sent(Some(i64::try_from(t).unwrap()), 1);
+                tracker.sent(Some(i64::try_from(t).unwrap()), 1);
             }
             let mut lost = 0;
             for (t, _) in kept.iter().enumerate().filter(|(_, kept)| **kept) {
-                lost += ledger.presented(Some(i64::try_from(t).unwrap())).frames;
+                lost += tracker.presented(Some(i64::try_from(t).unwrap())).frames;
             }
-            lost += ledger.ended().frames;
+            lost += tracker.ended().frames;
             let gone = kept.iter().filter(|kept| !**kept).count();
             prop_assert_eq!(lost, failures.min(gone));
         }

@@ -4,7 +4,7 @@
 use std::f32::consts::{FRAC_PI_2, TAU};
 
 /// The sine of an angle in radians, to about 4e-6.
-pub(super) fn sin(radians: f32) -> f32 {
+pub(crate) fn sin(radians: f32) -> f32 {
     let turns = radians / TAU;
     let turns = turns - (turns + 0.5).floor();
     let folded = if turns > 0.25 {
@@ -20,12 +20,12 @@ pub(super) fn sin(radians: f32) -> f32 {
 }
 
 /// The cosine of an angle in radians, to about 4e-6.
-pub(super) fn cos(radians: f32) -> f32 {
+pub(crate) fn cos(radians: f32) -> f32 {
     sin(radians + FRAC_PI_2)
 }
 
 /// 0 below `from`, 1 above `to`, a smooth rise between them.
-pub(super) fn smoothstep(from: f32, to: f32, x: f32) -> f32 {
+pub(crate) fn smoothstep(from: f32, to: f32, x: f32) -> f32 {
     let t = ((x - from) / (to - from)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
 }

@@ -1,7 +1,7 @@
 //! Hashes of lattice points and the smooth noise made of them: random access, no state.
 
 /// Mixes a counter into 64 well-spread bits (the finaliser of SplitMix64).
-pub(super) fn mix(counter: u64) -> u64 {
+pub(crate) fn mix(counter: u64) -> u64 {
     let z = counter.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -9,19 +9,19 @@ pub(super) fn mix(counter: u64) -> u64 {
 }
 
 /// A number in [0, 1) for a counter.
-pub(super) fn unit(counter: u64) -> f32 {
+pub(crate) fn unit(counter: u64) -> f32 {
     // The upper 24 bits fit an f32 exactly.
     (mix(counter) >> 40) as f32 / 16_777_216.0
 }
 
 /// A number in [0, 1) for a point of the integer lattice.
-pub(super) fn lattice(seed: u64, x: i32, y: i32) -> f32 {
+pub(crate) fn lattice(seed: u64, x: i32, y: i32) -> f32 {
     let cell = (u64::from(x.cast_unsigned()) << 32) | u64::from(y.cast_unsigned());
     unit(seed ^ mix(cell))
 }
 
 /// Value noise in [0, 1): `lattice` interpolated smoothly, one bump per unit of length.
-pub(super) fn value(seed: u64, x: f32, y: f32) -> f32 {
+pub(crate) fn value(seed: u64, x: f32, y: f32) -> f32 {
     let (x0, y0) = (x.floor(), y.floor());
     let (fx, fy) = (ease(x - x0), ease(y - y0));
     let (ix, iy) = (x0 as i32, y0 as i32);
@@ -31,7 +31,7 @@ pub(super) fn value(seed: u64, x: f32, y: f32) -> f32 {
 }
 
 /// Three octaves of value noise, in [0, 1), about 0.5 on average.
-pub(super) fn cloud(seed: u64, x: f32, y: f32) -> f32 {
+pub(crate) fn cloud(seed: u64, x: f32, y: f32) -> f32 {
     (4.0 * value(seed, x, y)
         + 2.0 * value(seed ^ 1, x * 2.0 + 17.0, y * 2.0)
         + value(seed ^ 2, x * 4.0, y * 4.0 + 31.0))

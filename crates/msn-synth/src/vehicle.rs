@@ -2,16 +2,16 @@
 
 use std::f32::consts::{PI, TAU};
 
-use super::angle::{cos, sin};
-use super::camera::{Camera, Vec3};
-use super::canvas::{Part, Rgb};
-use super::figure::{Body, Stance, darker, rod, seated};
+use crate::angle::{cos, sin};
+use crate::camera::{Camera, Vec3};
+use crate::canvas::{Part, Rgb};
+use crate::person::{Body, Stance, darker, rod, seated};
 
 const TYRE: Rgb = [34.0, 34.0, 36.0];
 const WHEEL: f32 = 0.34;
 
 /// A bicycle and its rider; `distance` is how far it has come, metres.
-pub(super) fn bicycle(
+pub(crate) fn bicycle(
     body: &Body,
     frame: Rgb,
     distance: f32,
@@ -77,7 +77,7 @@ fn ring(hub: f32, turn: f32, stance: Stance, parts: &mut Vec<Part>) {
 }
 
 /// An electric utility cart with a cabin, a load bed and a beacon.
-pub(super) fn cart(
+pub(crate) fn cart(
     camera: &Camera,
     body: &Body,
     paint: Rgb,
@@ -162,7 +162,7 @@ pub(super) fn cart(
 const CASE: [f32; 3] = [0.13, 0.62, 0.24];
 
 /// A suitcase that stands on the ground.
-pub(super) fn suitcase(camera: &Camera, color: Rgb, stance: Stance, parts: &mut Vec<Part>) {
+pub(crate) fn suitcase(camera: &Camera, color: Rgb, stance: Stance, parts: &mut Vec<Part>) {
     let [half_width, height, half_length] = CASE;
     let x = [-half_width, half_width];
     let mut own = Vec::new();
@@ -196,7 +196,7 @@ pub(super) fn suitcase(camera: &Camera, color: Rgb, stance: Stance, parts: &mut 
 }
 
 /// The same suitcase in somebody's hand.
-pub(super) fn carried(
+pub(crate) fn carried(
     camera: &Camera,
     color: Rgb,
     stance: Stance,
@@ -269,6 +269,6 @@ fn cuboid(
 }
 
 /// Orders parts from back to front.
-pub(super) fn sort(camera: &Camera, parts: &mut [Part]) {
+pub(crate) fn sort(camera: &Camera, parts: &mut [Part]) {
     parts.sort_by(|a, b| b.depth(camera).total_cmp(&a.depth(camera)));
 }

@@ -1,9 +1,7 @@
-//! Frames are the same wherever they are kept.
+//! Frames are the same wherever they are stored.
 
 use camino::Utf8Path;
-use msn_data::{
-    Color, Keep, LoadOptions, LoadedVideo, Size, Video, data_hash, load_all, load_within,
-};
+use msn_data::{Color, FrameStore, LoadOptions, LoadedVideo, Size, Video, data_hash, load_all};
 use proptest::prelude::*;
 
 use crate::tiny::{SMALL, Tiny};
@@ -64,8 +62,8 @@ fn film(path: &Utf8Path, frames: u32) {
 #[cfg(not(feature = "ffmpeg"))]
 fn film(_: &Utf8Path, _: u32) {}
 
-/// Everything that `LoadedVideo` tells but its warnings.
-fn told(video: &LoadedVideo) -> impl PartialEq + std::fmt::Debug + use<> {
+/// All properties of a video but its warnings.
+fn properties(video: &LoadedVideo) -> impl PartialEq + std::fmt::Debug + use<> {
     (
         video.name.clone(),
         video.size,
@@ -93,27 +91,21 @@ fn memory_cache_and_decoding_on_the_fly_give_the_same_frames() {
         (FRAME * 15, None),
         (0, None),
     ] {
-        let keep = Keep {
-            memory,
-            cache: folder.cloned(),
-        };
-        let kept = load_within(&videos, &SMALL, &keep).unwrap();
-        assert_eq!(data_hash(&kept).unwrap(), hash, "{keep:?}");
-        for (video, expected) in kept.iter().zip(&plain) {
-            assert_eq!(told(video), told(expected), "{keep:?}");
+        let store = FrameStore::new(memory, folder.cloned());
+        let stored = store.load(&videos, &SMALL).unwrap();
+        assert_eq!(data_hash(&stored).unwrap(), hash, "{store:?}");
+        for (video, expected) in stored.iter().zip(&plain) {
+            assert_eq!(properties(video), properties(expected), "{store:?}");
             if memory == 0 {
                 assert_eq!(video.is_decoded_on_the_fly(), folder.is_none());
             }
         }
     }
     // A video that is decoded again and again says so.
-    let keep = Keep {
-        memory: 0,
-        cache: None,
-    };
-    let kept = load_within(&videos, &SMALL, &keep).unwrap();
+    let store = FrameStore::nowhere();
+    let stored = store.load(&videos, &SMALL).unwrap();
     assert!(
-        kept[0]
+        stored[0]
             .warnings
             .iter()
             .any(|w| w.contains("again and again"))
@@ -121,14 +113,31 @@ fn memory_cache_and_decoding_on_the_fly_give_the_same_frames() {
 }
 
 #[test]
+fn a_budget_is_shared_by_all_that_is_stored_and_comes_back() {
+    let tiny = Tiny::new("set");
+    let videos = videos(&tiny);
+    let store = FrameStore::new(FRAME * 50, None);
+    // 12 and 30 frames fit, another 12 do not.
+    let first = store.load(&videos[..2], &SMALL).unwrap();
+    assert_eq!(store.budget().free_bytes(), FRAME * 8);
+    let more = store.clone().load(&videos[..1], &SMALL).unwrap();
+    assert!(more[0].is_decoded_on_the_fly());
+    assert_eq!(store.budget().free_bytes(), FRAME * 8);
+    let copy = first.clone();
+    drop(first);
+    assert_eq!(store.budget().free_bytes(), FRAME * 8);
+    drop(copy);
+    assert_eq!(store.budget().free_bytes(), FRAME * 50);
+    let again = store.load(&videos[..1], &SMALL).unwrap();
+    assert!(!again[0].is_decoded_on_the_fly());
+}
+
+#[test]
 fn a_cache_is_checked_and_follows_its_source() {
     let tiny = Tiny::new("set");
     let videos = videos(&tiny);
     let folder = tiny.root.join("cache");
-    let keep = Keep {
-        memory: 0,
-        cache: Some(folder.clone()),
-    };
+    let store = FrameStore::new(0, Some(folder.clone()));
     let files = || {
         let mut files: Vec<_> = std::fs::read_dir(&folder)
             .unwrap()
@@ -137,7 +146,7 @@ fn a_cache_is_checked_and_follows_its_source() {
         files.sort();
         files
     };
-    let first = told(&load_within(&videos[..1], &SMALL, &keep).unwrap()[0]);
+    let first = properties(&store.load(&videos[..1], &SMALL).unwrap()[0]);
     let [file] = &files()[..] else {
         panic!("{:?}", files())
     };
@@ -145,7 +154,7 @@ fn a_cache_is_checked_and_follows_its_source() {
 
     // It is read and not written again: what is in it now is what comes.
     let written = std::fs::metadata(file).unwrap().modified().unwrap();
-    load_within(&videos[..1], &SMALL, &keep).unwrap();
+    store.load(&videos[..1], &SMALL).unwrap();
     assert_eq!(
         std::fs::metadata(file).unwrap().modified().unwrap(),
         written
@@ -167,20 +176,20 @@ fn a_cache_is_checked_and_follows_its_source() {
         &[&good[..], b"more"].concat(),
     ] {
         std::fs::write(file, bad).unwrap();
-        let again = load_within(&videos[..1], &SMALL, &keep).unwrap();
-        assert_eq!(told(&again[0]), first);
+        let again = store.load(&videos[..1], &SMALL).unwrap();
+        assert_eq!(properties(&again[0]), first);
         assert_eq!(std::fs::read(file).unwrap(), good);
     }
 
     // Another size, colour, or source is another file; the old ones do no harm.
     let other = LoadOptions::new(Size::new(16, 8), Color::Rgb);
-    load_within(&videos[..1], &other, &keep).unwrap();
+    store.load(&videos[..1], &other).unwrap();
     assert_eq!(files().len(), 2);
     picture(&tiny, "a/012.png", 200);
-    let longer = load_within(&videos[..1], &SMALL, &keep).unwrap();
+    let longer = store.load(&videos[..1], &SMALL).unwrap();
     assert_eq!((longer[0].frames(), files().len()), (13, 3));
     picture(&tiny, "a/012.png", 20);
-    let changed = load_within(&videos[..1], &SMALL, &keep).unwrap();
+    let changed = store.load(&videos[..1], &SMALL).unwrap();
     assert_ne!(pixels(&changed[0])[12], pixels(&longer[0])[12]);
 
     // Frames in use outlive their file.
@@ -195,23 +204,18 @@ fn a_cache_is_checked_and_follows_its_source() {
 fn several_at_once_share_one_cache() {
     let tiny = Tiny::new("set");
     let videos = videos(&tiny);
-    let keep = Keep {
-        memory: 0,
-        cache: Some(tiny.root.join("cache")),
-    };
+    let store = FrameStore::new(0, Some(tiny.root.join("cache")));
     let hash = data_hash(&load_all(&videos, &SMALL).unwrap()).unwrap();
     std::thread::scope(|scope| {
         let at_work: Vec<_> = (0..6)
-            .map(|_| {
-                scope.spawn(|| data_hash(&load_within(&videos, &SMALL, &keep).unwrap()).unwrap())
-            })
+            .map(|_| scope.spawn(|| data_hash(&store.load(&videos, &SMALL).unwrap()).unwrap()))
             .collect();
         for work in at_work {
             assert_eq!(work.join().unwrap(), hash);
         }
     });
     // No temporary file stays.
-    let names = std::fs::read_dir(keep.cache.unwrap()).unwrap();
+    let names = std::fs::read_dir(store.cache().unwrap()).unwrap();
     for name in names {
         let name = name.unwrap().file_name().into_string().unwrap();
         assert!(
@@ -226,13 +230,10 @@ fn a_cache_that_cannot_be_written_is_none() {
     let tiny = Tiny::new("set");
     let videos = videos(&tiny);
     tiny.write("in-the-way", "a file");
-    let keep = Keep {
-        memory: 0,
-        cache: Some(tiny.root.join("in-the-way/cache")),
-    };
-    let kept = load_within(&videos[..1], &SMALL, &keep).unwrap();
-    assert!(kept[0].is_decoded_on_the_fly());
-    let warning = kept[0].warnings.last().unwrap();
+    let store = FrameStore::new(0, Some(tiny.root.join("in-the-way/cache")));
+    let stored = store.load(&videos[..1], &SMALL).unwrap();
+    assert!(stored[0].is_decoded_on_the_fly());
+    let warning = stored[0].warnings.last().unwrap();
     assert!(
         warning.contains("no cache") && warning.contains("in-the-way"),
         "{warning}"
@@ -243,26 +244,23 @@ fn a_cache_that_cannot_be_written_is_none() {
 fn a_source_that_changes_is_an_error_and_no_other_picture() {
     let tiny = Tiny::new("set");
     let videos = videos(&tiny);
-    let keep = Keep {
-        memory: 0,
-        cache: None,
-    };
-    let kept = load_within(&videos[..1], &SMALL, &keep).unwrap();
+    let store = FrameStore::nowhere();
+    let stored = store.load(&videos[..1], &SMALL).unwrap();
     for t in 6..12 {
         std::fs::remove_file(tiny.root.join(format!("a/{t:03}.png"))).unwrap();
     }
-    let error = kept[0].frame(10).unwrap_err().to_string();
+    let error = stored[0].frame(10).unwrap_err().to_string();
     assert!(
         error.contains("has changed") && error.contains("/a"),
         "{error}"
     );
-    assert!(kept[0].frame(2).is_ok());
+    assert!(stored[0].frame(2).is_ok());
 }
 
 #[cfg(feature = "ffmpeg")]
 #[test]
 fn another_rate_keeps_each_frame_with_its_label() {
-    use msn_data::{Extent, Labels, Span};
+    use msn_data::{Extent, LabelSpan, Labels};
 
     let tiny = Tiny::new("set");
     let file = tiny.root.join("v.mp4");
@@ -276,10 +274,10 @@ fn another_rate_keeps_each_frame_with_its_label() {
         ..SMALL
     };
     assert_eq!(
-        told(&LoadedVideo::load(&video, &near).unwrap()),
-        told(&plain)
+        properties(&LoadedVideo::load(&video, &near).unwrap()),
+        properties(&plain)
     );
-    let span = |extent| Labels::spans("events.csv", vec![Span { extent, kind: None }]);
+    let span = |extent| Labels::spans("events.csv", vec![LabelSpan { extent, kind: None }]);
     for (rate_hz, frames) in [(5.0, 20), (20.0, 80), (2.5, 10)] {
         let options = LoadOptions {
             rate_hz: Some(rate_hz),
@@ -301,15 +299,12 @@ fn another_rate_keeps_each_frame_with_its_label() {
         assert_eq!(by_frame.spans, by_time.spans);
         // Labels for more frames than the source has still do not fit.
         assert!(span(Extent::Frames(12..41)).resolve(&resampled).is_err());
-        for keep in [Some(tiny.root.join("cache")), None] {
-            let keep = Keep {
-                memory: 0,
-                cache: keep,
-            };
+        for cache in [Some(tiny.root.join("cache")), None] {
+            let store = FrameStore::new(0, cache);
             for _ in 0..2 {
-                let kept = load_within(std::slice::from_ref(&video), &options, &keep).unwrap();
-                assert_eq!(told(&kept[0]), told(&resampled));
-                assert_eq!(kept[0].resampled, resampled.resampled);
+                let stored = store.load(std::slice::from_ref(&video), &options).unwrap();
+                assert_eq!(properties(&stored[0]), properties(&resampled));
+                assert_eq!(stored[0].resampled, resampled.resampled);
             }
         }
     }
@@ -321,13 +316,13 @@ proptest! {
     #[test]
     fn any_order_of_frames_gives_the_same_pictures(order in prop::collection::vec(any::<prop::sample::Index>(), 1..60)) {
         let tiny = Tiny::new("set");
-        let keep = Keep { memory: 0, cache: None };
+        let store = FrameStore::nowhere();
         for video in videos(&tiny) {
             let plain = LoadedVideo::load(&video, &SMALL).unwrap();
-            let kept = load_within(&[video], &SMALL, &keep).unwrap();
+            let stored = store.load(&[video], &SMALL).unwrap();
             for index in &order {
                 let i = index.index(plain.frames());
-                prop_assert_eq!(kept[0].frame(i).unwrap(), plain.frame(i).unwrap());
+                prop_assert_eq!(stored[0].frame(i).unwrap(), plain.frame(i).unwrap());
             }
         }
     }

@@ -1,36 +1,36 @@
 //! Where things go: directed walkways over the plaza, and motion along them.
 
-use super::angle::sin;
-use super::camera::Vec3;
+use crate::angle::sin;
+use crate::camera::Vec3;
 
 /// A walkway with the direction in which everybody uses it.
 #[derive(Clone, Debug)]
-pub(super) struct Path {
+pub(crate) struct Path {
     points: Vec<Vec3>,
     /// Distance from the start to every point, metres.
     along: Vec<f32>,
 }
 
-/// A place on a walkway and the direction of travel there (length 1).
+/// A position on a walkway and the direction of travel there (length 1).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(crate) struct Position {
     pub point: Vec3,
     pub forward: Vec3,
 }
 
 /// The walkways of the plaza: near, middle, far, and one that crosses them.
-pub(super) const PATHS: usize = 4;
+pub(crate) const PATHS: usize = 4;
 /// The walkway nearest to the camera, from left to right.
-pub(super) const NEAR: usize = 0;
+pub(crate) const NEAR: usize = 0;
 /// The walkway across the middle of the picture, from right to left.
-pub(super) const MIDDLE: usize = 1;
+pub(crate) const MIDDLE: usize = 1;
 /// The walkway along the building, from left to right.
-pub(super) const FAR: usize = 2;
+pub(crate) const FAR: usize = 2;
 /// The walkway from the far right to the near left.
-pub(super) const CROSSING: usize = 3;
+pub(crate) const CROSSING: usize = 3;
 
 /// All walkways, by the constants above.
-pub(super) fn paths() -> [Path; PATHS] {
+pub(crate) fn paths() -> [Path; PATHS] {
     let ground = |x: f32, z: f32| Vec3::new(x, 0.0, z);
     [
         Path::new([
@@ -80,12 +80,12 @@ impl Path {
         Self { points, along }
     }
 
-    pub(super) fn length(&self) -> f32 {
+    pub(crate) fn length(&self) -> f32 {
         self.along[self.along.len() - 1]
     }
 
-    /// The place `distance` metres from the start; the ends go on straight.
-    pub(super) fn at(&self, distance: f32) -> Place {
+    /// The position `distance` metres from the start; the ends go on straight.
+    pub(crate) fn at(&self, distance: f32) -> Position {
         let last = self.points.len() - 2;
         let piece = self
             .along
@@ -95,14 +95,14 @@ impl Path {
         let (from, to) = (self.points[piece], self.points[piece + 1]);
         let length = self.along[piece + 1] - self.along[piece];
         let forward = (to - from) * (1.0 / length);
-        Place {
+        Position {
             point: from + forward * (distance - self.along[piece]),
             forward,
         }
     }
 
     /// Distance of a point of the ground from the walkway's axis, metres.
-    pub(super) fn distance_to(&self, point: Vec3) -> f32 {
+    pub(crate) fn distance_to(&self, point: Vec3) -> f32 {
         // Every fourth point is enough for walkways that bend so gently.
         let coarse = || self.points.iter().step_by(4);
         let nearest = coarse()
@@ -120,14 +120,14 @@ impl Path {
 
 /// Speed at a time, metres per second; linear between two of them, constant outside.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(crate) struct SpeedPoint {
     pub seconds: f32,
     pub speed: f32,
 }
 
 /// How one actor moves along a walkway.
 #[derive(Clone, Debug)]
-pub(super) struct Motion {
+pub(crate) struct Motion {
     pub path: usize,
     /// Against the direction in which everybody else uses the walkway.
     pub reversed: bool,
@@ -136,26 +136,26 @@ pub(super) struct Motion {
     /// Distance from the start at the first pace's time, metres.
     pub start: f32,
     /// In order of time; at least one.
-    pub paces: Vec<Pace>,
+    pub paces: Vec<SpeedPoint>,
     /// Where in its slow drift from side to side it starts, radians.
     pub drift: f32,
 }
 
 impl Motion {
     /// Steady motion that has come `start` metres far at `seconds`.
-    pub(super) fn steady(path: usize, offset: f32, seconds: f32, start: f32, speed: f32) -> Self {
+    pub(crate) fn steady(path: usize, offset: f32, seconds: f32, start: f32, speed: f32) -> Self {
         Self {
             path,
             reversed: false,
             offset,
             start,
-            paces: vec![Pace { seconds, speed }],
+            paces: vec![SpeedPoint { seconds, speed }],
             drift: 0.0,
         }
     }
 
     /// Metres from the start at a time.
-    pub(super) fn distance(&self, seconds: f32) -> f32 {
+    pub(crate) fn distance(&self, seconds: f32) -> f32 {
         let first = self.paces[0];
         if seconds <= first.seconds {
             return self.start + first.speed * (seconds - first.seconds);
@@ -176,7 +176,7 @@ impl Motion {
     }
 
     /// Metres per second at a time.
-    pub(super) fn speed(&self, seconds: f32) -> f32 {
+    pub(crate) fn speed(&self, seconds: f32) -> f32 {
         let after = self.paces.partition_point(|pace| pace.seconds <= seconds);
         if after == 0 {
             return self.paces[0].speed;
@@ -189,25 +189,25 @@ impl Motion {
     }
 
     /// Where the actor is at a time.
-    pub(super) fn place(&self, paths: &[Path; PATHS], seconds: f32) -> Place {
+    pub(crate) fn position(&self, paths: &[Path; PATHS], seconds: f32) -> Position {
         let path = &paths[self.path];
         let distance = self.distance(seconds);
-        let mut place = path.at(if self.reversed {
+        let mut position = path.at(if self.reversed {
             path.length() - distance
         } else {
             distance
         });
         if self.reversed {
-            place.forward = place.forward * -1.0;
+            position.forward = position.forward * -1.0;
         }
         let offset = self.offset + 0.07 * sin(distance * 0.55 + self.drift);
-        place.point = place.point + right_of(place.forward) * offset;
-        place
+        position.point = position.point + right_of(position.forward) * offset;
+        position
     }
 }
 
 /// The direction to the right of a direction on the ground.
-pub(super) fn right_of(forward: Vec3) -> Vec3 {
+pub(crate) fn right_of(forward: Vec3) -> Vec3 {
     Vec3::new(forward.z, 0.0, -forward.x)
 }
 
@@ -237,8 +237,8 @@ mod tests {
     fn the_distance_to_a_path_is_that_to_its_nearest_place() {
         for path in paths() {
             for (distance, aside) in [(3.0, 0.0), (9.0, 0.7), (12.5, -1.3)] {
-                let place = path.at(distance);
-                let point = place.point + right_of(place.forward) * aside;
+                let position = path.at(distance);
+                let point = position.point + right_of(position.forward) * aside;
                 assert!((path.distance_to(point) - aside.abs()).abs() < 0.03);
             }
         }
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn distance_is_the_integral_of_speed() {
-        let pace = |seconds, speed| Pace { seconds, speed };
+        let pace = |seconds, speed| SpeedPoint { seconds, speed };
         let motion = Motion {
             paces: vec![
                 pace(2.0, 1.5),
@@ -274,8 +274,8 @@ mod tests {
             reversed: true,
             ..there.clone()
         };
-        let heading = there.place(&paths, 2.0).forward.x;
-        assert!(heading < 0.0 && back.place(&paths, 2.0).forward.x > 0.0);
-        assert!(back.place(&paths, 4.0).point.x > back.place(&paths, 2.0).point.x);
+        let heading = there.position(&paths, 2.0).forward.x;
+        assert!(heading < 0.0 && back.position(&paths, 2.0).forward.x > 0.0);
+        assert!(back.position(&paths, 4.0).point.x > back.position(&paths, 2.0).point.x);
     }
 }

@@ -3,18 +3,18 @@
 use std::f32::consts::PI;
 use std::ops::Range;
 
-use super::Kind;
-use super::angle::{cos, sin};
-use super::camera::{Camera, Vec3};
-use super::canvas::{Part, Rgb};
-use super::figure::{Body, Pose, Stance, on_foot};
-use super::path::{Motion, PATHS, Path, Place};
-use super::vehicle::{bicycle, carried, cart, sort, suitcase};
+use crate::AnomalyKind;
+use crate::angle::{cos, sin};
+use crate::camera::{Camera, Vec3};
+use crate::canvas::{Part, Rgb};
+use crate::path::{Motion, PATHS, Path, Position};
+use crate::person::{Body, Pose, Stance, on_foot};
+use crate::vehicle::{bicycle, carried, cart, sort, suitcase};
 
-/// How somebody goes at their usual speed.
+/// How somebody walks or runs at their own speed.
 #[derive(Clone, Debug)]
-pub(super) struct Gait {
-    /// Usual speed, metres per second.
+pub(crate) struct Gait {
+    /// Speed to which step and pose belong, metres per second.
     pub speed: f32,
     /// Length of a step at that speed, metres.
     pub step: f32,
@@ -23,7 +23,7 @@ pub(super) struct Gait {
 
 /// A suitcase in somebody's hand.
 #[derive(Clone, Debug)]
-pub(super) struct Luggage {
+pub(crate) struct Luggage {
     pub color: Rgb,
     /// Seconds in which it is in the hand.
     pub held: Range<f32>,
@@ -31,7 +31,7 @@ pub(super) struct Luggage {
 
 /// What an actor looks like.
 #[derive(Clone, Debug)]
-pub(super) enum Look {
+pub(crate) enum Look {
     OnFoot {
         body: Body,
         gait: Gait,
@@ -52,32 +52,32 @@ pub(super) enum Look {
 
 /// Something in the scene.
 #[derive(Clone, Debug)]
-pub(super) struct Actor {
+pub(crate) struct Actor {
     pub look: Look,
     pub motion: Motion,
     /// Seconds in which it exists.
     pub present: Range<f32>,
-    /// What is odd about it, and in which seconds.
-    pub anomaly: Option<(Kind, Range<f32>)>,
+    /// The kind of anomaly that it is, and in which seconds.
+    pub anomaly: Option<(AnomalyKind, Range<f32>)>,
 }
 
-/// Room that an actor takes: half its length and width, and its height, metres.
+/// Bounding box of an actor: half its length and width, and its height, metres.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bulk {
+pub(crate) struct BoundingBox {
     pub half_length: f32,
     pub half_width: f32,
     pub height: f32,
 }
 
 impl Look {
-    pub(super) fn bulk(&self) -> Bulk {
+    pub(crate) fn bounding_box(&self) -> BoundingBox {
         let (half_length, half_width, height) = match self {
             Self::OnFoot { body, .. } => (0.3, 0.3, body.height),
             Self::Bicycle { .. } => (0.9, 0.3, 1.75),
             Self::Cart { .. } => (1.4, 0.65, 2.1),
             Self::Suitcase { .. } => (0.25, 0.14, 0.65),
         };
-        Bulk {
+        BoundingBox {
             half_length,
             half_width,
             height,
@@ -85,10 +85,16 @@ impl Look {
     }
 }
 
-impl Bulk {
-    /// Whether a box of this size at a place lies in the picture, wholly or in part.
-    pub(super) fn is_in_view(self, camera: &Camera, place: Place, width: f32, height: f32) -> bool {
-        let stance = Stance::new(place);
+impl BoundingBox {
+    /// Whether a box of this size at a position lies in the picture, wholly or in part.
+    pub(crate) fn is_in_view(
+        self,
+        camera: &Camera,
+        position: Position,
+        width: f32,
+        height: f32,
+    ) -> bool {
+        let stance = Stance::new(position);
         let mut low = [f32::INFINITY; 2];
         let mut high = [f32::NEG_INFINITY; 2];
         for right in [-self.half_width, self.half_width] {
@@ -106,13 +112,13 @@ impl Bulk {
 
 impl Actor {
     /// Distance from the camera at a time, by which actors are drawn from back to front.
-    pub(super) fn depth(&self, camera: &Camera, paths: &[Path; PATHS], seconds: f32) -> f32 {
-        camera.depth(self.motion.place(paths, seconds).point)
+    pub(crate) fn depth(&self, camera: &Camera, paths: &[Path; PATHS], seconds: f32) -> f32 {
+        camera.depth(self.motion.position(paths, seconds).point)
     }
 
     /// What to draw at a time, from back to front.
-    pub(super) fn parts(&self, camera: &Camera, paths: &[Path; PATHS], seconds: f32) -> Vec<Part> {
-        let stance = Stance::new(self.motion.place(paths, seconds));
+    pub(crate) fn parts(&self, camera: &Camera, paths: &[Path; PATHS], seconds: f32) -> Vec<Part> {
+        let stance = Stance::new(self.motion.position(paths, seconds));
         let distance = self.motion.distance(seconds);
         let mut parts = Vec::new();
         match &self.look {

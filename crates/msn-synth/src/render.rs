@@ -4,15 +4,15 @@ use std::f32::consts::TAU;
 
 use msn_video::{Color, Picture};
 
-use super::Kind;
-use super::angle::sin;
-use super::background::{Background, SHADE};
-use super::camera::Camera;
-use super::canvas::Canvas;
-use super::noise::{mix, unit};
-use super::path::{PATHS, Path, paths};
-use super::plan::ClipPlan;
-use crate::Size;
+use crate::AnomalyKind;
+use crate::angle::sin;
+use crate::background::{Background, SHADE};
+use crate::camera::Camera;
+use crate::canvas::Canvas;
+use crate::noise::{mix, unit};
+use crate::path::{PATHS, Path, paths};
+use crate::plan::ClipPlan;
+use msn_video::Size;
 
 /// The empty plaza and the camera before it, shared by all clips of a data set.
 #[derive(Clone, Debug)]
@@ -43,14 +43,14 @@ impl Scene {
     }
 }
 
-/// One rendered frame with what is odd in it.
+/// One rendered frame with the anomalies that it shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shot {
     /// The frame, in colour.
     pub picture: Picture,
     /// The anomalies of which at least a quarter of some pixel is seen, in the order of the plan.
     /// An anomaly's shadow does not count.
-    pub anomalies: Vec<Kind>,
+    pub anomalies: Vec<AnomalyKind>,
 }
 
 /// Renders the frames of one clip, in any order: a frame depends on nothing but scene, plan and
@@ -75,7 +75,7 @@ impl<'a> Renderer<'a> {
         Self { scene, plan }
     }
 
-    /// Frame `index`, 0-based, with what is odd in it.
+    /// Frame `index`, 0-based, with the anomalies that it shows.
     pub fn shot(&self, index: usize) -> Shot {
         self.shot_without(index, Without::default())
     }
@@ -95,13 +95,14 @@ impl<'a> Renderer<'a> {
         let seconds = self.plan.seconds(index);
         let mut cast: Vec<(f32, Option<usize>, &_)> = Vec::new();
         for (number, actor) in self.plan.actors.iter().enumerate() {
-            let odd = actor
+            let anomalous = actor
                 .anomaly
                 .as_ref()
-                .is_some_and(|(_, odd)| odd.contains(&seconds));
-            if actor.present.contains(&seconds) && !(odd && without.anomaly == Some(number)) {
+                .is_some_and(|(_, during)| during.contains(&seconds));
+            let left_out = anomalous && without.anomaly == Some(number);
+            if actor.present.contains(&seconds) && !left_out {
                 let depth = actor.depth(camera, paths, seconds);
-                cast.push((depth, odd.then_some(number), actor));
+                cast.push((depth, anomalous.then_some(number), actor));
             }
         }
         cast.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -120,13 +121,13 @@ impl<'a> Renderer<'a> {
             .props
             .iter()
             .map(|prop| (prop.depth, None, &prop.parts));
-        let mut figures: Vec<_> = models
+        let mut bodies: Vec<_> = models
             .iter()
             .map(|(depth, owner, parts)| (*depth, *owner, parts))
             .chain(props)
             .collect();
-        figures.sort_by(|a, b| b.0.total_cmp(&a.0));
-        for (_, owner, parts) in figures {
+        bodies.sort_by(|a, b| b.0.total_cmp(&a.0));
+        for (_, owner, parts) in bodies {
             for part in parts {
                 canvas.draw(camera, part, owner);
             }
@@ -198,10 +199,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::synth::actor::Look;
-    use crate::synth::canvas::{Rgb, VISIBLE};
-    use crate::synth::figure::Load;
-    use crate::synth::{Plan, SynthOptions};
+    use crate::actor::Look;
+    use crate::canvas::{Rgb, VISIBLE};
+    use crate::person::Load;
+    use crate::{Plan, SynthOptions};
 
     /// A colour that the scene has nowhere else: without green, which all grounds have.
     const MAGENTA: Rgb = [255.0, 0.0, 255.0];
@@ -253,16 +254,16 @@ mod tests {
             };
             let scene = Scene::new(seed, options.size);
             for mut plan in Plan::new(&options).test {
-                let odd: Vec<usize> =
+                let anomalous: Vec<usize> =
                     (0..plan.actors.len()).filter(|i| plan.actors[*i].anomaly.is_some()).collect();
-                prop_assert_eq!(odd.len(), 2);
-                for number in &odd {
+                prop_assert_eq!(anomalous.len(), 2);
+                for number in &anomalous {
                     repaint(&mut plan.actors[*number].look);
                 }
                 let renderer = Renderer::new(&scene, &plan);
-                let frames = (0..plan.frames()).flat_map(|i| odd.iter().map(move |n| (i, *n)));
+                let frames = (0..plan.frames()).flat_map(|i| anomalous.iter().map(move |n| (i, *n)));
                 for (index, number) in frames {
-                    let kind = plan.actors[number].anomaly.as_ref().expect("odd").0;
+                    let kind = plan.actors[number].anomaly.as_ref().expect("an anomaly").0;
                     let whole = Without { anomaly: None, shadows: true };
                     let shot = renderer.shot_without(index, whole);
                     let other = renderer

@@ -2,14 +2,14 @@
 
 use std::f32::consts::PI;
 
-use super::angle::{cos, sin};
-use super::camera::Vec3;
-use super::canvas::{Part, Rgb};
-use super::path::{Place, right_of};
+use crate::angle::{cos, sin};
+use crate::camera::Vec3;
+use crate::canvas::{Part, Rgb};
+use crate::path::{Position, right_of};
 
 /// What somebody carries.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Load {
+pub(crate) enum Load {
     Nothing,
     Backpack(Rgb),
     Shoulder(Rgb),
@@ -17,10 +17,10 @@ pub(super) enum Load {
 
 /// Build and clothes.
 #[derive(Clone, Debug)]
-pub(super) struct Body {
+pub(crate) struct Body {
     /// Metres.
     pub height: f32,
-    /// 1 is usual.
+    /// Relative to an average build of the same height: 1 is average.
     pub girth: f32,
     pub shirt: Rgb,
     pub trousers: Rgb,
@@ -34,8 +34,8 @@ pub(super) struct Body {
 
 /// How somebody moves at one moment. Angles are radians.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pose {
-    /// Place in the cycle of two steps, 0 to 2 pi.
+pub(crate) struct Pose {
+    /// Phase of the cycle of two steps, 0 to 2 pi.
     pub phase: f32,
     /// How far the thighs swing.
     pub swing: f32,
@@ -54,23 +54,23 @@ pub(super) struct Pose {
 
 /// Axes at an actor's feet: to its right, up, ahead.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stance {
+pub(crate) struct Stance {
     pub origin: Vec3,
     pub right: Vec3,
     pub forward: Vec3,
 }
 
 impl Stance {
-    pub(super) fn new(place: Place) -> Self {
+    pub(crate) fn new(position: Position) -> Self {
         Self {
-            origin: place.point,
-            right: right_of(place.forward),
-            forward: place.forward,
+            origin: position.point,
+            right: right_of(position.forward),
+            forward: position.forward,
         }
     }
 
     /// The same place, turned to the right by an angle in radians.
-    pub(super) fn turned(self, angle: f32) -> Self {
+    pub(crate) fn turned(self, angle: f32) -> Self {
         let forward = self.forward * cos(angle) + self.right * sin(angle);
         Self {
             origin: self.origin,
@@ -80,7 +80,7 @@ impl Stance {
     }
 
     /// From metres right, up and ahead to the world.
-    pub(super) fn to_world(self, right: f32, up: f32, ahead: f32) -> Vec3 {
+    pub(crate) fn to_world(self, right: f32, up: f32, ahead: f32) -> Vec3 {
         self.origin + self.right * right + Vec3::new(0.0, up, 0.0) + self.forward * ahead
     }
 }
@@ -109,7 +109,7 @@ struct Leg {
 }
 
 /// Somebody on foot. Returns where the right hand is.
-pub(super) fn on_foot(body: &Body, pose: &Pose, stance: Stance, parts: &mut Vec<Part>) -> Vec3 {
+pub(crate) fn on_foot(body: &Body, pose: &Pose, stance: Stance, parts: &mut Vec<Part>) -> Vec3 {
     let h = body.height;
     let legs = [-1.0, 1.0].map(|side| leg(h, pose, side));
     let lowest = legs
@@ -137,7 +137,7 @@ pub(super) fn on_foot(body: &Body, pose: &Pose, stance: Stance, parts: &mut Vec<
 }
 
 /// Somebody whose hips rest at a height and whose feet and hands are held elsewhere.
-pub(super) fn seated(
+pub(crate) fn seated(
     body: &Body,
     stance: Stance,
     seat: [f32; 2],
@@ -370,7 +370,7 @@ fn bend(hip: [f32; 2], foot: [f32; 2], bone: f32) -> [f32; 2] {
     ]
 }
 
-pub(super) fn rod(a: Vec3, b: Vec3, ra: f32, rb: f32, color: Rgb) -> Part {
+pub(crate) fn rod(a: Vec3, b: Vec3, ra: f32, rb: f32, color: Rgb) -> Part {
     Part::Limb {
         a,
         b,
@@ -380,7 +380,7 @@ pub(super) fn rod(a: Vec3, b: Vec3, ra: f32, rb: f32, color: Rgb) -> Part {
     }
 }
 
-pub(super) fn darker(color: Rgb, factor: f32) -> Rgb {
+pub(crate) fn darker(color: Rgb, factor: f32) -> Rgb {
     color.map(|c| c * factor)
 }
 
@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn a_walker_stands_on_the_ground_and_is_as_tall_as_said() {
-        let place = Place {
+        let place = Position {
             point: Vec3::new(1.0, 0.0, 9.0),
             forward: Vec3::new(1.0, 0.0, 0.0),
         };

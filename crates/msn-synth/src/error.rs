@@ -1,20 +1,20 @@
 //! What can go wrong while a synthetic scene is written.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 /// Why no synthetic scene was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SynthError {
     /// An option lies outside its range.
-    #[error("cannot make a synthetic scene with {what}: {way_out}")]
-    Option {
+    #[error("cannot make a synthetic scene with {option}: ask for {expected}")]
+    OutOfRange {
         /// The option and its value.
-        what: String,
-        /// What would do.
-        way_out: String,
+        option: String,
+        /// The range, with its unit.
+        expected: &'static str,
     },
-    /// The target holds something that this module did not write.
+    /// The target holds something that is no part of a synthetic scene.
     #[error(
         "{path} holds {found}, which is not part of a synthetic scene: name a new or empty folder"
     )]
@@ -42,6 +42,14 @@ pub enum SynthError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The options could not be written as TOML.
+    #[error("cannot write {path}: {source}")]
+    Options {
+        /// The file of the options.
+        path: Utf8PathBuf,
+        /// The serialiser's reason.
+        source: toml::ser::Error,
+    },
     /// A frame could not be written as a picture.
     #[error("cannot write the frame {path}: {source}")]
     Frame {
@@ -58,4 +66,16 @@ pub enum SynthError {
         /// The encoder's reason.
         source: msn_video::VideoError,
     },
+}
+
+/// An error of the system, with what was tried and on which path.
+pub(crate) fn io<'a>(
+    action: &'static str,
+    path: &'a Utf8Path,
+) -> impl FnOnce(std::io::Error) -> SynthError + 'a {
+    move |source| SynthError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }

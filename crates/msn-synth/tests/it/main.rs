@@ -5,8 +5,10 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Kind, Output, Plan, Renderer, Scene, Summary, SynthError, SynthOptions, write};
-use crate::{Color, DataSet, Layout, LoadOptions, LoadedVideo, OpenOptions, Size};
+use msn_data::{Color, DataSet, DatasetLayout, LoadOptions, LoadedVideo, OpenOptions};
+use msn_synth::{
+    AnomalyKind, Output, Plan, Renderer, Scene, Size, Summary, SynthError, SynthOptions, write,
+};
 
 fn small(seed: u64) -> SynthOptions {
     SynthOptions {
@@ -117,7 +119,7 @@ fn videos_open_with_their_labels_to_the_frame() {
 
 fn assert_opens(root: &Utf8Path, summary: &Summary) {
     let set = DataSet::open(root, &OpenOptions::default()).unwrap();
-    assert_eq!(set.layout, Layout::Own);
+    assert_eq!(set.layout, DatasetLayout::Own);
     assert_eq!(set.warnings, Vec::<String>::new());
     assert_eq!(
         (set.train.len(), set.test.len()),
@@ -136,7 +138,7 @@ fn assert_opens(root: &Utf8Path, summary: &Summary) {
         }
     }
     let mut written: Vec<_> = summary
-        .events
+        .anomalies
         .iter()
         .map(|e| {
             (
@@ -150,7 +152,7 @@ fn assert_opens(root: &Utf8Path, summary: &Summary) {
     read.sort();
     written.sort();
     assert_eq!(read, written);
-    for kind in Kind::ALL {
+    for kind in AnomalyKind::ALL {
         assert!(
             written.iter().any(|(.., name)| *name == kind.to_string()),
             "no {kind}"
@@ -289,7 +291,7 @@ fn options_outside_their_ranges_are_refused() {
         size(8000, 6000),
     ] {
         let error = write(&root.join("plaza"), &options, &mut |_, _| ()).unwrap_err();
-        assert!(matches!(error, SynthError::Option { .. }), "{error}");
+        assert!(matches!(error, SynthError::OutOfRange { .. }), "{error}");
     }
     assert!(SynthOptions::default().check().is_ok());
     assert!(size(640, 360).check().is_ok());
