@@ -2,7 +2,7 @@
 //! how much longer both take with pools than without.
 //!
 //! `profile [WIDTH [SIZE]]`; `RAYON_NUM_THREADS` says how many threads.
-#![allow(clippy::print_stdout, missing_docs)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, missing_docs)]
 
 use std::time::{Duration, Instant};
 
