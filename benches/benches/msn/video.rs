@@ -3,12 +3,10 @@
 use anyhow::Result;
 use benches::Harness;
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{
-    Color, LoadOptions, LoadedVideo, Size, Video, clips, segments,
-    synth::{self, Output, SynthOptions},
-};
+use msn_data::{Color, LoadOptions, LoadedVideo, Size, Video, clips, segments};
 use msn_eval::{AnomalyScore, Scorer, SourceStep};
 use msn_model::{Algorithm, Clips, CpuNet, Predictor};
+use msn_synth::{Output, SynthOptions};
 use msn_train::{Feed, Preset, Settings};
 use msn_video::{Item, Options, open, open_ahead};
 
@@ -29,7 +27,7 @@ fn sample(harness: &Harness, folder: &Utf8Path) -> Result<Utf8PathBuf> {
         ..SynthOptions::default()
     };
     let scene = folder.join("scene");
-    synth::write(&scene, &options, &mut |_, _| ())?;
+    msn_synth::write(&scene, &options, &mut |_, _| ())?;
     let clip = scene.join("train/1.mp4");
     Ok([clip, scene.join("train/01.mp4"), scene.join("train/01")]
         .into_iter()

@@ -11,7 +11,7 @@ use msn_metrics::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{Usage, args::MetricsArgs, run};
+use crate::{Usage, args::MetricsArgs, command_line::print_json};
 
 /// Scores of a CSV file, or of all CSV files of a folder, as a run's `scores`.
 fn scores(path: &Utf8Path, column: Option<&str>) -> Result<Vec<TableScores>> {
@@ -80,8 +80,7 @@ pub(crate) fn metrics(args: &MetricsArgs) -> Result<()> {
         }
     };
     if args.json {
-        print!("{}", run::json(&found)?);
-        return Ok(());
+        return print_json(&found);
     }
     let Value::Object(found) = found else {
         return Err(anyhow!("no metrics"));

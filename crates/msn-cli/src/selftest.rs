@@ -1,94 +1,41 @@
-//! `msn selftest`: synthetic anomalies in normal footage.
+//! `msn selftest`: anomalies put into normal footage of the calibration split.
 
-use anyhow::{Result, anyhow};
-use msn_data::{DataSet, LoadedVideo, OpenOptions, Segment, hold_out, load_within};
-use msn_eval::{Injected, SelfTest, self_test};
+use anyhow::Result;
+use msn_data::DataSet;
+use msn_eval::{Injected, SelfTest};
+use msn_run::self_test;
 
 use crate::{
-    Usage,
-    args::SelftestArgs,
-    data,
-    run::{self, Found, RunCard},
+    Usage, args::SelftestArgs, command_line::print_json, progress::Progress,
+    selected_device::SelectedDevice,
 };
 
 pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
-    let found = run::find_with(&args.weights, args.calibration.calibration.as_deref())?;
-    let meta = &found.weights.meta;
-    let Some(calibration) = &found.calibration else {
-        return Err(anyhow!(
-            "{} has no calibration, so nothing says what is normal: `msn weights calibrate {0} NORMAL_VIDEOS` adds one",
-            found.path
-        ));
-    };
-    let card = found.run.as_deref().map(RunCard::read).transpose()?;
-    let path = match (&args.data, &card) {
+    let device = SelectedDevice::new(&args.device, args.precision.precision)?;
+    let model = args.calibration.open(&args.weights)?;
+    model.calibration_for("the self-test")?;
+    let card = model.run.as_ref().map(|run| run.card()).transpose()?;
+    let path = match (&args.data, card) {
         (Some(data), _) => data.clone(),
-        (None, Some(card)) => card.data.path.clone(),
+        (None, Some(card)) => card.data.path,
         (None, None) => {
             return Err(Usage(format!(
                 "{} does not say where its training videos are: give their data set folder as DATA",
-                found.path
+                model.path
             ))
             .into());
         }
     };
-    let options = OpenOptions {
-        folder_hz: args.fps.fps,
-        ..run::with_layout(&args.layout)?
-    };
-    let set = DataSet::open(&path, &options)?;
-    let load = run::load_options(meta, set.folder_hz);
-    let videos = load_within(&set.train, &load, &run::keep(&args.keep))?;
-    data::warn(&videos);
-    let (normal, donors) = parts(&found, card.as_ref(), &videos)?;
-    let predictor = run::predictor(&found, &args.place, args.precision.precision)?;
-    let scorer = run::scorer(predictor.as_ref(), meta, Some(calibration));
-    let test = self_test(&scorer, calibration, &videos, &normal, &donors, args.seed)?;
+    let set = DataSet::open(&path, &args.layout.options(args.fps.fps)?)?;
+    let store = args.store.store();
+    let mut progress = Progress::default();
+    let test = self_test(&model, &set, &store, args.seed, &device, &mut progress)?;
     if args.json {
-        print!("{}", run::json(&test)?);
+        print_json(&test)?;
     } else {
         print(&test);
     }
     Ok(())
-}
-
-/// The calibration split of the training, and the other segments.
-fn parts(
-    found: &Found,
-    card: Option<&RunCard>,
-    videos: &[LoadedVideo],
-) -> Result<(Vec<Segment>, Vec<Segment>)> {
-    let meta = &found.weights.meta;
-    let seed = match (card, meta.origin.get("seed")) {
-        (Some(card), _) => card.seed,
-        (None, Some(seed)) => seed.parse()?,
-        (None, None) => 0,
-    };
-    let drawn = hold_out(videos, meta.config.frames, meta.input.stride, seed);
-    let Some(card) = card else {
-        return Ok((drawn.held, drawn.train));
-    };
-    let name = |s: &Segment| s.label(&videos[s.video]);
-    if drawn
-        .held
-        .iter()
-        .map(name)
-        .eq(card.data.held_out.iter().cloned())
-    {
-        return Ok((drawn.held, drawn.train));
-    }
-    // A manifest chose them.
-    let (held, donors): (Vec<_>, Vec<_>) = msn_data::segments(videos)
-        .into_iter()
-        .partition(|s| card.data.held_out.contains(&name(s)));
-    if held.len() == card.data.held_out.len() {
-        Ok((held, donors))
-    } else {
-        Err(anyhow!(
-            "the training videos are no longer those of the run (the calibration split was {}): give the folder they are in as DATA",
-            card.data.held_out.join(", ")
-        ))
-    }
 }
 
 fn print(test: &SelfTest) {

@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
-use msn_data::{DataSet, OpenOptions, Video, load_within, segments};
+use msn_data::{DataSet, OpenOptions};
 use msn_eval::Calibration;
 use msn_model::{
     Kernels, Meta, NetConfig, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
 };
+use msn_run::{Devices as _, Model, NormalFootage, RunError, RunFolder};
 use msn_train::{Preset, Settings};
 use serde_json::json;
 
 use crate::{
     Usage,
-    args::{KeepArgs, PlaceArgs, WeightsCommand},
-    data,
+    args::{DeviceArgs, StoreArgs, WeightsCommand},
+    command_line::print_json,
     device::Device,
-    run,
+    progress::Progress,
+    selected_device::SelectedDevice,
 };
 
 pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
@@ -34,23 +36,31 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             out,
             layout,
             fps,
-            place,
+            device,
             precision,
-            keep,
+            store,
         } => {
-            let options = OpenOptions {
-                folder_hz: fps.fps,
-                ..run::with_layout(layout)?
-            };
-            let written = calibrate(weights, normal, &options, place, precision.precision, keep)?;
-            save(&written, out.as_deref())
+            let device = SelectedDevice::new(device, precision.precision)?;
+            let model = Model::open_uncalibrated(weights)?;
+            let options = layout.options(fps.fps)?;
+            let calibration = calibrate(&model, normal, &options, &device, store)?;
+            let file = out.clone().unwrap_or_else(|| model.calibration_file());
+            calibration.write(&file)?;
+            println!(
+                "wrote {file}: median {:.4}, MAD {:.4} over {} normal frames",
+                calibration.median, calibration.mad, calibration.frames
+            );
+            Ok(())
         }
     }
 }
 
 fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
     let run = file.is_dir().then_some(file);
-    let file = &run::weights_file(file)?;
+    let file = &match run {
+        Some(run) => RunFolder::open(run).weights_file()?,
+        None => file.to_owned(),
+    };
     let tensors = TensorFile::read(file)?;
     let (mut meta, mut calibration) = (None, None);
     if tensors.metadata.contains_key("msn") {
@@ -63,8 +73,7 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
         let shapes: BTreeMap<&String, &Vec<usize>> =
             tensors.tensors.iter().map(|(n, t)| (n, &t.shape)).collect();
         let all = json!({ "file": file, "msn": meta, "calibration": calibration, "values": count, "tensors": shapes });
-        print!("{}", run::json(&all)?);
-        return Ok(());
+        return print_json(&all);
     }
     println!("file: {file}");
     match &meta {
@@ -128,18 +137,20 @@ fn import(file: &Utf8Path, out: &Utf8Path, texts: &[String]) -> Result<()> {
 
 /// Whether the tensors are all there and of the right shapes.
 fn fits(weights: &Weights, path: &Utf8Path) -> Result<()> {
-    let found = run::Found {
+    let model = Model {
         path: path.to_owned(),
         weights: weights.clone(),
         calibration: None,
         run: None,
     };
-    let plain = PlaceArgs {
+    let plain = DeviceArgs {
         device: Device::default(),
         kernels: Some(Kernels::Plain),
         isa: None,
     };
-    run::predictor(&found, &plain, Precision::F32).map(|_| ())
+    let device = SelectedDevice::new(&plain, Precision::F32)?;
+    device.predictor(&model).map_err(RunError::Device)?;
+    Ok(())
 }
 
 fn read_state(file: &Utf8Path) -> Result<Tensors> {
@@ -198,19 +209,18 @@ fn infer(tensors: &Tensors) -> Option<NetConfig> {
     Some(config)
 }
 
+/// Calibrates on normal videos, which may be data sets.
 fn calibrate(
-    weights: &Utf8Path,
+    model: &Model,
     normal: &[String],
     options: &OpenOptions,
-    place: &PlaceArgs,
-    precision: Precision,
-    keep: &KeepArgs,
-) -> Result<Calibrated> {
-    let found = run::find_weights(weights)?;
-    // By the rate of their folders, which data sets may state.
-    let mut groups: Vec<(Option<f64>, Vec<Video>)> = Vec::new();
+    device: &SelectedDevice,
+    store: &StoreArgs,
+) -> Result<Calibration> {
+    // By the rate of their folders, which data sets may have.
+    let mut footage: Vec<NormalFootage> = Vec::new();
     for path in normal {
-        let (sources, folder_hz) = match DataSet::open(path.as_ref(), options) {
+        let (videos, folder_hz) = match DataSet::open(path.as_ref(), options) {
             Ok(set) if !set.train.is_empty() => (set.train, set.folder_hz),
             Err(error) if options.layout.is_some() => return Err(error.into()),
             _ => (
@@ -218,44 +228,13 @@ fn calibrate(
                 options.folder_hz,
             ),
         };
-        match groups.iter_mut().find(|(hz, _)| *hz == folder_hz) {
-            Some((_, group)) => group.extend(sources),
-            None => groups.push((folder_hz, sources)),
+        match footage.iter_mut().find(|part| part.folder_hz == folder_hz) {
+            Some(part) => part.videos.extend(videos),
+            None => footage.push(NormalFootage { videos, folder_hz }),
         }
     }
-    let mut keep = run::keep(keep);
-    keep.memory /= u64::try_from(groups.len().max(1))?;
-    let mut videos = Vec::new();
-    for (folder_hz, group) in &groups {
-        let load = run::load_options(&found.weights.meta, *folder_hz);
-        videos.extend(load_within(group, &load, &keep)?);
-    }
-    data::warn(&videos);
-    let predictor = run::predictor(&found, place, precision)?;
-    let calibration = run::scorer(predictor.as_ref(), &found.weights.meta, None)
-        .calibrate(&videos, &segments(&videos))?
-        .for_tensors(&found.weights.tensors);
-    Ok(Calibrated { found, calibration })
-}
-
-/// A fresh calibration and what it is of.
-struct Calibrated {
-    found: run::Found,
-    calibration: Calibration,
-}
-
-/// Writes a calibration to `out`, or where it belongs: into the run folder, or beside the weights.
-fn save(made: &Calibrated, out: Option<&Utf8Path>) -> Result<()> {
-    let Calibrated { found, calibration } = made;
-    let file = match (out, &found.run) {
-        (Some(out), _) => out.to_owned(),
-        (None, Some(run)) => run.join(Calibration::RUN_FILE),
-        (None, None) => Calibration::beside(&found.path),
-    };
-    calibration.write(&file)?;
-    println!(
-        "wrote {file}: median {:.4}, MAD {:.4} over {} normal frames",
-        calibration.median, calibration.mad, calibration.frames
-    );
-    Ok(())
+    let mut progress = Progress::default();
+    let store = store.store();
+    let calibration = msn_run::calibrate(model, &footage, &store, device, &mut progress)?;
+    Ok(calibration)
 }

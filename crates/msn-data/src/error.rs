@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 
-/// An error of this crate. Every message names the file and the place in it.
+/// An error of this crate. Every message names the file and where in it the error is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -42,13 +42,16 @@ pub enum DataError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] crate::WriteError),
     /// A label file is damaged or of an unknown variant.
     #[error("labels {path} can't be used: {reason}")]
     Label {
         /// The label file or folder.
         path: Utf8PathBuf,
         /// What is wrong, where in the file, and what was expected.
-        reason: String,
+        reason: crate::LabelError,
     },
     /// Labels for more or fewer frames than there are.
     #[error(
@@ -182,7 +185,10 @@ impl DataError {
     }
 
     /// A label file that can't be used, and why.
-    pub(crate) fn label(path: impl Into<Utf8PathBuf>, reason: impl Into<String>) -> Self {
+    pub(crate) fn label(
+        path: impl Into<Utf8PathBuf>,
+        reason: impl Into<crate::LabelError>,
+    ) -> Self {
         Self::Label {
             path: path.into(),
             reason: reason.into(),

@@ -26,5 +26,5 @@ pub fn write_file_from(path: &Utf8Path, content: &mut dyn Read) -> Result<(), Ev
     if let Some(folder) = path.parent().filter(|folder| !folder.as_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    msn_data::write_whole_from(path, content).map_err(failed)
+    msn_data::write_atomically_from(path, content).map_err(|e| failed(e.source))
 }

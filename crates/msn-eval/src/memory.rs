@@ -7,7 +7,7 @@ mod tests;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use msn_data::{Clip, LoadedVideo, Segment, clips};
-use msn_model::{Ask, Clips, Cosines, HostTensor, Tensors, push_planes, receptive_area};
+use msn_model::{Clips, Cosines, HostTensor, Lookups, Tensors, push_planes, receptive_area};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
@@ -152,7 +152,7 @@ impl PoolCard {
 /// holds a clip, [`EvalError::Data`] where a frame can't be read, [`EvalError::Predict`] for frames
 /// that do not fit the network.
 pub fn survey(
-    network: &dyn Ask,
+    network: &dyn Lookups,
     tensors: &Tensors,
     data: &str,
     (videos, segments): (&[LoadedVideo], &[Segment]),
@@ -172,7 +172,7 @@ pub fn survey(
     }
     let mut seen: Vec<PoolSurvey> = Vec::new();
     for (batch, clips) in chosen.chunks(BATCH).enumerate() {
-        let found = network.ask(input(videos, clips, config.frames, stride)?)?;
+        let found = network.cosines(input(videos, clips, config.frames, stride)?)?;
         for (i, cosines) in found.iter().enumerate() {
             if seen.is_empty() {
                 seen = cosines.iter().map(PoolSurvey::new).collect();

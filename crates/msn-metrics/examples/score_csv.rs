@@ -2,7 +2,7 @@
 //!
 //! `SCORES.csv` has the columns `video`, `frame` and a score, `LABELS.csv` the columns `video`,
 //! `frame` and `label` (0 or 1) for every frame. Without arguments a made-up pair is scored.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let gradients = GradientsParams::from_grads(loss.backward(), &net);
         net = adam.step(5e-3, net, gradients);
         net.update_statistics(&output.statistics, 0.1);
-        net.write(&output.asked);
+        net.write(&output.lookups);
     }
     let net = net.valid();
     let [frames, target] = clip(5, &device);

@@ -135,7 +135,7 @@ pub fn predict<B: Backend>(net: &MsnNet<B>, frames: Tensor<B, 4>) -> Vec<Predict
     let output = net.forward(frames, Mode::Evaluate);
     let planes = floats(output.prediction);
     let distances: Vec<(usize, [usize; 3], Vec<f32>)> = output
-        .asked
+        .lookups
         .iter()
         .map(|a| (a.pool, a.shape, floats(a.distance_map())))
         .collect();

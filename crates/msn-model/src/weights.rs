@@ -214,7 +214,6 @@ fn floats(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
             .chunks_exact(4)
             .map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]))
             .collect(),
-        #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
         Dtype::F64 => data
             .chunks_exact(8)
             .map(|c| f64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]) as f32)

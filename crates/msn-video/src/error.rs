@@ -45,11 +45,11 @@ pub enum VideoError {
         path: Utf8PathBuf,
     },
     /// The container can't be recognised or its header is broken.
-    #[error("{path} cannot be opened as a video: {reason}; `ffprobe` on it tells more")]
+    #[error("{path} cannot be opened as a video: {reason}; `ffprobe` on it shows more")]
     NotAVideo {
         /// The file.
         path: Utf8PathBuf,
-        /// What FFmpeg says.
+        /// FFmpeg's reason.
         reason: String,
     },
     /// A media file without a picture stream, e.g. audio alone.
@@ -149,7 +149,7 @@ pub enum VideoError {
     Unwritable {
         /// The video.
         path: Utf8PathBuf,
-        /// What the system or FFmpeg says.
+        /// The reason of the system or of FFmpeg.
         reason: String,
     },
 }

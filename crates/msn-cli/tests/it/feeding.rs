@@ -86,7 +86,7 @@ fn a_split_decides_what_is_held_out() {
     let (_guard, dir) = temporary();
     scene(&dir);
     let drawn = stdout(msn(&dir).args(["data", "split", "scene", "--seed", "5"]));
-    assert!(drawn.contains("held = ["), "{drawn}");
+    assert!(drawn.contains("calibration = ["), "{drawn}");
     stdout(msn(&dir).args([
         "data",
         "split",
@@ -105,7 +105,7 @@ fn a_split_decides_what_is_held_out() {
         .lines()
         .map(|line| match line {
             l if l.starts_with("train") => "train = [\"01.mp4\", \"03.mp4\"]",
-            l if l.starts_with("held") => "held = [\"02.mp4\", \"04.mp4\"]",
+            l if l.starts_with("calibration") => "calibration = [\"02.mp4\", \"04.mp4\"]",
             l => l,
         })
         .filter(|l| l.contains('=') && !l.starts_with(' '))

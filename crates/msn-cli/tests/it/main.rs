@@ -4,11 +4,11 @@
 mod bad_input;
 mod browser;
 mod choosing;
+mod distributed;
 mod feeding;
 mod journey;
 mod kernels;
 mod label;
-mod nodes;
 mod overview;
 mod parity;
 mod resume;

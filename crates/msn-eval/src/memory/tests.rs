@@ -18,12 +18,12 @@ impl Bright {
     }
 }
 
-impl Ask for Bright {
+impl Lookups for Bright {
     fn config(&self) -> &NetConfig {
         &self.0
     }
 
-    fn ask(&self, clips: Clips) -> Result<Vec<Vec<Cosines>>, PredictError> {
+    fn cosines(&self, clips: Clips) -> Result<Vec<Vec<Cosines>>, PredictError> {
         let (height, width) = (clips.height / 8, clips.width / 8);
         let plane = clips.height * clips.width;
         let clip = |frames: &[f32]| {
@@ -152,13 +152,13 @@ fn clips_are_spread_over_the_footage() {
 fn zero_queries_are_told() {
     // A value of zero lies between two bytes, so the network has to say it.
     struct Silent(Bright);
-    impl Ask for Silent {
+    impl Lookups for Silent {
         fn config(&self) -> &NetConfig {
             self.0.config()
         }
 
-        fn ask(&self, clips: Clips) -> Result<Vec<Vec<Cosines>>, PredictError> {
-            let mut all = self.0.ask(clips)?;
+        fn cosines(&self, clips: Clips) -> Result<Vec<Vec<Cosines>>, PredictError> {
+            let mut all = self.0.cosines(clips)?;
             for cosines in all.iter_mut().flatten() {
                 cosines.values[..64].fill(0.0);
             }

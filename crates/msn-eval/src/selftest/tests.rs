@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use msn_data::{Color, Keep, LoadOptions, Size, load_within, segments};
+use msn_data::{Color, LoadOptions, Size, load_all, segments};
 use msn_model::{Clips, NetConfig, PredictError, Prediction, Predictor};
 
 use super::*;
@@ -100,11 +100,7 @@ fn videos(folder: &camino::Utf8Path, count: usize) -> Vec<LoadedVideo> {
     }
     let set = msn_data::DataSet::open(folder, &msn_data::OpenOptions::default()).unwrap();
     let options = LoadOptions::new(Size::new(64, 64), Color::Grey);
-    let keep = Keep {
-        memory: u64::MAX,
-        cache: None,
-    };
-    load_within(&set.train, &options, &keep).unwrap()
+    load_all(&set.train, &options).unwrap()
 }
 
 #[test]

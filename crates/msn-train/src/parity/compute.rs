@@ -7,15 +7,14 @@ use burn::{
     optim::GradientsParams,
     tensor::{FloatDType, Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_kernels::{Adam as KernelAdam, LossWeights, Training, TrainingConfig, WriteRule};
-use msn_memory::{Write, WriteMax};
+use msn_kernels::Adam as KernelAdam;
 use msn_model::{
-    Clips, CpuNet, HostTensor, Losses, Map, Method, Mode, MsnNet, ParityCase, Prediction,
-    Predictor, TensorFile, Tensors, Visit, WeightsError, channels_last, predict,
+    Clips, CpuNet, CpuTraining, HostTensor, Losses, Map, Method, Mode, MsnNet, ParityCase,
+    Prediction, Predictor, TensorFile, Tensors, Visit, WeightsError, channels_last, predict,
 };
 
 use super::ParityError;
-use crate::step::{Adam, Step, after};
+use crate::optimise::{Adam, Optimiser, after};
 
 /// A golden case and its settings.
 pub(super) struct Golden<'a> {
@@ -72,11 +71,11 @@ impl Golden<'_> {
         for (name, tensor) in &gradients.named {
             out.insert(format!("train.grad.{name}"), tensor.clone());
         }
-        let mut step = Step::new(&Adam {
+        let mut optimiser = Optimiser::new(&Adam {
             betas: case.betas,
             eps: case.eps,
         });
-        let mut net = step.optimise(net, gradients.grads, case.lr);
+        let mut net = optimiser.optimise(net, gradients.grads, case.lr);
         after(&mut net, &output);
         for (name, tensor) in net.tensors() {
             out.insert(format!("train.after.{name}"), tensor);
@@ -108,19 +107,7 @@ impl Golden<'_> {
         let predictions = predictions.map_err(|e| wrong(e.to_string()))?;
         let mut out = self.scores(&predictions, &target.values);
 
-        #[expect(clippy::cast_possible_truncation, reason = "kernels are f32")]
-        let f32s = |v: f64| v as f32;
-        let config = TrainingConfig {
-            losses: LossWeights {
-                compactness: f32s(case.loss.compactness),
-                separateness: f32s(case.loss.separateness),
-                information: f32s(case.loss.information),
-            },
-            detach_read: case.config.detach_read,
-        };
-        let tensor = |name: &str| weights.get(name).map(|t| t.values.clone());
-        let Method { isa, algorithm, .. } = method;
-        let training = Training::with_isa(&(&case.config).into(), config, &tensor, algorithm, isa);
+        let training = CpuTraining::new(&case.config, case.loss, &weights, method);
         let mut training = training.map_err(|e| wrong(e.to_string()))?;
         let input = channels_last(&frames.values, n, past, h * w);
         let target = channels_last(&target.values, n, case.config.channels, h * w);
@@ -131,24 +118,21 @@ impl Golden<'_> {
             ("compactness", losses.compactness),
             ("separateness", losses.separateness),
             ("information", losses.information),
-            ("loss", losses.total),
+            ("loss", losses.total(&case.loss)),
         ] {
-            out.insert(format!("train.{name}"), vector(vec![f32s(value)]));
+            out.insert(format!("train.{name}"), vector(vec![value as f32]));
         }
         let gradients = training.gradients().into_iter();
-        out.extend(gradients.map(|(name, g)| (format!("train.grad.{name}"), vector(g))));
+        out.extend(gradients.map(|(name, g)| (format!("train.grad.{name}"), g)));
         let adam = KernelAdam {
             beta1: case.betas[0],
             beta2: case.betas[1],
             epsilon: case.eps,
         };
         training.update(&adam, case.lr);
-        training.write(WriteRule {
-            momentum: (case.config.write == Write::Mean).then(|| f32s(case.config.momentum)),
-            own_maximum: case.config.write_max == WriteMax::Own,
-        });
+        training.write();
         let after = training.tensors().into_iter();
-        out.extend(after.map(|(name, t)| (format!("train.after.{name}"), vector(t))));
+        out.extend(after.map(|(name, t)| (format!("train.after.{name}"), t)));
         Ok(out)
     }
 
@@ -173,7 +157,6 @@ impl Golden<'_> {
         let mut add = |name: String, values: Vec<f32>| {
             out.insert(name, vector(values));
         };
-        #[expect(clippy::cast_possible_truncation, reason = "golden cases are f32")]
         let scalars = |f: &dyn Fn(usize) -> f64| (0..n).map(|i| f(i) as f32).collect::<Vec<f32>>();
         add(
             "eval.prediction".into(),
