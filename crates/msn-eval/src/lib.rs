@@ -15,7 +15,6 @@
 
 mod error;
 mod evaluation;
-mod files;
 mod fingerprint;
 mod memory;
 mod overlay;
@@ -31,7 +30,6 @@ pub use evaluation::{
     DataCard, EVALUATION_FORMAT, Evaluation, EvaluationError, KindMetrics, LabelCard,
     PredictionErrorMetrics, Priors, ProtocolMetrics,
 };
-pub use files::{write_file, write_file_from};
 pub use fingerprint::fingerprint;
 pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOptions, survey};
 pub use overlay::{HeatMaps, Overlay, write_overlay};
