@@ -10,13 +10,13 @@ pub enum EvalError {
         "{video}, frame {frame}: the {score} score is {value}: the weights are damaged or the training diverged"
     )]
     NotFinite {
-        /// The video.
+        /// Name of the video.
         video: String,
         /// The frame, 0-based.
         frame: usize,
-        /// Which score.
+        /// Name of the score, as in the table of scores.
         score: &'static str,
-        /// Its value.
+        /// The value that is not finite.
         value: f64,
     },
     /// Nothing to calibrate on.
@@ -29,7 +29,7 @@ pub enum EvalError {
         "the frames of the calibration split all have the same error (MAD {mad:e}), so scores can't be standardised: give normal videos in which something moves"
     )]
     NoSpread {
-        /// Median absolute deviation.
+        /// Median absolute deviation of the frames' scores, below 1e-9.
         mad: f64,
     },
     /// No moving object can be cut out of normal footage.
@@ -64,7 +64,7 @@ pub enum EvalError {
         "can't write {path}: this build is without FFmpeg, which video files need: build with the feature `ffmpeg`"
     )]
     WithoutFfmpeg {
-        /// The file.
+        /// Path of the video file.
         path: Utf8PathBuf,
     },
     /// Labels that do not fit, or a damaged data set.
@@ -76,21 +76,21 @@ pub enum EvalError {
     /// Frames that do not fit the network.
     #[error(transparent)]
     Predict(#[from] msn_model::PredictError),
-    /// Events.
+    /// Scores, times or labels that make no events.
     #[error(transparent)]
     Events(#[from] msn_events::EventsError),
-    /// A calibration file.
+    /// A calibration that can't be read, written or used.
     #[error(transparent)]
     Calibration(#[from] crate::CalibrationError),
-    /// Metrics.
+    /// Scores or labels that metrics are not defined for.
     #[error(transparent)]
     Metrics(#[from] msn_metrics::MetricsError),
     /// The system can't write.
     #[error("can't write {path}: {source}")]
     Write {
-        /// The file.
+        /// Path of the file, or what was being written.
         path: Utf8PathBuf,
-        /// The system's reason.
+        /// What the system says of it.
         source: std::io::Error,
     },
 }

@@ -18,7 +18,7 @@ pub struct ProtocolMetrics {
     pub macro_auc_skip: Option<Estimate>,
     /// Mean of each padded video's AUC.
     pub macro_auc_pad: Option<Estimate>,
-    /// Average precision.
+    /// Average precision over the frames of all videos joined.
     pub average_precision: Option<Estimate>,
     /// Where false positive and false negative rate meet.
     pub equal_error_rate: Option<Estimate>,
@@ -54,9 +54,9 @@ pub struct DataCard {
     pub name: String,
     /// Hash of the decoded test frames.
     pub hash: String,
-    /// Test videos.
+    /// Number of test videos.
     pub videos: usize,
-    /// Their frames.
+    /// Number of their frames, scored or not.
     pub frames: usize,
     /// Frames with a score.
     pub scored_frames: usize,
@@ -69,9 +69,9 @@ pub struct DataCard {
 /// Which version of the labels is in use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelCard {
-    /// Their format.
+    /// Format that they were read from, in words.
     pub format: String,
-    /// Their files.
+    /// Label files, relative to the data set.
     pub files: Vec<String>,
     /// Hash of what was used.
     pub hash: String,
@@ -85,7 +85,7 @@ pub type Priors = BTreeMap<String, BTreeMap<String, ProtocolMetrics>>;
 /// Metrics of the prediction error alone as a score, nothing normalised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PredictionErrorMetrics {
-    /// Its metrics.
+    /// Frame-level metrics of the error as it is.
     pub metrics: ProtocolMetrics,
     /// Difference of the fair score's micro AUC to this one's, over the same resamples.
     pub fair_difference: Option<Estimate>,
@@ -126,7 +126,7 @@ pub struct Evaluation {
     /// Events of the fair score at the calibrated threshold; null without one.
     #[serde(default)]
     pub events: Option<EventSummary>,
-    /// The test set.
+    /// What was evaluated: test videos, frames and labels.
     pub data: DataCard,
     /// The command that made this.
     pub command: String,
@@ -140,17 +140,17 @@ pub enum EvaluationError {
     /// The system can't read it.
     #[error("can't read {path}: {source}")]
     Read {
-        /// The file.
+        /// Path of the `eval.json`.
         path: Utf8PathBuf,
-        /// The system's reason.
+        /// What the system says of it.
         source: std::io::Error,
     },
     /// It is no evaluation, or a damaged one.
     #[error("{path} is no evaluation ({source}): `msn eval` makes one")]
     Content {
-        /// The file.
+        /// Path of the `eval.json`.
         path: Utf8PathBuf,
-        /// What is wrong.
+        /// Where its JSON is not that of an evaluation.
         source: serde_json::Error,
     },
     /// It is of another version.
@@ -158,9 +158,9 @@ pub enum EvaluationError {
         "{path} is of format {found}, and this version reads {EVALUATION_FORMAT} and {FIRST_FORMAT}: `msn eval` makes a new one"
     )]
     Version {
-        /// The file.
+        /// Path of the `eval.json`.
         path: Utf8PathBuf,
-        /// Its format.
+        /// The `format` that it states.
         found: String,
     },
 }

@@ -40,7 +40,7 @@ pub struct MemoryCard {
     pub pools: Vec<PoolCard>,
 }
 
-/// One pool.
+/// How one pool is used by normal footage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PoolCard {
     /// Pool 1, 2 or 3.
@@ -59,7 +59,7 @@ pub struct PoolCard {
     pub items: Vec<ItemCard>,
 }
 
-/// One item.
+/// How one item is used, and what is most like it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemCard {
     /// Share of queries that it is the most similar item of, in [0, 1].
@@ -76,7 +76,7 @@ pub struct ItemCard {
 /// A place in a training frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Patch {
-    /// The video.
+    /// Name of the video.
     pub video: String,
     /// The newest past frame, 0-based: the one that is shown.
     pub frame: usize,
@@ -208,7 +208,7 @@ fn spread(all: &[Clip], most: usize) -> Vec<Clip> {
         .collect()
 }
 
-/// Clips without targets.
+/// Past frames of clips, without targets.
 fn input(
     videos: &[LoadedVideo],
     clips: &[Clip],

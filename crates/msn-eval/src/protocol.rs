@@ -24,7 +24,7 @@ pub struct EvalOptions {
     pub groups: Vec<Vec<String>>,
     /// The command line, for the record.
     pub command: String,
-    /// The run's seed.
+    /// Seed of the training, for the record; `None` where it is not known.
     pub seed: Option<u64>,
     /// The calibration of the fair scores.
     pub calibration: Option<Calibration>,

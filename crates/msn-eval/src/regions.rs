@@ -16,7 +16,7 @@ use crate::{Calibration, EvalError, ScoredFrame, WindowMap};
 pub struct RegionSummary {
     /// True tracks in scored frames.
     pub tracks: usize,
-    /// Their boxes.
+    /// Boxes of the true tracks.
     pub boxes: usize,
     /// Parts of the map above the threshold.
     pub detections: usize,
@@ -41,9 +41,9 @@ impl RegionSummary {
 /// A test video's true regions and what was found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoRegions {
-    /// Truth and detections.
+    /// True tracks, and the detections of the map, in scored frames.
     pub video: RegionVideo,
-    /// The calibration's threshold.
+    /// Standardised score above which a detection begins.
     pub threshold: f64,
     /// Whether its tracks were made of masks.
     pub from_masks: bool,

@@ -35,9 +35,9 @@ const ONE_AXIS: f64 = 4.0;
 /// An image in the report.
 #[derive(Clone, Debug)]
 pub struct ReportImage {
-    /// Its heading.
+    /// Heading above the image.
     pub title: String,
-    /// What it shows.
+    /// Caption below it.
     pub caption: String,
     /// PNG.
     pub png: Vec<u8>,

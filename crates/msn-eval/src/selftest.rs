@@ -83,7 +83,7 @@ impl fmt::Display for Injected {
 /// How well one kind is detected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InjectedMetrics {
-    /// The kind.
+    /// What was inserted.
     pub kind: Injected,
     /// How often it was inserted.
     pub spans: usize,
@@ -122,7 +122,7 @@ pub struct SelfTest {
     pub false_alarms: Option<usize>,
     /// The same frames at another brightness.
     pub brightness: Vec<BrightnessMetrics>,
-    /// Each kind.
+    /// How well each kind is detected, in the order of [`Injected::ALL`].
     pub kinds: Vec<InjectedMetrics>,
     /// Mean over kinds but the control of both AUCs: what settings can be chosen by.
     pub criterion: Option<f64>,

@@ -9,7 +9,7 @@ use crate::{Calibration, FrameScore, score::legacy::legacy_scores};
 /// A test video's scores and labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoScores {
-    /// Its name.
+    /// Name of the video, unique in its set.
     pub name: String,
     /// Frames of the video, scored or not.
     pub frames: usize,

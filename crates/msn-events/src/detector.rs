@@ -14,7 +14,7 @@ pub struct Event {
     pub peak: usize,
     /// Frame at which the alarm was raised: the first by which the event had its least length.
     pub alarm: usize,
-    /// Largest smoothed score.
+    /// Largest smoothed score, above the threshold.
     pub score: f64,
     /// Seconds of `start`, if known.
     pub start_seconds: Option<f64>,

@@ -15,7 +15,7 @@ pub enum EventsError {
         video: String,
         /// The frame, counted from 0.
         frame: usize,
-        /// The value found.
+        /// The score that is not finite.
         value: f64,
     },
     /// Frames do not rise.
@@ -51,9 +51,9 @@ pub enum EventsError {
     Time {
         /// Name of the video; empty for a live source.
         video: String,
-        /// The frame.
+        /// The frame, counted from 0.
         frame: usize,
-        /// Its time.
+        /// Time that is given for it.
         seconds: f64,
     },
     /// Times are given, but not for every frame.
@@ -64,7 +64,7 @@ pub enum EventsError {
     MissingTime {
         /// Name of the video.
         video: String,
-        /// Number of times.
+        /// Number of times that are given.
         times: usize,
         /// The scored frame without one.
         frame: usize,
@@ -74,7 +74,7 @@ pub enum EventsError {
     Rate {
         /// Name of the video.
         video: String,
-        /// The rate.
+        /// Frames a second that are given.
         hz: f64,
     },
     /// Scores and frames, or scores and times, differ in number.
@@ -82,9 +82,9 @@ pub enum EventsError {
     LengthMismatch {
         /// Name of the video.
         video: String,
-        /// Number of frames.
+        /// Number of frames that are given.
         frames: usize,
-        /// Number of scores.
+        /// Number of scores that are given.
         scores: usize,
     },
     /// Two videos have one name.
@@ -98,7 +98,7 @@ pub enum EventsError {
     Rule {
         /// Name of the rule.
         rule: &'static str,
-        /// The value given.
+        /// Value that is out of range.
         value: f64,
         /// What it must be.
         range: &'static str,
@@ -106,13 +106,13 @@ pub enum EventsError {
     /// A threshold is not finite.
     #[error("the threshold is {value}; give a finite score")]
     Threshold {
-        /// The value given.
+        /// Threshold that is not finite.
         value: f64,
     },
     /// A budget of false alarms is not positive.
     #[error("a budget of {value} false alarms is none; give a positive number")]
     Budget {
-        /// The value given.
+        /// False alarms that the budget allows.
         value: f64,
     },
     /// A budget per hour, and a video without times.
@@ -132,7 +132,7 @@ pub enum EventsError {
     EmptySpan {
         /// Name of the video.
         video: String,
-        /// First frame.
+        /// First frame of the span.
         start: usize,
         /// Frame after the last.
         end: usize,
@@ -140,7 +140,7 @@ pub enum EventsError {
     /// An exposure is not positive and finite.
     #[error("an exposure of {value} is none; give a positive number of hours or frames")]
     Exposure {
-        /// The value given.
+        /// Exposure in hours or thousand frames.
         value: f64,
     },
 }

@@ -131,7 +131,7 @@ struct Joined {
     stretches: BTreeMap<(usize, usize), usize>,
     /// Stretches that are long enough.
     events: usize,
-    /// Frames in them.
+    /// Frames in stretches that are long enough.
     frames: usize,
 }
 

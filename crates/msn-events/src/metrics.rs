@@ -19,7 +19,7 @@ pub struct LabelledEvents<'a> {
 /// How long alarms took over the spans that were found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Delay {
-    /// Median in frames.
+    /// Median delay in frames.
     pub median_frames: f64,
     /// 90th percentile in frames.
     pub p90_frames: f64,
@@ -38,7 +38,7 @@ pub struct EventMetrics {
     pub spans_found: usize,
     /// Labelled spans without a scored frame, left out of every metric.
     pub spans_unscored: usize,
-    /// Events.
+    /// Events of all videos.
     pub events: usize,
     /// Events that overlap no span.
     pub false_alarms: usize,

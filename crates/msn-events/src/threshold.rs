@@ -62,7 +62,7 @@ pub struct ThresholdCalibration {
     pub budget: Budget,
     /// The rules that events were counted by.
     pub rules: Rules,
-    /// Scored calibration frames.
+    /// Scored frames of the calibration footage.
     pub frames: usize,
     /// Their hours; `None` without times.
     pub hours: Option<f64>,

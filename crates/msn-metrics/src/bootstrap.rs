@@ -9,7 +9,7 @@ use crate::stats::quantile_of_sorted;
 /// A metric's value with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// Over all videos.
+    /// Value over all videos.
     pub value: f64,
     /// 2.5th percentile over resamples of the videos.
     pub low: f64,

@@ -16,7 +16,7 @@ pub enum MetricsError {
         video: String,
         /// Place among the video's scored frames, counted from 0.
         frame: usize,
-        /// The value found.
+        /// The score that is not finite.
         value: f64,
     },
     /// A video has not as many labels as scores.
@@ -27,9 +27,9 @@ pub enum MetricsError {
     LengthMismatch {
         /// Name of the video.
         video: String,
-        /// Number of labels.
+        /// Number of labels that are given.
         labels: usize,
-        /// Number of scores.
+        /// Number of scores that are given.
         scores: usize,
     },
     /// Two videos have one name.
@@ -44,7 +44,7 @@ pub enum MetricsError {
     /// The width of a Gaussian is negative, NaN or infinite.
     #[error("sigma {sigma} is no width of a Gaussian; give a finite number of frames, 0 or more")]
     Sigma {
-        /// The value given.
+        /// Width in frames that is given.
         sigma: f64,
     },
     /// A treatment of prior scores changed their number.
@@ -57,7 +57,7 @@ pub enum MetricsError {
         video: String,
         /// Scores before the treatment.
         before: usize,
-        /// Scores after it.
+        /// Scores after the treatment.
         after: usize,
     },
     /// A score belongs to a frame that the labels do not reach.
@@ -70,21 +70,21 @@ pub enum MetricsError {
         video: String,
         /// The frame, counted from 0.
         frame: usize,
-        /// Number of labels.
+        /// Number of labels of the video.
         labels: usize,
     },
     /// A file could not be read.
     #[error("{}: {source}; check the path and its permissions", path.display())]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The system's reason.
+        /// What the system says of it.
         source: std::io::Error,
     },
     /// A table of scores is not what it should be.
     #[error("{}: {what}", place(path, *line))]
     Table {
-        /// The file.
+        /// Path of the table.
         path: PathBuf,
         /// The line, counted from 1, where one line is to blame.
         line: Option<u64>,
@@ -94,7 +94,7 @@ pub enum MetricsError {
     /// A fixture is no JSON of one of the two known forms.
     #[error("{}: {source}", path.display())]
     Fixture {
-        /// The file.
+        /// Path of the fixture.
         path: PathBuf,
         /// What is wrong and what was expected.
         source: FixtureError,
@@ -107,15 +107,15 @@ pub enum MetricsError {
     Corners {
         /// Name of the video.
         video: String,
-        /// The frame.
+        /// The frame that the box is in.
         frame: usize,
-        /// Left.
+        /// Left edge, pixels.
         x1: i32,
-        /// Top.
+        /// Top edge, pixels.
         y1: i32,
-        /// Right.
+        /// Right edge, pixels.
         x2: i32,
-        /// Bottom.
+        /// Bottom edge, pixels.
         y2: i32,
     },
     /// A detection's score is NaN or infinite.
@@ -126,9 +126,9 @@ pub enum MetricsError {
     DetectionNotFinite {
         /// Name of the video.
         video: String,
-        /// The frame.
+        /// The frame of the detection.
         frame: usize,
-        /// The value found.
+        /// The score that is not finite.
         value: f64,
     },
     /// Boxes lie in more frames than the video is said to have.
@@ -169,7 +169,7 @@ pub enum MetricsError {
         x: usize,
         /// Row of the pixel.
         y: usize,
-        /// The value found.
+        /// The value of the pixel.
         value: f64,
     },
     /// A threshold is NaN.
@@ -193,13 +193,13 @@ pub enum FixtureError {
         video: String,
         /// The frame, counted from 0.
         frame: usize,
-        /// The value found.
+        /// The label that is neither 0 nor 1.
         label: u8,
     },
     /// A score is a word that stands for no number.
     #[error("the score {word:?} is no number")]
     Score {
-        /// The word.
+        /// The word in place of a number.
         word: String,
     },
 }

@@ -31,7 +31,7 @@ pub enum Fixture {
 /// A fixture and the metrics it asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
-    /// Scores or boxes.
+    /// The scores or boxes that are measured.
     pub fixture: Fixture,
     /// Its `expect`, empty if it has none: metrics by name, null where undefined.
     pub expect: Map<String, Value>,
@@ -111,7 +111,7 @@ const NON_FINITE: [(&str, f64); 3] = [
     ("-Infinity", f64::NEG_INFINITY),
 ];
 
-/// Reads a fixture.
+/// Reads a fixture with what it expects.
 ///
 /// # Errors
 /// [`MetricsError::Read`], [`MetricsError::Fixture`].

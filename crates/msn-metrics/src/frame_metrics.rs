@@ -16,11 +16,11 @@ pub struct FrameMetrics {
     pub average_precision: Option<Estimate>,
     /// Equal error rate over the frames of all videos joined; less is better.
     pub equal_error_rate: Option<Estimate>,
-    /// Videos given.
+    /// Number of videos.
     pub videos: usize,
     /// Videos that `macro_auc_skip` leaves out.
     pub skipped: usize,
-    /// Scored frames.
+    /// Scored frames of all videos.
     pub frames: usize,
     /// Scored frames that are anomalous.
     pub anomalous_frames: usize,

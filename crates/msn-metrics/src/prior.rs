@@ -42,9 +42,9 @@ impl Prior {
 /// The metrics of one prior.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PriorRow {
-    /// Which prior.
+    /// The score that was measured.
     pub prior: Prior,
-    /// Its metrics.
+    /// Frame-level metrics of it.
     pub metrics: FrameMetrics,
 }
 

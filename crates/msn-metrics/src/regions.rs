@@ -83,7 +83,7 @@ pub struct Track {
 /// A box that a method found, and how anomalous it is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Detection {
-    /// Where.
+    /// Box and frame.
     #[serde(flatten)]
     pub region: Region,
     /// Higher is more anomalous; finite.

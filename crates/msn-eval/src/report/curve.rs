@@ -12,7 +12,7 @@ use crate::VideoScores;
 
 /// Pixel columns that a curve can show.
 const COLUMNS: f64 = 600.0;
-/// Rows of labels above a curve; a label that finds no place is told in words alone.
+/// Rows of labels above a curve; a label that finds no place stands in the caption alone.
 const LANES: usize = 3;
 /// How much further than the highest score an axis may reach.
 const REACH: f64 = 1.5;

@@ -9,7 +9,7 @@ use crate::{ItemCard, MemoryCard, PoolCard, memory::png};
 /// Goes into the page's head.
 pub(super) const STYLE: &str = include_str!("memory.css");
 
-/// Items of which cosines are told as numbers; those of more are a picture.
+/// Items of which cosines are shown as numbers; those of more are a picture.
 const AS_NUMBERS: usize = 12;
 
 /// What a memory has learned as one HTML page that needs nothing else; `command` made it.

@@ -27,9 +27,9 @@ pub struct Baseline {
     /// Log error by which windows at the picture's edge, where objects come in unforeseen, exceed
     /// the others at like texture and row; at least 0. Subtracted before the quantiles.
     pub edge: f64,
-    /// Of all windows.
+    /// Quantiles over all windows.
     pub overall: ErrorQuantiles,
-    /// Of windows of like texture, textures ascending; at least one class.
+    /// Quantiles over windows of like texture, textures ascending; at least one class.
     pub by_texture: Vec<TextureClass>,
 }
 
@@ -39,7 +39,7 @@ pub struct Baseline {
 pub struct TextureClass {
     /// Mean log texture of the windows.
     pub texture: f64,
-    /// Their log errors.
+    /// Quantiles of their log errors.
     pub errors: ErrorQuantiles,
 }
 
@@ -47,9 +47,9 @@ pub struct TextureClass {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorQuantiles {
-    /// Median.
+    /// Median of the log errors.
     pub median: f64,
-    /// 99th percentile.
+    /// 99th percentile of the log errors.
     pub p99: f64,
 }
 

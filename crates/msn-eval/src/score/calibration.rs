@@ -5,15 +5,17 @@
 //! run folder, `NAME.calibration.json` beside weights `NAME.safetensors`. Weights files written
 //! before carry it in their metadata, which is read where no such file is there.
 
+mod embedded;
+#[cfg(test)]
+mod tests;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_model::{Tensors, Weights};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{
-    alarm::AlarmThreshold,
-    baseline::{Baseline, ErrorQuantiles, TextureClass},
-};
+use self::embedded::Embedded;
+use super::{alarm::AlarmThreshold, baseline::Baseline};
 use crate::fingerprint::fingerprint;
 
 /// Version of the files that this crate writes and reads.
@@ -55,25 +57,25 @@ pub enum CalibrationError {
     /// The system can't read it.
     #[error("can't read {path}: {source}")]
     Read {
-        /// The file.
+        /// Path of the calibration file.
         path: Utf8PathBuf,
-        /// The system's reason.
+        /// What the system says of it.
         source: std::io::Error,
     },
     /// The system can't write it.
     #[error("can't write {path}: {source}")]
     Write {
-        /// The file.
+        /// Path of the calibration file, or of the folder it is to lie in.
         path: Utf8PathBuf,
-        /// The system's reason.
+        /// What the system says of it.
         source: std::io::Error,
     },
     /// It is no calibration, or a damaged one.
     #[error("{path} is no calibration ({source}): `msn weights calibrate` makes one")]
     Content {
-        /// The file.
+        /// Path of the calibration file.
         path: Utf8PathBuf,
-        /// What is wrong.
+        /// Where its JSON is not that of a calibration.
         source: serde_json::Error,
     },
     /// It is of another version.
@@ -81,9 +83,9 @@ pub enum CalibrationError {
         "{path} is of format {found}, and this version reads {CALIBRATION_FORMAT}: `msn weights calibrate` makes a new one"
     )]
     Version {
-        /// The file.
+        /// Path of the calibration file.
         path: Utf8PathBuf,
-        /// Its format.
+        /// The `format` that it states.
         found: String,
     },
     /// The one in the metadata of a weights file is damaged.
@@ -91,9 +93,9 @@ pub enum CalibrationError {
         "{path}: the calibration in its metadata can't be read ({source}): `msn weights calibrate` makes one in a file of its own"
     )]
     Embedded {
-        /// The weights file.
+        /// Path of the weights file.
         path: Utf8PathBuf,
-        /// What is wrong.
+        /// Where the metadata is not that of a calibration.
         source: serde_json::Error,
     },
     /// It was measured with another network.
@@ -101,9 +103,9 @@ pub enum CalibrationError {
         "{path} was made with other weights than {weights} (tensors {made_with}, not {found}): `msn weights calibrate` makes one for these"
     )]
     OtherWeights {
-        /// The calibration file.
+        /// Path of the calibration file.
         path: Utf8PathBuf,
-        /// The weights file.
+        /// Path of the weights file.
         weights: Utf8PathBuf,
         /// Fingerprint in the calibration.
         made_with: String,
@@ -259,281 +261,5 @@ impl Calibration {
             path: weights_path.to_owned(),
             source,
         })
-    }
-}
-
-/// A calibration as it stands in the metadata of weights files.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Embedded {
-    window: usize,
-    window_stride: usize,
-    history: usize,
-    usual: EmbeddedBaseline,
-    median: f64,
-    mad: f64,
-    frames: usize,
-    map_threshold: f64,
-    #[serde(default)]
-    alarm: Option<AlarmThreshold>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EmbeddedBaseline {
-    slope: f64,
-    #[serde(default)]
-    edge: f64,
-    overall: EmbeddedQuantiles,
-    by_texture: Vec<EmbeddedClass>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EmbeddedClass {
-    texture: f64,
-    errors: EmbeddedQuantiles,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EmbeddedQuantiles {
-    typical: f64,
-    high: f64,
-}
-
-impl Embedded {
-    /// `None` for the first forms, which standardised other scores: they have no version, but all
-    /// lack the baseline's slope.
-    fn read(value: &Value) -> Result<Option<Calibration>, serde_json::Error> {
-        let has_slope = |value: &Value| Some(value.get("usual")?.get("slope").is_some());
-        if has_slope(value) != Some(true) {
-            return Ok(None);
-        }
-        Self::deserialize(value).map(|embedded| Some(embedded.into()))
-    }
-}
-
-impl From<Embedded> for Calibration {
-    fn from(e: Embedded) -> Self {
-        let quantiles = |q: EmbeddedQuantiles| ErrorQuantiles {
-            median: q.typical,
-            p99: q.high,
-        };
-        let class = |class: EmbeddedClass| TextureClass {
-            texture: class.texture,
-            errors: quantiles(class.errors),
-        };
-        Self {
-            weights: None,
-            window: e.window,
-            window_stride: e.window_stride,
-            history: e.history,
-            baseline: Baseline {
-                slope: e.usual.slope,
-                edge: e.usual.edge,
-                overall: quantiles(e.usual.overall),
-                by_texture: e.usual.by_texture.into_iter().map(class).collect(),
-            },
-            median: e.median,
-            mad: e.mad,
-            frames: e.frames,
-            map_threshold: e.map_threshold,
-            alarm: e.alarm,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use msn_model::{HostTensor, Input, Meta, NetConfig, WEIGHTS_FORMAT};
-    use serde_json::json;
-
-    use super::*;
-
-    fn calibration() -> Calibration {
-        Calibration {
-            weights: None,
-            window: 8,
-            window_stride: 2,
-            history: 8,
-            baseline: Baseline {
-                slope: 0.1,
-                edge: 0.2,
-                overall: ErrorQuantiles {
-                    median: -5.000000000000001,
-                    p99: -4.0,
-                },
-                by_texture: vec![TextureClass {
-                    texture: -3.0,
-                    errors: ErrorQuantiles::default(),
-                }],
-            },
-            median: 0.1,
-            mad: 0.2,
-            frames: 9,
-            map_threshold: 3.0,
-            alarm: Some(AlarmThreshold {
-                threshold: 7.5,
-                per_hour: Some(1.0),
-                per_thousand_frames: None,
-                counted: true,
-            }),
-        }
-    }
-
-    fn weights(embedded: Option<Value>, value: f32) -> Weights {
-        let tensor = HostTensor {
-            shape: vec![1],
-            values: vec![value],
-        };
-        Weights {
-            meta: Meta {
-                format: WEIGHTS_FORMAT.into(),
-                config: NetConfig::default(),
-                input: Input {
-                    height: 64,
-                    width: 64,
-                    stride: 1,
-                    rate_hz: 0.0,
-                },
-                calibration: embedded,
-                origin: Default::default(),
-            },
-            tensors: [("a".to_owned(), tensor)].into(),
-        }
-    }
-
-    fn embedded() -> Value {
-        let range = json!({ "typical": -5.0, "high": -4.0 });
-        json!({
-            "window": 8, "window_stride": 2, "history": 8, "median": 0.1, "mad": 0.2, "frames": 9,
-            "map_threshold": 3.0,
-            "usual": { "slope": 0.5, "overall": range, "by_texture": [] },
-        })
-    }
-
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
-        (folder, path)
-    }
-
-    #[test]
-    fn a_calibration_survives_its_file_bit_for_bit() {
-        let (_guard, folder) = folder();
-        let path = folder.join("a/calibration.json");
-        let calibration = calibration().for_tensors(&weights(None, 1.0).tensors);
-        calibration.write(&path).unwrap();
-        assert_eq!(Calibration::read(&path).unwrap(), calibration);
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains(r#""format": "msn-calibration-1""#), "{text}");
-    }
-
-    #[test]
-    fn what_is_no_calibration_of_this_version_is_named() {
-        let (_guard, folder) = folder();
-        let path = folder.join("c.json");
-        let good = {
-            calibration().write(&path).unwrap();
-            std::fs::read_to_string(&path).unwrap()
-        };
-        let error = |text: &str| {
-            std::fs::write(&path, text).unwrap();
-            let error = Calibration::read(&path).unwrap_err();
-            assert!(error.to_string().contains(path.as_str()), "{error}");
-            error
-        };
-        let newer = error(&good.replace("msn-calibration-1", "msn-calibration-7"));
-        assert!(newer.to_string().contains("msn-calibration-7"), "{newer}");
-        assert!(matches!(newer, CalibrationError::Version { .. }));
-        assert!(matches!(error("{}"), CalibrationError::Version { .. }));
-        assert!(matches!(error("no"), CalibrationError::Content { .. }));
-        let odd = good.replace("\"mad\"", "\"made\"");
-        assert!(matches!(error(&odd), CalibrationError::Content { .. }));
-        let missing = Calibration::read(&folder.join("none.json")).unwrap_err();
-        assert!(matches!(missing, CalibrationError::Read { .. }));
-        let nan = Calibration {
-            mad: f64::NAN,
-            ..calibration()
-        };
-        assert!(matches!(
-            nan.write(&path),
-            Err(CalibrationError::Content { .. })
-        ));
-    }
-
-    #[test]
-    fn the_nearest_calibration_is_used() {
-        let (_guard, run) = folder();
-        let file = run.join("weights/last.safetensors");
-        let weights = weights(Some(embedded()), 1.0);
-        let find = |run| Calibration::find(&file, &weights, run).unwrap().unwrap();
-        let of_median = |median| Calibration {
-            median,
-            ..calibration()
-        };
-        assert_eq!(find(None).baseline.slope, 0.5);
-        let beside = run.join("weights/last.calibration.json");
-        of_median(2.0).write(&beside).unwrap();
-        assert_eq!(find(None).median, 2.0);
-        assert_eq!(find(Some(&run)).median, 2.0);
-        of_median(3.0).write(&run.join("calibration.json")).unwrap();
-        assert_eq!(find(Some(&run)).median, 3.0);
-        assert_eq!(find(None).median, 2.0);
-    }
-
-    #[test]
-    fn a_calibration_of_other_weights_is_refused() {
-        let (_guard, folder) = folder();
-        let file = folder.join("w.safetensors");
-        let [ours, others] = [1.0, 2.0].map(|value| weights(None, value));
-        let made = calibration().for_tensors(&ours.tensors);
-        made.write(&Calibration::beside(&file)).unwrap();
-        assert_eq!(Calibration::find(&file, &ours, None).unwrap(), Some(made));
-        let error = Calibration::find(&file, &others, None).unwrap_err();
-        assert!(matches!(error, CalibrationError::OtherWeights { .. }));
-    }
-
-    #[test]
-    fn a_calibration_of_an_earlier_form_counts_as_none() {
-        let find = |value: Value| {
-            let weights = weights(Some(value), 1.0);
-            Calibration::find("no/such.safetensors".into(), &weights, None)
-        };
-        let read = find(embedded()).unwrap().unwrap();
-        assert_eq!((read.baseline.slope, read.baseline.edge), (0.5, 0.0));
-        assert_eq!(read.baseline.overall.p99, -4.0);
-        let mut damaged = embedded();
-        damaged["mad"] = Value::Null;
-        assert!(matches!(
-            find(damaged),
-            Err(CalibrationError::Embedded { .. })
-        ));
-        let range = json!({ "typical": -5.0, "high": -4.0 });
-        for earlier in [
-            Value::Null,
-            json!({ "window": 8, "median": 0.1 }),
-            json!({ "measure": "detail", "usual": { "overall": range, "by_texture": [] } }),
-        ] {
-            assert_eq!(find(earlier).unwrap(), None);
-        }
-    }
-
-    /// The weights that the project carries have theirs in the metadata.
-    #[test]
-    fn the_projects_weights_are_calibrated() {
-        for name in ["ped2-cpu", "ped2-width32"] {
-            let models = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
-            let path = models.join(format!("{name}.safetensors"));
-            let weights = Weights::read(&path).unwrap();
-            let found = Calibration::find(&path, &weights, None).unwrap().unwrap();
-            assert_eq!(
-                (found.window, found.window_stride, found.history),
-                (16, 4, 8)
-            );
-            assert!(found.frames > 100 && found.baseline.by_texture.len() > 1);
-            assert!(found.alarm.is_some_and(|alarm| alarm.threshold > 0.0));
-        }
     }
 }

@@ -106,7 +106,7 @@ pub(super) fn log_error(error: f64) -> f64 {
 pub(super) struct Window {
     /// Mean local contrast of the error.
     pub error: f64,
-    /// Mean texture.
+    /// Mean squared gradient of the target frame.
     pub texture: f64,
     /// From -1, the topmost, to 1, the lowest.
     pub row: f64,

@@ -129,9 +129,9 @@ impl Sums {
 /// A value for each window of a frame, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowMap {
-    /// Rows.
+    /// Rows of windows.
     pub height: usize,
-    /// Columns.
+    /// Columns of windows.
     pub width: usize,
     /// `height * width` values.
     pub values: Vec<f64>,

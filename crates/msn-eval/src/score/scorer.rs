@@ -35,7 +35,7 @@ pub struct FrameScore {
 /// A frame with its scores and the maps they come from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoredFrame {
-    /// Its numbers.
+    /// Scores of the frame as a whole.
     pub score: FrameScore,
     /// The prediction and its errors.
     pub maps: FrameMaps,
@@ -81,7 +81,7 @@ pub enum SourceStep {
 /// A network and how its scores are made.
 #[derive(Clone)]
 pub struct Scorer<'a> {
-    /// The network.
+    /// The network that predicts.
     pub predictor: &'a dyn Predictor,
     /// Frames between two frames of a clip.
     pub stride: usize,

@@ -8,7 +8,7 @@ use crate::MetricsError;
 pub struct MapSize {
     /// Pixels in a row.
     pub width: usize,
-    /// Rows.
+    /// Rows of pixels.
     pub height: usize,
 }
 

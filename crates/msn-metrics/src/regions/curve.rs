@@ -33,13 +33,13 @@ pub struct RegionMetrics {
     pub rbdc: Option<Estimate>,
     /// Area under the curve of found tracks, in [0, 1].
     pub tbdc: Option<Estimate>,
-    /// Scored frames.
+    /// Scored frames of all videos.
     pub frames: usize,
-    /// True tracks.
+    /// True tracks of all videos.
     pub tracks: usize,
-    /// True boxes.
+    /// True boxes of all videos.
     pub boxes: usize,
-    /// Detections.
+    /// Detections of all videos.
     pub detections: usize,
 }
 
