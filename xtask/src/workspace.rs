@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 use crate::cargo;
 
 /// Features that only a build of tests has on, by which it tests all that the project can do.
-const FOR_TESTS: [&str; 1] = ["mpi"];
+const FOR_TESTS: [&str; 2] = ["mpi", "pytorch"];
 
 /// Members of the workspace.
 pub struct Workspace {

@@ -242,6 +242,19 @@ fn a_run_is_evaluated_with_its_calibration() {
     refused(&dir, &["eval", "run", "scene"], &unknown);
 }
 
+#[cfg(not(feature = "pytorch"))]
+#[test]
+fn a_build_without_pytorch_says_so() {
+    let (_guard, dir) = temporary();
+    let wanted = ["w.pt", "--features pytorch"];
+    refused(
+        &dir,
+        &["weights", "import", "w.pt", "--out", "w.safetensors"],
+        &wanted,
+    );
+}
+
+#[cfg(feature = "pytorch")]
 #[test]
 fn a_pytorch_state_dict_is_imported() {
     // Written by PyTorch 1.13: {"state_dict": ...} of a network of width 1 with one pool.
