@@ -4,7 +4,7 @@ use anyhow::Result;
 use benches::Harness;
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{Color, LoadOptions, LoadedVideo, Size, Video, clips, segments};
-use msn_eval::{Fair, Scorer, Seen};
+use msn_eval::{AnomalyScore, Scorer, SourceStep};
 use msn_model::{Algorithm, Clips, CpuNet, Predictor};
 use msn_synth::{Output, SynthOptions};
 use msn_train::{Feed, Preset, Settings};
@@ -188,7 +188,7 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
     let scorer = Scorer {
         predictor: &net,
         stride: 1,
-        fair: Fair::for_size(height, width),
+        score: AnomalyScore::for_size(height, width),
     };
     let per_run = Some((loaded.frames() as f64, "frames"));
     // The network alone, on clips that lie ready, in the batches of a stream.
@@ -213,7 +213,7 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
     };
     harness.time_per(&subject, "network alone", per_run, || {
         for batch in &batches {
-            let _ = net.maps(batch.clone());
+            let _ = net.predict(batch);
         }
     });
     let expected = scorer.video(&loaded)?;
@@ -231,7 +231,7 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
         )?;
         let mut scores = Vec::new();
         scorer.source("clip", reader, (height, width), None, &mut |seen| {
-            if let Seen::Scored(scored) = seen {
+            if let SourceStep::Scored(scored) = seen {
                 scores.push(scored.score.excess);
             }
             Ok(())

@@ -1,14 +1,15 @@
-//! `msn data`, and what commands say of loaded videos.
+//! `msn data`.
 
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{LoadedVideo, OpenOptions, SplitManifest};
+use msn_data::{OpenOptions, SplitManifest};
 use msn_synth::{Output, SynthOptions};
 
 use crate::{
     Failed, Usage,
     args::{DataCommand, SourceArgs},
-    label, run,
+    command_line::print_json,
+    label,
 };
 
 pub(crate) fn data(command: &DataCommand) -> Result<()> {
@@ -47,7 +48,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             json,
             source,
             fps,
-        } => check(dir, *json, &run::open_options(source, fps.fps)?),
+        } => check(dir, *json, &source.options(fps.fps)?),
         DataCommand::Split {
             dir,
             seed,
@@ -58,8 +59,8 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             dir,
             port,
             layout,
-            keep,
-        } => label::label(dir, *port, layout, keep),
+            store,
+        } => label::label(dir, *port, layout, store),
     }
 }
 
@@ -84,17 +85,8 @@ pub(crate) fn demo_scene(seed: u64) -> Result<Utf8PathBuf> {
     Ok(dir)
 }
 
-/// Says what is odd about loaded videos.
-pub(crate) fn warn(videos: &[LoadedVideo]) {
-    for video in videos {
-        for warning in &video.warnings {
-            eprintln!("warning: {warning}");
-        }
-    }
-}
-
 fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs) -> Result<()> {
-    let set = run::open(dir, source, None)?;
+    let set = source.open(dir, None)?;
     if set.train.is_empty() {
         return Err(anyhow!("{dir} has no training videos to split"));
     }
@@ -119,7 +111,7 @@ fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs)
 fn check(dir: &Utf8Path, json: bool, options: &OpenOptions) -> Result<()> {
     let check = msn_data::check(dir, options)?;
     if json {
-        print!("{}", run::json(&check)?);
+        print_json(&check)?;
     } else {
         print!("{}", check.to_text());
     }

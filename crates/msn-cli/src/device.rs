@@ -3,13 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use anyhow::Result;
-use burn::{
-    backend::autodiff::checkpoint::strategy::{
-        BalancedCheckpointing, CheckpointStrategy, NoCheckpointing,
-    },
-    tensor::backend::AutodiffBackend,
+use burn::backend::autodiff::checkpoint::strategy::{
+    BalancedCheckpointing, CheckpointStrategy, NoCheckpointing,
 };
-use msn_train::Together;
+use msn_train::DataParallel;
 
 use crate::Usage;
 
@@ -18,14 +15,16 @@ use crate::Usage;
 pub(crate) enum Device {
     Flex,
     NdArray,
-    Cuda(usize),
+    /// The CUDA device of a number; without one that of the process among those of its machine, the
+    /// first where it is alone.
+    Cuda(Option<usize>),
     Wgpu,
 }
 
 impl Default for Device {
     /// The first that is compiled in.
     fn default() -> Self {
-        let order = [Self::Flex, Self::Cuda(0), Self::Wgpu, Self::NdArray];
+        let order = [Self::Flex, Self::Cuda(None), Self::Wgpu, Self::NdArray];
         order
             .into_iter()
             .find(|d| d.compiled_in())
@@ -35,7 +34,7 @@ impl Default for Device {
 
 impl Device {
     /// One of each kind.
-    pub const ALL: [Self; 4] = [Self::Flex, Self::NdArray, Self::Cuda(0), Self::Wgpu];
+    pub const ALL: [Self; 4] = [Self::Flex, Self::NdArray, Self::Cuda(Some(0)), Self::Wgpu];
 
     /// The cargo feature that brings it.
     pub fn feature(self) -> &'static str {
@@ -44,6 +43,14 @@ impl Device {
             Self::NdArray => "ndarray",
             Self::Cuda(_) => "cuda",
             Self::Wgpu => "wgpu",
+        }
+    }
+
+    /// The device of a process, by its number among those of its machine.
+    pub fn on_rank(self, local_rank: usize) -> Self {
+        match self {
+            Self::Cuda(None) => Self::Cuda(Some(local_rank)),
+            other => other,
         }
     }
 
@@ -60,57 +67,45 @@ impl Device {
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Cuda(Some(index)) => write!(f, "cuda:{index}"),
             other => f.write_str(other.feature()),
         }
     }
 }
 
-impl FromStr for Device {
-    type Err = String;
+/// What is no device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DeviceError {
+    #[error("give flex, ndarray, cuda, cuda:0 or wgpu")]
+    Unknown,
+    #[error(
+        "a process computes on one device: for {count} start {count} processes, `mpirun -n {count} msn train ... --device {kind}`"
+    )]
+    Several { count: usize, kind: String },
+}
 
-    fn from_str(s: &str) -> Result<Self, String> {
+impl FromStr for Device {
+    type Err = DeviceError;
+
+    fn from_str(s: &str) -> Result<Self, DeviceError> {
+        if s.contains(',') {
+            let kind = s.split([',', ':']).next().unwrap_or_default();
+            return Err(DeviceError::Several {
+                count: s.split(',').count(),
+                kind: kind.to_owned(),
+            });
+        }
         match s {
             "flex" => Ok(Self::Flex),
             "ndarray" => Ok(Self::NdArray),
             "wgpu" => Ok(Self::Wgpu),
-            "cuda" => Ok(Self::Cuda(0)),
+            "cuda" => Ok(Self::Cuda(None)),
             _ => {
                 let index = s.strip_prefix("cuda:").and_then(|i| i.parse().ok());
-                index
-                    .map(Self::Cuda)
-                    .ok_or_else(|| "give flex, ndarray, cuda:0 or wgpu".to_owned())
+                let index = index.ok_or(DeviceError::Unknown)?;
+                Ok(Self::Cuda(Some(index)))
             }
         }
-    }
-}
-
-/// Devices that share a training: of one kind, several perhaps the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Devices(pub Vec<Device>);
-
-impl Default for Devices {
-    fn default() -> Self {
-        Self(vec![Device::default()])
-    }
-}
-
-impl fmt::Display for Devices {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<String> = self.0.iter().map(Device::to_string).collect();
-        f.write_str(&names.join(","))
-    }
-}
-
-impl FromStr for Devices {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        let all: Vec<Device> = s.split(',').map(str::parse).collect::<Result<_, _>>()?;
-        if all.iter().any(|d| d.feature() != all[0].feature()) {
-            return Err("give devices of one kind, such as cuda:0,cuda:1 or flex,flex".to_owned());
-        }
-        Ok(Self(all))
     }
 }
 
@@ -118,43 +113,20 @@ impl FromStr for Devices {
 pub(crate) trait Job {
     type Output;
 
-    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Self::Output>;
-}
-
-/// Work for any backend on several of its devices.
-pub(crate) trait GroupJob {
-    type Output;
-
-    fn run<B: Together>(self, devices: &[B::Device]) -> Result<Self::Output>;
+    fn run<B: DataParallel>(self, device: &B::Device) -> Result<Self::Output>;
 }
 
 /// Does a job on a device.
 pub(crate) fn on<J: Job>(device: Device, job: J) -> Result<J::Output> {
-    struct One<J>(J);
-    impl<J: Job> GroupJob for One<J> {
-        type Output = J::Output;
-
-        fn run<B: Together>(self, devices: &[B::Device]) -> Result<J::Output> {
-            self.0.run::<B>(&devices[0])
-        }
-    }
-    on_all(&[device], One(job))
+    with_strategy::<J, NoCheckpointing>(device, job)
 }
 
-/// Does a job on devices of one kind, at least one.
-pub(crate) fn on_all<J: GroupJob>(devices: &[Device], job: J) -> Result<J::Output> {
-    with_strategy::<J, NoCheckpointing>(devices, job)
+/// [`on`] with gradient checkpointing: a backward pass computes again what is cheap.
+pub(crate) fn on_checkpointing<J: Job>(device: Device, job: J) -> Result<J::Output> {
+    with_strategy::<J, BalancedCheckpointing>(device, job)
 }
 
-/// [`on_all`] with gradient checkpointing: a backward pass computes again what is cheap.
-pub(crate) fn on_all_checkpointing<J: GroupJob>(devices: &[Device], job: J) -> Result<J::Output> {
-    with_strategy::<J, BalancedCheckpointing>(devices, job)
-}
-
-fn with_strategy<J: GroupJob, C: CheckpointStrategy>(
-    devices: &[Device],
-    job: J,
-) -> Result<J::Output> {
+fn with_strategy<J: Job, C: CheckpointStrategy>(device: Device, job: J) -> Result<J::Output> {
     #[cfg(any(
         feature = "flex",
         feature = "ndarray",
@@ -162,22 +134,18 @@ fn with_strategy<J: GroupJob, C: CheckpointStrategy>(
         feature = "wgpu"
     ))]
     use burn::backend::Autodiff;
-    match devices[0] {
+    match device {
         #[cfg(feature = "flex")]
-        Device::Flex => job.run::<Autodiff<burn::backend::Flex, C>>(&same(devices)),
+        Device::Flex => job.run::<Autodiff<burn::backend::Flex, C>>(&Default::default()),
         #[cfg(feature = "ndarray")]
-        Device::NdArray => job.run::<Autodiff<burn::backend::NdArray, C>>(&same(devices)),
+        Device::NdArray => job.run::<Autodiff<burn::backend::NdArray, C>>(&Default::default()),
         #[cfg(feature = "cuda")]
-        Device::Cuda(_) => {
-            let place = |device: &Device| match *device {
-                Device::Cuda(index) => burn::backend::cuda::CudaDevice::new(index),
-                _ => Default::default(),
-            };
-            let places: Vec<_> = devices.iter().map(place).collect();
-            job.run::<Autodiff<burn::backend::Cuda, C>>(&places)
+        Device::Cuda(index) => {
+            let device = burn::backend::cuda::CudaDevice::new(index.unwrap_or(0));
+            job.run::<Autodiff<burn::backend::Cuda, C>>(&device)
         }
         #[cfg(feature = "wgpu")]
-        Device::Wgpu => job.run::<Autodiff<burn::backend::Wgpu, C>>(&same(devices)),
+        Device::Wgpu => job.run::<Autodiff<burn::backend::Wgpu, C>>(&Default::default()),
         #[allow(unreachable_patterns, reason = "with every feature there is no other")]
         other => {
             let feature = other.feature();
@@ -189,8 +157,23 @@ fn with_strategy<J: GroupJob, C: CheckpointStrategy>(
     }
 }
 
-/// The only device of a kind, for each.
-#[cfg(any(feature = "flex", feature = "ndarray", feature = "wgpu"))]
-fn same<D: Clone + Default>(devices: &[Device]) -> Vec<D> {
-    vec![D::default(); devices.len()]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuda_is_the_device_of_the_local_rank_and_a_number_stays() {
+        let on = |text: &str, rank| text.parse::<Device>().unwrap().on_rank(rank).to_string();
+        assert_eq!(
+            (on("cuda", 0), on("cuda", 3)),
+            ("cuda:0".into(), "cuda:3".into())
+        );
+        assert_eq!(on("cuda:1", 3), "cuda:1");
+        assert_eq!(on("flex", 3), "flex");
+        let refused = "cuda:0,cuda:1".parse::<Device>().unwrap_err().to_string();
+        assert!(
+            refused.contains("`mpirun -n 2 msn train ... --device cuda`"),
+            "{refused}"
+        );
+    }
 }

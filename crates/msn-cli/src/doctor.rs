@@ -10,8 +10,9 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::{
     args::DoctorArgs,
+    command_line::print_json,
     device::{Device, Job, on},
-    run,
+    text::columns,
 };
 
 #[derive(Debug, Serialize)]
@@ -29,6 +30,8 @@ struct Findings {
     memory_free_bytes: u64,
     /// FFmpeg's version, where it is built in.
     ffmpeg: Option<String>,
+    /// Name and version of the MPI library, where it is built in.
+    mpi: Option<String>,
     devices: Vec<Found>,
     cache: Option<String>,
 }
@@ -48,7 +51,7 @@ struct Found {
 pub(crate) fn doctor(args: &DoctorArgs) -> Result<()> {
     let found = examine(args);
     if args.json {
-        print!("{}", run::json(&found)?);
+        print_json(&found)?;
     } else {
         print!("{}", text(&found));
     }
@@ -70,7 +73,7 @@ fn examine(args: &DoctorArgs) -> Findings {
     );
     let name = |name: Option<String>| name.unwrap_or_else(|| "unknown".to_owned());
     Findings {
-        versions: run::versions(),
+        versions: msn_run::versions(),
         system: format!(
             "{} ({})",
             name(System::long_os_version()),
@@ -87,11 +90,20 @@ fn examine(args: &DoctorArgs) -> Findings {
         memory_bytes: system.total_memory(),
         memory_free_bytes: system.available_memory(),
         ffmpeg: msn_video::ffmpeg_version(),
+        mpi: mpi_library(),
         devices: Device::ALL.into_iter().map(try_out).collect(),
-        cache: run::frame_store(&args.keep)
-            .cache()
-            .map(ToString::to_string),
+        cache: args.store.store().cache().map(|path| path.to_string()),
     }
+}
+
+#[cfg(feature = "mpi")]
+fn mpi_library() -> Option<String> {
+    Some(msn_train::Mpi::library())
+}
+
+#[cfg(not(feature = "mpi"))]
+fn mpi_library() -> Option<String> {
+    None
 }
 
 /// Adds two numbers on a device.
@@ -176,6 +188,12 @@ fn text(found: &Findings) -> String {
             }),
         ],
         vec![
+            "mpi".to_owned(),
+            found.mpi.clone().unwrap_or_else(|| {
+                "not built in: training in one process only; build with `--features mpi`".to_owned()
+            }),
+        ],
+        vec![
             "cache".to_owned(),
             found.cache.clone().unwrap_or_else(|| "none".to_owned()),
         ],
@@ -188,5 +206,5 @@ fn text(found: &Findings) -> String {
         };
         rows.push(vec![format!("--device {}", device.device), state]);
     }
-    crate::figures::columns(&rows)
+    columns(&rows)
 }

@@ -19,18 +19,20 @@ use msn_data::{
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, runtime, sync::mpsc, task};
 
-use crate::{
-    args::{KeepArgs, LayoutArgs},
-    data, run,
-};
+use crate::args::{LayoutArgs, StoreArgs};
 
 /// Largest side of a picture on the page, pixels.
 const SIDE: u32 = 480;
 
 const PAGE: &str = include_str!("label.html");
 
-pub(crate) fn label(dir: &Utf8Path, port: u16, layout: &LayoutArgs, keep: &KeepArgs) -> Result<()> {
-    let set = DataSet::open(dir, &run::with_layout(layout)?)?;
+pub(crate) fn label(
+    dir: &Utf8Path,
+    port: u16,
+    layout: &LayoutArgs,
+    store: &StoreArgs,
+) -> Result<()> {
+    let set = DataSet::open(dir, &layout.options(None)?)?;
     if set.test.is_empty() {
         return Err(anyhow!(
             "{dir} has no test videos to label: put them into {dir}/test"
@@ -47,14 +49,13 @@ pub(crate) fn label(dir: &Utf8Path, port: u16, layout: &LayoutArgs, keep: &KeepA
     }
     eprintln!("reading {} test videos", set.test.len());
     let mut marked = Vec::new();
-    let store = run::frame_store(keep);
+    let store = store.store();
     for video in &set.test {
-        let loaded = store.load(
-            std::slice::from_ref(video),
-            &LoadOptions::new(page_size(video)?, Color::Rgb),
-        )?;
-        data::warn(&loaded);
-        for frames in loaded {
+        let options = LoadOptions::new(page_size(video)?, Color::Rgb);
+        for frames in store.load(std::slice::from_ref(video), &options)? {
+            for warning in &frames.warnings {
+                eprintln!("warning: {warning}");
+            }
             let spans = match &video.labels {
                 Some(labels) => labels.resolve(&frames)?.spans,
                 None => Vec::new(),

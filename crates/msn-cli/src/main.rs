@@ -5,30 +5,29 @@
     reason = "this is the program that speaks to users"
 )]
 
+mod ablate;
 mod args;
+mod command_line;
 mod data;
 mod device;
 mod doctor;
 mod dry_run;
 mod engine;
 mod eval;
-mod figures;
-mod highlights;
+mod evaluation;
+
 mod label;
-mod log;
 mod memory;
 mod metrics;
-mod nodes;
-mod picture;
+mod progress;
 mod pytorch;
-mod run;
+mod ranks;
 mod runs;
-mod saving;
 mod score;
+mod selected_device;
 mod selftest;
 mod signal;
-mod strip;
-mod tensorboard;
+mod text;
 mod train;
 mod verify;
 mod weights;
@@ -37,6 +36,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use msn_run::RunError;
+use msn_train::TrainError;
 
 use crate::{
     args::{Cli, Command},
@@ -65,30 +66,55 @@ fn main() -> ExitCode {
         );
     }));
     let cli = Cli::parse();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Failed>() => ExitCode::from(1),
-        Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
+    let (code, all_know) = match run(cli) {
+        Ok(()) => (0, true),
+        Err(error) if broken_pipe(&error) => (0, true),
         Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(exit_code(&error))
+            let all_know = is_on_all_ranks(&error);
+            if !error.is::<Failed>() && (!all_know || ranks::is_first()) {
+                eprintln!("error: {}{error}", ranks::label());
+            }
+            (exit_code(&error), all_know)
         }
-    }
+    };
+    ranks::leave(code, all_know);
+    ExitCode::from(code)
 }
 
+/// 2 for a mistake in the command, 128 + signal for a training that a signal ended, else 1.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    match error.downcast_ref::<Interrupted>() {
-        Some(interrupted) => 128 + interrupted.signal,
-        None if error.is::<Usage>() => 2,
-        None => 1,
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        return 128 + interrupted.signal;
+    }
+    let usage = match error.downcast_ref::<RunError>() {
+        Some(RunError::OverlayOverSource { .. }) => true,
+        _ => {
+            error.is::<Usage>()
+                || matches!(train_error(error), Some(TrainError::UnevenBatch { .. }))
+        }
+    };
+    if usage { 2 } else { 1 }
+}
+
+/// Whether all ranks of a training end with this error, which rank 0 prints.
+fn is_on_all_ranks(error: &anyhow::Error) -> bool {
+    error.is::<Interrupted>() || train_error(error).is_some_and(TrainError::is_on_all_ranks)
+}
+
+/// What ended the training steps, if they did.
+fn train_error(error: &anyhow::Error) -> Option<&TrainError> {
+    match error.downcast_ref::<RunError>() {
+        Some(RunError::Train(error) | RunError::Diverged { source: error, .. }) => Some(error),
+        _ => error.downcast_ref(),
     }
 }
 
 /// Whether a reader such as `head` has seen enough.
 fn broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
     error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        .chain()
+        .any(|cause| cause.downcast_ref().is_some_and(broken))
 }
 
 fn run(cli: Cli) -> Result<()> {
@@ -99,7 +125,6 @@ fn run(cli: Cli) -> Result<()> {
     }
     match cli.command {
         Command::Train(args) => train::train(&args),
-        Command::Orchestrate(args) => nodes::orchestrate(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Score(args) => score::score(&args),
         Command::Selftest(args) => selftest::selftest(&args),
@@ -108,6 +133,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Memory(command) => memory::memory(&command),
         Command::Weights(command) => weights::weights(&command),
         Command::Data(command) => data::data(&command),
+        Command::Ablate(args) => ablate::ablate(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Doctor(args) => doctor::doctor(&args),
     }

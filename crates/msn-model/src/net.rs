@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     ConfigError, NetConfig, Rewrite,
     layers::{BatchStatistics, Block, LastBlock, Mode, Norm, Pass, Training, Up, halve},
+    plan::{Plan, SIDE_MULTIPLE},
 };
 
 /// Features at four scales, w at full size to 8w at an eighth.
@@ -25,7 +26,7 @@ struct Encoder<B: Backend> {
     level4: Block<B>,
 }
 
-/// From rewritten features back to a frame.
+/// From features, rewritten by the pools, back to a frame.
 #[derive(Module, Debug)]
 struct Decoder<B: Backend> {
     level4: Block<B>,
@@ -47,18 +48,18 @@ pub struct MsnNet<B: Backend> {
     config: NetConfig,
 }
 
-/// What one pool was asked in a forward pass.
+/// The lookup of one pool in a forward pass.
 #[derive(Clone, Debug)]
-pub struct Asked<B: Backend> {
+pub struct PoolLookup<B: Backend> {
     /// Pool 1, 2 or 3.
     pub pool: usize,
-    /// The queries [N*h*w, D] and what the items say to them.
+    /// Queries [N*h*w, D] against the pool's items.
     pub lookup: Lookup<B>,
-    /// [N, h, w].
+    /// Clips, rows and columns of the queries, [N, h, w].
     pub shape: [usize; 3],
 }
 
-impl<B: Backend> Asked<B> {
+impl<B: Backend> PoolLookup<B> {
     /// Squared distance to the nearest item, mean over features: [N, h, w].
     pub fn distance_map(&self) -> Tensor<B, 3> {
         self.lookup.distance().reshape(self.shape)
@@ -71,7 +72,7 @@ pub struct Output<B: Backend> {
     /// [N, C, H, W] in [-1, 1].
     pub prediction: Tensor<B, 4>,
     /// One entry per pool, ascending.
-    pub asked: Vec<Asked<B>>,
+    pub lookups: Vec<PoolLookup<B>>,
     /// What each batch norm saw, in forward order; empty unless [`Mode::Train`].
     pub statistics: Vec<BatchStatistics<B>>,
 }
@@ -85,28 +86,23 @@ impl<B: Backend> MsnNet<B> {
         config.check()?;
         // Weights and items draw from streams of their own, so that pools change no weight.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let w = config.width;
-        let mut block = |cin, cout, last| Block::new(cin, cout, last, &mut rng, device);
+        let plan = Plan::new(config);
+        let [l1, l2, l3, l4] = &plan.levels;
+        let rng = &mut rng;
         let encoder = Encoder {
-            level1: block(config.frames * config.channels, w, true),
-            level2: block(w, 2 * w, true),
-            level3: block(2 * w, 4 * w, true),
-            level4: block(4 * w, 8 * w, false),
+            level1: Block::new(&l1.encoder, rng, device),
+            level2: Block::new(&l2.encoder, rng, device),
+            level3: Block::new(&l3.encoder, rng, device),
+            level4: Block::new(&l4.encoder, rng, device),
         };
         let decoder = Decoder {
-            level4: block(config.handed_on(4), 8 * w, true),
-            level3: block(config.handed_on(3) + 4 * w, 4 * w, true),
-            level2: block(config.handed_on(2) + 2 * w, 2 * w, true),
-            level1: LastBlock::new(
-                if config.skip1 { 2 * w } else { w },
-                w,
-                config.channels,
-                &mut rng,
-                device,
-            ),
-            up4: Up::new(8 * w, 4 * w, &mut rng, device),
-            up3: Up::new(4 * w, 2 * w, &mut rng, device),
-            up2: Up::new(2 * w, w, &mut rng, device),
+            level4: Block::new(&l4.decoder, rng, device),
+            level3: Block::new(&l3.decoder, rng, device),
+            level2: Block::new(&l2.decoder, rng, device),
+            level1: LastBlock::new(&l1.decoder, &plan.last, rng, device),
+            up4: Up::new(&plan.ups[2], rng, device),
+            up3: Up::new(&plan.ups[1], rng, device),
+            up2: Up::new(&plan.ups[0], rng, device),
         };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(1);
@@ -137,20 +133,24 @@ impl<B: Backend> MsnNet<B> {
     }
 
     /// [`MsnNet::forward`] in [`Mode::Train`], on this device's part of a batch or in another
-    /// precision. A backend that does not compute in that panics: ask its `supports_dtype` first.
+    /// precision. A backend that does not compute in that panics: see its `supports_dtype`.
     pub fn forward_training(&self, frames: Tensor<B, 4>, training: Training<'_, B>) -> Output<B> {
         self.pass(frames, Mode::Train, training)
     }
 
     fn pass(&self, frames: Tensor<B, 4>, mode: Mode, training: Training<'_, B>) -> Output<B> {
-        debug_assert!(frames.dims()[2].is_multiple_of(8) && frames.dims()[3].is_multiple_of(8));
+        debug_assert!(
+            frames.dims()[2..]
+                .iter()
+                .all(|side| side.is_multiple_of(SIDE_MULTIPLE))
+        );
         let mut pass = Pass {
             mode,
             training,
             statistics: Vec::new(),
         };
         let d = &self.decoder;
-        let ([e1, e2, e3, e4], asked) = self.encode(frames, &mut pass);
+        let ([e1, e2, e3, e4], lookups) = self.encode(frames, &mut pass);
 
         let x = d.up4.forward(d.level4.forward(e4, &mut pass), &mut pass);
         let x = d.level3.forward(Tensor::cat(vec![e3, x], 1), &mut pass);
@@ -165,14 +165,13 @@ impl<B: Backend> MsnNet<B> {
         let prediction = d.level1.forward(x, &mut pass);
         Output {
             prediction,
-            asked,
+            lookups,
             statistics: pass.statistics,
         }
     }
 
-    /// What each pool is asked in `frames`, as in [`forward`](Self::forward), without a prediction;
-    /// pools ascending.
-    pub fn ask(&self, frames: Tensor<B, 4>) -> Vec<Asked<B>> {
+    /// The lookups of [`forward`](Self::forward) without its prediction; pools ascending.
+    pub fn lookups(&self, frames: Tensor<B, 4>) -> Vec<PoolLookup<B>> {
         let mut pass = Pass {
             mode: Mode::Evaluate,
             training: Training::default(),
@@ -181,22 +180,22 @@ impl<B: Backend> MsnNet<B> {
         self.encode(frames, &mut pass).1
     }
 
-    /// What levels 1 to 4 hand to the decoder, and what the pools were asked.
+    /// The features of levels 1 to 4 that the decoder gets, and the lookups behind them.
     fn encode(
         &self,
         frames: Tensor<B, 4>,
         pass: &mut Pass<'_, B>,
-    ) -> ([Tensor<B, 4>; 4], Vec<Asked<B>>) {
+    ) -> ([Tensor<B, 4>; 4], Vec<PoolLookup<B>>) {
         let e = &self.encoder;
         let e1 = e.level1.forward(frames, pass);
         let e2 = e.level2.forward(halve(e1.clone()), pass);
         let e3 = e.level3.forward(halve(e2.clone()), pass);
         let e4 = e.level4.forward(halve(e3.clone()), pass);
 
-        let mut asked = Vec::new();
+        let mut lookups = Vec::new();
         let [e2, e3, e4] =
-            [(1, e2), (2, e3), (3, e4)].map(|(p, f)| self.rewritten(p, f, &mut asked));
-        ([e1, e2, e3, e4], asked)
+            [(1, e2), (2, e3), (3, e4)].map(|(p, f)| self.rewritten(p, f, &mut lookups));
+        ([e1, e2, e3, e4], lookups)
     }
 
     /// What the decoder gets in place of a level's `feature`.
@@ -204,7 +203,7 @@ impl<B: Backend> MsnNet<B> {
         &self,
         number: usize,
         feature: Tensor<B, 4>,
-        asked: &mut Vec<Asked<B>>,
+        lookups: &mut Vec<PoolLookup<B>>,
     ) -> Tensor<B, 4> {
         let Some((_, pool)) = self.pools().find(|&(p, _)| p == number) else {
             return feature;
@@ -216,7 +215,7 @@ impl<B: Backend> MsnNet<B> {
             Rewrite::Replace => read,
             Rewrite::Concat => Tensor::cat(vec![lookup.queries(), read], 1),
         };
-        asked.push(Asked {
+        lookups.push(PoolLookup {
             pool: number,
             lookup,
             shape: [n, h, w],
@@ -254,9 +253,9 @@ impl<B: Backend> MsnNet<B> {
 impl<B: AutodiffBackend> MsnNet<B> {
     /// Writes a training step's queries into the pools, after the optimiser's step. Networks that
     /// are evaluated live on the inner backend, where this does not exist.
-    pub fn write(&mut self, asked: &[Asked<B>]) {
-        for (pool, asked) in self.pools.iter_mut().zip(asked) {
-            pool.write(&asked.lookup);
+    pub fn write(&mut self, lookups: &[PoolLookup<B>]) {
+        for (pool, at) in self.pools.iter_mut().zip(lookups) {
+            pool.write(&at.lookup);
         }
     }
 

@@ -3,9 +3,11 @@
 //! Run with `cargo run -p msn-train --example learn`.
 #![allow(clippy::print_stdout, missing_docs)]
 
+use std::ops::ControlFlow;
+
 use burn::backend::{Autodiff, Flex};
 use msn_data::{Color, LoadedVideo, Size, calibration_split};
-use msn_train::{BurnEngine, Event, Preset, Progress, Settings, train};
+use msn_train::{BurnEngine, Preset, Progress, Settings, TrainEvent, train};
 
 /// A bar that sweeps over a 32 x 32 frame.
 fn video(name: &str, speed: usize) -> LoadedVideo {
@@ -33,14 +35,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let videos = [video("slow", 1), video("fast", 2)];
     let mut losses = Vec::new();
-    let mut watch = |event: Event<'_>| {
-        if let Event::Step(report, ..) = event {
+    let mut watch = |event: TrainEvent<'_>| {
+        if let TrainEvent::Step(report, ..) = event {
             losses.push(report.numbers.prediction);
         }
-        Ok(())
+        ControlFlow::<()>::Continue(())
     };
     let mut engine = BurnEngine::<Autodiff<Flex>>::new(&settings, &Default::default())?;
-    train(
+    let trained = train(
         &settings,
         &videos,
         &calibration_split(&videos, settings.net.frames, 1, 0),
@@ -48,6 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Progress::default(),
         &mut watch,
     )?;
+    assert!(trained.is_continue(), "nobody stopped it");
     let (first, last) = (losses[0], losses[losses.len() - 1]);
     println!(
         "prediction error {first:.3} at the first of {} steps, {last:.3} at the last",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Progress, train::count};
+use crate::Progress;
 
 /// Steps, after the first, by whose pace a limit in hours is planned.
 const PACE_STEPS: u32 = 20;
@@ -48,9 +48,8 @@ impl Budget {
         let pace = progress.elapsed.saturating_sub(self.began) / (self.steps - 1);
         let fits = left.as_secs_f64() / pace.as_secs_f64().max(1e-9);
         let now = progress.planned.unwrap_or(steps);
-        if count(now.saturating_sub(progress.steps)) > fits {
+        if now.saturating_sub(progress.steps) as f64 > fits {
             // A little less than fits: the machine may slow down.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let fits = (fits * 0.98) as usize;
             progress.planned = Some(progress.steps + fits);
         }
@@ -62,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::train::cosine;
+    use crate::schedule::cosine;
 
     /// The training's time and the last rate, of 1 at the start, of steps that take so many
     /// seconds each.

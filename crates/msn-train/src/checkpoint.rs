@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_memory::Monitor;
-use msn_model::{TensorFile, Tensors, WeightsError};
+use msn_model::{HostTensor, TensorFile, Tensors, WeightsError};
 use serde::{Deserialize, Serialize};
 
 use crate::{Best, EngineState, Progress, Settings};
 
 /// Version of the files.
-const FORMAT: &str = "msn-checkpoint-2";
+const FORMAT: &str = "msn-checkpoint-3";
+/// The version before, whose best network has its loss as `held_out`.
+const FORMAT_2: &str = "msn-checkpoint-2";
 /// Files that are kept.
 const KEPT: usize = 3;
 
@@ -47,41 +49,160 @@ pub enum CheckpointError {
     /// The folder.
     #[error("can't use {path}: {source}")]
     Folder {
-        /// Which one.
+        /// The folder, or the file in it.
         path: Utf8PathBuf,
         /// The system's reason.
         source: std::io::Error,
     },
-    /// What it holds.
-    #[error("{path} is damaged or no checkpoint ({reason})")]
-    Content {
+    /// A file without a checkpoint's metadata.
+    #[error("{path} is no checkpoint: its header has no `msn` metadata")]
+    NoMetadata {
         /// The file.
         path: Utf8PathBuf,
-        /// What is wrong.
-        reason: String,
+    },
+    /// Metadata that can't be understood.
+    #[error("{path} is damaged or no checkpoint (`msn` metadata: {source})")]
+    Metadata {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong, with its line and column.
+        source: serde_json::Error,
+    },
+    /// Another version.
+    #[error("{path} has the format {found}, this version reads {FORMAT} and {FORMAT_2}")]
+    Format {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Its format.
+        found: String,
+    },
+    /// Tensors that are not those of the metadata's hash.
+    #[error("{path} is damaged: its tensors are not those that were written")]
+    Damaged {
+        /// The file.
+        path: Utf8PathBuf,
     },
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Meta {
     format: String,
     settings: Settings,
     data_hash: String,
-    seconds: f64,
-    steps: usize,
-    planned: Option<usize>,
-    best: Option<MetaBest>,
-    monitors: Vec<Monitor>,
+    #[serde(flatten)]
+    point: Point,
     /// Of the tensors' names and bits.
     hash: String,
 }
 
+/// What there is of [`Progress`] and [`EngineState`] beside tensors.
+#[derive(Serialize, Deserialize)]
+struct Point {
+    seconds: f64,
+    steps: usize,
+    planned: Option<usize>,
+    best: Option<BestEpoch>,
+    monitors: Vec<Monitor>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MetaBest {
+struct BestEpoch {
     epoch: usize,
-    held_out: f64,
+    #[serde(alias = "held_out")]
+    validation_loss: f64,
+}
+
+/// A progress and an engine's state as one map of tensors and the rest.
+fn split(progress: &Progress, state: &EngineState) -> (Tensors, Point) {
+    let mut tensors = Tensors::new();
+    let best = progress.best.as_ref();
+    let none = Tensors::new();
+    for (part, of) in PARTS.iter().zip([
+        &state.tensors,
+        &state.mean,
+        &state.mean_square,
+        best.map_or(&none, |best| &best.tensors),
+        progress.average.as_ref().unwrap_or(&none),
+    ]) {
+        let named = of
+            .iter()
+            .map(|(name, t)| (format!("{part}{name}"), t.clone()));
+        tensors.extend(named);
+    }
+    let point = Point {
+        seconds: progress.elapsed.as_secs_f64(),
+        steps: state.steps,
+        planned: progress.planned,
+        best: best.map(|best| BestEpoch {
+            epoch: best.epoch,
+            validation_loss: best.validation_loss,
+        }),
+        monitors: state.monitors.clone(),
+    };
+    (tensors, point)
+}
+
+/// What [`split`] took apart.
+fn join(tensors: Tensors, point: Point) -> (Progress, EngineState) {
+    let mut parts = PARTS.map(|_| Tensors::new());
+    for (name, tensor) in tensors {
+        for (prefix, part) in PARTS.iter().zip(&mut parts) {
+            if let Some(name) = name.strip_prefix(prefix) {
+                part.insert(name.to_owned(), tensor.clone());
+            }
+        }
+    }
+    let [tensors, mean, mean_square, best, average] = parts;
+    let progress = Progress {
+        steps: point.steps,
+        elapsed: Duration::try_from_secs_f64(point.seconds).unwrap_or_default(),
+        planned: point.planned,
+        best: point.best.map(|of| Best {
+            epoch: of.epoch,
+            validation_loss: of.validation_loss,
+            tensors: best,
+        }),
+        average: Some(average).filter(|average| !average.is_empty()),
+    };
+    let state = EngineState {
+        tensors,
+        mean,
+        mean_square,
+        steps: point.steps,
+        monitors: point.monitors,
+    };
+    (progress, state)
+}
+
+/// A progress and an engine's state as bytes for other ranks.
+pub(crate) fn pack_state(
+    progress: &Progress,
+    state: &EngineState,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let (tensors, point) = split(progress, state);
+    let shapes: Vec<_> = tensors.iter().map(|(name, t)| (name, &t.shape)).collect();
+    let mut bytes = serde_json::to_vec(&(point, shapes))?;
+    // JSON has no zero byte.
+    bytes.push(0);
+    let values = tensors.values().flat_map(|t| &t.values);
+    bytes.extend(values.flat_map(|v| v.to_le_bytes()));
+    Ok(bytes)
+}
+
+/// What [`pack_state`] packed.
+pub(crate) fn unpack_state(bytes: &[u8]) -> Result<(Progress, EngineState), serde_json::Error> {
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    let (point, shapes): (Point, Vec<(String, Vec<usize>)>) =
+        serde_json::from_slice(&bytes[..end])?;
+    let values = bytes.get(end + 1..).unwrap_or_default();
+    let (values, _) = values.as_chunks::<4>();
+    let mut values = values.iter().map(|&v| f32::from_le_bytes(v));
+    let tensor = |(name, shape): (String, Vec<usize>)| {
+        let values = values.by_ref().take(shape.iter().product()).collect();
+        (name, HostTensor { shape, values })
+    };
+    Ok(join(shapes.into_iter().map(tensor).collect(), point))
 }
 
 impl Checkpoint {
@@ -96,33 +217,12 @@ impl Checkpoint {
             source,
         };
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let mut tensors = Tensors::new();
-        let best = self.progress.best.as_ref();
-        let none = Tensors::new();
-        for (part, of) in PARTS.iter().zip([
-            &self.state.tensors,
-            &self.state.mean,
-            &self.state.mean_square,
-            best.map_or(&none, |best| &best.tensors),
-            self.progress.average.as_ref().unwrap_or(&none),
-        ]) {
-            tensors.extend(
-                of.iter()
-                    .map(|(name, t)| (format!("{part}{name}"), t.clone())),
-            );
-        }
+        let (tensors, point) = split(&self.progress, &self.state);
         let meta = Meta {
             format: FORMAT.into(),
             settings: self.settings.clone(),
             data_hash: self.data_hash.clone(),
-            seconds: self.progress.elapsed.as_secs_f64(),
-            steps: self.state.steps,
-            planned: self.progress.planned,
-            best: best.map(|best| MetaBest {
-                epoch: best.epoch,
-                held_out: best.held_out,
-            }),
-            monitors: self.state.monitors.clone(),
+            point,
             hash: hash(&tensors),
         };
         let path = folder.join(format!("step-{:09}.safetensors", self.state.steps));
@@ -136,59 +236,33 @@ impl Checkpoint {
     /// Reads a checkpoint and checks that every bit is as it was written.
     ///
     /// # Errors
-    /// [`CheckpointError::File`] or [`CheckpointError::Content`].
+    /// Any [`CheckpointError`] but `Folder`.
     pub fn read(path: &Utf8Path) -> Result<Self, CheckpointError> {
         let file = TensorFile::read(path)?;
-        let wrong = |reason: String| CheckpointError::Content {
-            path: path.to_owned(),
-            reason,
+        let path = path.to_owned();
+        let Some(text) = file.metadata.get("msn") else {
+            return Err(CheckpointError::NoMetadata { path });
         };
-        let text = file
-            .metadata
-            .get("msn")
-            .ok_or_else(|| wrong("no `msn` metadata".into()))?;
-        let value: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?;
-        if value["format"] != FORMAT {
-            return Err(wrong(format!(
-                "its format is {}, this version reads {FORMAT}",
-                value["format"]
-            )));
+        let metadata = |source| CheckpointError::Metadata {
+            path: path.clone(),
+            source,
+        };
+        let value: serde_json::Value = serde_json::from_str(text).map_err(metadata)?;
+        let found = &value["format"];
+        if found != FORMAT && found != FORMAT_2 {
+            let found = found.to_string();
+            return Err(CheckpointError::Format { path, found });
         }
-        let meta: Meta = serde_json::from_value(value).map_err(|e| wrong(e.to_string()))?;
+        let meta: Meta = serde_json::from_value(value).map_err(metadata)?;
         if hash(&file.tensors) != meta.hash {
-            return Err(wrong("its tensors are not those that were written".into()));
+            return Err(CheckpointError::Damaged { path });
         }
-        let mut parts = PARTS.map(|_| Tensors::new());
-        for (name, tensor) in file.tensors {
-            for (prefix, part) in PARTS.iter().zip(&mut parts) {
-                if let Some(name) = name.strip_prefix(prefix) {
-                    part.insert(name.to_owned(), tensor.clone());
-                }
-            }
-        }
-        let [tensors, mean, mean_square, best, average] = parts;
+        let (progress, state) = join(file.tensors, meta.point);
         Ok(Self {
             settings: meta.settings,
             data_hash: meta.data_hash,
-            progress: Progress {
-                steps: meta.steps,
-                elapsed: Duration::try_from_secs_f64(meta.seconds).unwrap_or_default(),
-                planned: meta.planned,
-                best: meta.best.map(|of| Best {
-                    epoch: of.epoch,
-                    held_out: of.held_out,
-                    tensors: best,
-                }),
-                average: Some(average).filter(|average| !average.is_empty()),
-            },
-            state: EngineState {
-                tensors,
-                mean,
-                mean_square,
-                steps: meta.steps,
-                monitors: meta.monitors,
-            },
+            progress,
+            state,
         })
     }
 

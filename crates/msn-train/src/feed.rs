@@ -4,7 +4,10 @@ use msn_data::{Clip, DataError, LoadedVideo};
 use msn_model::{Clips, NetConfig, push_planes};
 use rand::{RngExt, seq::SliceRandom};
 
-use crate::random::{Purpose, generator};
+use crate::{
+    Settings,
+    random::{Purpose, generator},
+};
 
 /// A part of every frame of a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,32 @@ struct Augmentation {
     crop: Crop,
     flip: bool,
     gain: Option<f64>,
+}
+
+impl<'a> Feed<'a> {
+    /// As a training with these settings cuts clips.
+    pub fn new(settings: &'a Settings, videos: &'a [LoadedVideo]) -> Self {
+        let t = &settings.train;
+        Self {
+            videos,
+            net: &settings.net,
+            stride: settings.input.stride,
+            crop: t.crop,
+            flip: t.flip,
+            brightness: t.brightness,
+            seed: t.seed,
+        }
+    }
+
+    /// Whole frames as they are.
+    pub fn whole_frames(settings: &'a Settings, videos: &'a [LoadedVideo]) -> Self {
+        Self {
+            crop: 0,
+            flip: false,
+            brightness: 0.0,
+            ..Self::new(settings, videos)
+        }
+    }
 }
 
 impl Feed<'_> {
@@ -148,7 +177,6 @@ impl Augmentation {
         if let Some(gain) = self.gain {
             for value in out {
                 // Clipped to a byte's range before it becomes one.
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
                 let brighter = (f64::from(*value) * gain).round().clamp(0.0, 255.0) as u8;
                 *value = brighter;
             }

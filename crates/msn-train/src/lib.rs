@@ -1,36 +1,45 @@
-//! Training of MSN-net: settings, loop, golden cases.
+//! Training of MSN-net: settings, loop, checkpoints, golden cases.
 //!
-//! [`train`] learns a network from loaded videos on any autodiff backend and tells a watcher of
-//! every step; the same settings, data and seed give the same network again on one CPU backend,
-//! also where a [`Checkpoint`] lies between two halves of a training.
+//! [`train`] learns a network from loaded videos with an [`Engine`], on any autodiff backend of Burn
+//! ([`BurnEngine`]) or on the project's CPU kernels ([`CpuEngine`]), and an [`Observer`] hears of
+//! every step; the same settings, data and seed give the same network again on one CPU backend, also
+//! where a [`Checkpoint`] lies between two halves of a training. Several processes can share it, each
+//! with a device of its own: engines that are given a collective, such as `Mpi` (feature `mpi`), split
+//! every batch.
+//!
 //! [`verify`] compares a network's evaluation and one training step with a golden case.
 
 mod budget;
 mod checkpoint;
-mod cpu;
+mod collective;
 mod engine;
-mod exchange;
+mod error;
 mod feed;
-mod group;
-mod held_out;
-mod member;
-mod nodes;
+mod optimise;
 mod parity;
 mod prefetch;
+mod progress;
 mod random;
+mod ranks;
+mod report;
+mod schedule;
 mod settings;
-mod step;
+mod statistics;
 mod train;
+mod validation;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Newest};
-pub use cpu::CpuEngine;
-pub use engine::{BurnEngine, Engine, EngineState, StepNumbers};
+pub use collective::{DataParallel, SingleProcess, any_rank};
+#[cfg(feature = "mpi")]
+pub use collective::{Mpi, MpiError};
+pub use engine::{BurnEngine, CpuEngine, Engine, EngineState, StepNumbers};
+pub use error::TrainError;
 pub use feed::Feed;
-pub use group::DeviceGroup;
-pub use held_out::{Best, EpochReport};
-pub use member::{Link, Member, Together};
-pub use nodes::{Join, Node, NodeError, Orchestrator, orchestrate};
+pub use optimise::Adam;
 pub use parity::{ParityError, ROUNDING, Row, Verdict, verify};
+pub use progress::Progress;
+pub use report::{Observer, StepReport, TrainEvent};
 pub use settings::{Choose, Preset, Settings, SettingsError, TrainSettings};
-pub use step::Adam;
-pub use train::{Event, Place, Progress, StepReport, TrainError, finish, train, train_at};
+pub use statistics::finish;
+pub use train::train;
+pub use validation::{Best, EpochReport};

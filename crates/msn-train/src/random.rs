@@ -25,3 +25,18 @@ pub(crate) fn generator(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
     rng.set_stream(((purpose as u64 + 1) << 56) | (index & ((1 << 56) - 1)));
     rng
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+
+    #[test]
+    fn generators_of_purposes_differ() {
+        let draw = |p, i| generator(3, p, i).random::<u64>();
+        assert_ne!(draw(Purpose::Order, 0), draw(Purpose::Crop, 0));
+        assert_ne!(draw(Purpose::Order, 0), draw(Purpose::Order, 1));
+        assert_eq!(draw(Purpose::Order, 1), draw(Purpose::Order, 1));
+    }
+}

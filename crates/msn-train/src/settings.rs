@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use camino::{Utf8Path, Utf8PathBuf};
 use msn_model::{ConfigError, Input, LossWeights, NetConfig, Precision};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -51,7 +52,7 @@ pub enum Choose {
     /// That of the last step.
     #[default]
     Last,
-    /// That of the epoch with the smallest loss on held-out normal clips.
+    /// That of the epoch with the smallest validation loss.
     Best,
 }
 
@@ -77,13 +78,13 @@ pub struct TrainSettings {
     /// Hours that the steps may take; the schedule is shortened to end in time. 0 for no limit.
     #[serde(default)]
     pub hours: f64,
-    /// Epochs without a better loss on held-out clips after which the training ends; 0 for never.
+    /// Epochs without a smaller validation loss after which the training ends; 0 for never.
     #[serde(default)]
     pub patience: usize,
     /// Which network is evaluated.
     #[serde(default)]
     pub choose: Choose,
-    /// Largest joint norm of a step's gradients, which are scaled down to it; 0 for no limit.
+    /// Largest norm of a step's gradients, all together, which are scaled down to it; 0 for no limit.
     #[serde(default)]
     pub clip_norm: f64,
     /// Batches whose mean gradient makes a step, 1 to 250; running statistics and pools follow each.
@@ -101,11 +102,11 @@ pub struct TrainSettings {
     /// checkpointing): less memory, the same network. For Burn devices.
     #[serde(default)]
     pub checkpointing: bool,
-    /// Start the items from real queries of the first batch (beyond METHOD.md).
+    /// Start the items from real queries of the first batch (not in the paper).
     pub start_items: bool,
-    /// Replace dead items by real queries (beyond METHOD.md).
+    /// Replace dead items by real queries (not in the paper).
     pub revive: bool,
-    /// What weights, items, order, crops and the hold-out are drawn from.
+    /// What weights, items, order, crops and the validation split are drawn from.
     pub seed: u64,
 }
 
@@ -186,11 +187,29 @@ pub enum SettingsError {
     /// The network's settings.
     #[error(transparent)]
     Net(#[from] ConfigError),
-    /// A `config.toml` that can't be understood.
-    #[error("settings can't be read: {reason}")]
+    /// Text that is no settings.
+    #[error("line {line}: {reason}")]
     Toml {
-        /// What is wrong, with its line.
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
         reason: String,
+    },
+    /// A file that can't be opened.
+    #[error("can't read {path}: {source}")]
+    Open {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file whose settings can't be used.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong with them.
+        source: Box<SettingsError>,
     },
 }
 
@@ -274,7 +293,7 @@ impl Settings {
                 similar: best.filter(|b| close(b) > 750.0),
             }
         })?;
-        *slot = parsed(slot, value).map_err(wrong)?;
+        *slot = parsed(slot, value).map_err(|kind| wrong(format!("give {kind}")))?;
         *self = table
             .try_into()
             .map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
@@ -310,13 +329,32 @@ impl Settings {
         toml::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// From `config.toml`.
+    /// Of a run's `config.toml`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Open`], or [`SettingsError::File`] with one of [`Settings::from_toml`].
+    pub fn read(path: &Utf8Path) -> Result<Self, SettingsError> {
+        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_toml(&text).map_err(|source| SettingsError::File {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// From the text of a `config.toml`.
     ///
     /// # Errors
     /// [`SettingsError::Toml`], or one of [`Settings::check`].
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        let settings: Self = toml::from_str(text).map_err(|e| SettingsError::Toml {
-            reason: e.message().to_owned(),
+        let settings: Self = toml::from_str(text).map_err(|e| {
+            let start = e.span().map_or(0, |span| span.start);
+            SettingsError::Toml {
+                line: 1 + text.bytes().take(start).filter(|&b| b == b'\n').count(),
+                reason: e.message().to_owned(),
+            }
         })?;
         settings.check()?;
         Ok(settings)
@@ -412,26 +450,20 @@ fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
         .find_map(|(_, v)| v.as_table_mut()?.get_mut(key))
 }
 
-/// A value of the kind that stands there now.
-fn parsed(now: &Value, text: &str) -> Result<Value, String> {
-    let fail = |kind: &str| format!("give {kind}");
+/// A value of the kind that stands there now, or what to give.
+fn parsed(now: &Value, text: &str) -> Result<Value, &'static str> {
     Ok(match now {
-        Value::Integer(_) => Value::Integer(
-            text.replace('_', "")
-                .parse()
-                .map_err(|_| fail("a whole number"))?,
-        ),
-        Value::Float(_) => Value::Float(text.parse().map_err(|_| fail("a number"))?),
-        Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| fail("true or false"))?),
+        Value::Integer(_) => {
+            let digits = text.replace('_', "");
+            Value::Integer(digits.parse().map_err(|_| "a whole number")?)
+        }
+        Value::Float(_) => Value::Float(text.parse().map_err(|_| "a number")?),
+        Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| "true or false")?),
         Value::Array(_) if text == "none" || text.is_empty() => Value::Array(Vec::new()),
         Value::Array(_) => {
-            let one = |s: &str| {
-                s.trim()
-                    .parse()
-                    .map(Value::Integer)
-                    .map_err(|_| fail("numbers such as 1,2,3, or none"))
-            };
-            Value::Array(text.split(',').map(one).collect::<Result<_, _>>()?)
+            let one = |s: &str| s.trim().parse().map(Value::Integer);
+            let all: Result<_, _> = text.split(',').map(one).collect();
+            Value::Array(all.map_err(|_| "numbers such as 1,2,3, or none")?)
         }
         _ => Value::String(text.to_owned()),
     })
@@ -493,5 +525,36 @@ mod tests {
         assert!(says(s.set("epochs")).contains("give key=value"));
         s.set("crop=12").unwrap();
         assert!(says(s.check()).contains("multiple of 8"));
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_used_is_named_with_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(dir.path().join("config.toml")).unwrap();
+        let says = || Settings::read(&path).unwrap_err().to_string();
+        assert!(says().starts_with(&format!("can't read {path}")));
+        let good = Settings::preset(Preset::Tiny).to_toml();
+        let line = 1 + good.lines().position(|l| l.starts_with("epochs")).unwrap();
+        for (bad, at, why) in [
+            (
+                "epochs = \"x\"",
+                format!("{path}: line {line}: "),
+                "invalid type",
+            ),
+            ("epoch = 3", format!("{path}: line {line}: "), "epoch"),
+            ("epochs = 0", format!("{path}: epochs = 0"), "at least 1"),
+        ] {
+            std::fs::write(&path, good.replace("epochs = 24", bad)).unwrap();
+            assert!(
+                says().starts_with(&at) && says().contains(why),
+                "{}",
+                says()
+            );
+        }
+        std::fs::write(&path, good).unwrap();
+        assert_eq!(
+            Settings::read(&path).unwrap(),
+            Settings::preset(Preset::Tiny)
+        );
     }
 }

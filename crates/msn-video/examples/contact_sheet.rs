@@ -3,7 +3,7 @@
 //!
 //! `cargo run -p msn-video --example contact_sheet -- VIDEO SHEET.png`; without arguments it draws
 //! a folder of frames and makes a sheet of that.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
 

@@ -199,13 +199,13 @@ fn a_rate_gives_folders_of_frames_their_times() {
         last.split(',').nth(2).unwrap().to_owned()
     };
     let per_hour =
-        |eval: &serde_json::Value| eval["events"]["figures"]["false_alarms_per_hour"].clone();
+        |eval: &serde_json::Value| eval["events"]["metrics"]["false_alarms_per_hour"].clone();
     let rate = || {
         let shown =
             stdout(msn(&dir).args(["weights", "show", "run/weights/last.safetensors", "--json"]));
         let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
         let input = &shown["msn"]["input"];
-        let alarm = &shown["msn"]["calibration"]["alarm"];
+        let alarm = &shown["calibration"]["alarm"];
         (input["rate_hz"].as_f64(), alarm["per_hour"].as_f64())
     };
 

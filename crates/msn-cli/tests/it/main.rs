@@ -1,14 +1,15 @@
 //! The binary, as users meet it.
 #![allow(missing_docs, clippy::print_stderr)]
 
+mod ablate;
 mod bad_input;
 mod browser;
 mod choosing;
+mod distributed;
 mod feeding;
 mod journey;
 mod kernels;
 mod label;
-mod nodes;
 mod overview;
 mod parity;
 mod resume;

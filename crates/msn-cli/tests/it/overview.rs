@@ -81,6 +81,7 @@ fn doctor_says_what_is_there() {
         "kernels",
         "memory",
         "--device flex",
+        "mpi",
         "cache",
         "none",
     ] {
@@ -104,6 +105,14 @@ fn doctor_says_what_is_there() {
         } else if device["device"] == "flex" || device["device"] == "ndarray" {
             assert_eq!(device["works"], true, "{device}");
         }
+    }
+    if cfg!(feature = "mpi") {
+        assert!(found["mpi"].as_str().unwrap().contains("MPI"), "{found}");
+    } else {
+        assert!(
+            found["mpi"].is_null() && text.contains("--features mpi"),
+            "{text}"
+        );
     }
     if cfg!(feature = "ffmpeg") {
         assert!(found["ffmpeg"].as_str().unwrap().starts_with("libavcodec "));

@@ -1,11 +1,15 @@
 //! Both engines, and what the loop adds to them.
 
+use std::ops::ControlFlow;
+
 use burn::backend::{
     Autodiff, Flex, NdArray, autodiff::checkpoint::strategy::BalancedCheckpointing,
 };
 use msn_data::{Color, LoadedVideo, Size, calibration_split, clips, segments};
 use msn_model::{Algorithm, Clips, Tensors};
-use msn_train::{BurnEngine, CpuEngine, Engine, Event, Feed, Preset, Progress, Settings, train};
+use msn_train::{
+    BurnEngine, CpuEngine, Engine, Feed, Preset, Progress, Settings, TrainEvent, train,
+};
 
 pub(crate) fn settings(more: &[&str]) -> Settings {
     let mut settings = Settings::preset(Preset::Tiny);
@@ -199,9 +203,9 @@ fn the_average_follows_the_network() {
     for mut engine in engines(&settings) {
         let mut average: Option<Tensors> = None;
         let mut steps = 0;
-        let mut watch = |event: Event<'_>| {
-            let Event::Step(report, engine, progress) = event else {
-                return Ok(());
+        let mut watch = |event: TrainEvent<'_>| {
+            let TrainEvent::Step(report, engine, progress) = event else {
+                return ControlFlow::<()>::Continue(());
             };
             steps = report.step;
             let n = f64::from(u32::try_from(steps).unwrap());
@@ -225,7 +229,7 @@ fn the_average_follows_the_network() {
                 }
             }
             *average = kept.clone();
-            Ok(())
+            ControlFlow::Continue(())
         };
         let progress = train(
             &settings,
@@ -236,6 +240,9 @@ fn the_average_follows_the_network() {
             &mut watch,
         )
         .unwrap();
+        let ControlFlow::Continue(progress) = progress else {
+            panic!("nobody stopped it");
+        };
         assert!(steps > 4 && progress.steps == steps);
         assert_eq!(engine.tensors(), progress.average.unwrap());
     }

@@ -1,7 +1,9 @@
 //! Golden cases and training, on flex and ndarray.
 #![allow(missing_docs, clippy::print_stderr)]
 
-mod devices;
 mod engines;
-mod nodes;
+#[cfg(all(unix, feature = "mpi"))]
+mod mpi;
 mod parity;
+mod ranks;
+mod resuming;
