@@ -147,7 +147,7 @@ pub enum DataError {
         /// The data sheet, the manifest, or the owners' list.
         path: Utf8PathBuf,
         /// What is wrong and where.
-        reason: String,
+        reason: SheetError,
     },
     /// Frames that were there can't be read any more.
     #[error("{path} has changed while it was in use ({reason}): run again")]
@@ -192,6 +192,52 @@ impl DataError {
         Self::Label {
             path: path.into(),
             reason: reason.into(),
+        }
+    }
+}
+
+/// Why a data sheet, a manifest or a list of videos can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SheetError {
+    /// It is no TOML, or has other keys or values; with the line.
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    /// It can't be written as TOML.
+    #[error("{0}")]
+    Write(#[from] toml::ser::Error),
+    /// A version of the format that is not known.
+    #[error("its version is {found}, this program reads versions 1 to {newest}")]
+    Version {
+        /// The version of the file.
+        found: u32,
+        /// The newest one that is read.
+        newest: u32,
+    },
+    /// A rate that no video has.
+    #[error("rate_hz is {0}; frames a second above 0 were expected")]
+    Rate(f64),
+    /// A video in both parts of a split.
+    #[error("`{0}` is both in train and in calibration")]
+    InBoth(String),
+    /// A line that is no name of a video of UBnormal.
+    #[error(
+        "line {line}: `{name}` is no name of a video; `normal_scene_1_scenario_1` was expected"
+    )]
+    VideoName {
+        /// Its number, from 1.
+        line: usize,
+        /// What stands there.
+        name: String,
+    },
+}
+
+impl SheetError {
+    /// This error with the file that it is about.
+    pub(crate) fn of(self, path: impl Into<Utf8PathBuf>) -> DataError {
+        DataError::Sheet {
+            path: path.into(),
+            reason: self,
         }
     }
 }
