@@ -1,4 +1,4 @@
-//! From nothing to figures on a short synthetic scene.
+//! From nothing to metrics on a short synthetic scene.
 
 use camino::Utf8Path;
 use serde_json::Value;
@@ -36,7 +36,9 @@ fn training_on_a_short_scene_finds_what_is_fast() {
         "run.json",
         "eval.json",
         "report.html",
+        "calibration.json",
         "weights/last.safetensors",
+        "weights/last.calibration.json",
     ] {
         assert!(dir.join("run").join(file).exists(), "{file}");
     }
@@ -49,18 +51,18 @@ fn training_on_a_short_scene_finds_what_is_fast() {
     );
     assert_eq!(scores.lines().count(), 1 + 200 - 4);
 
-    // A finished run evaluates to the same figures, from the run and from its bare weights.
+    // A finished run evaluates to the same metrics, from the run and from its bare weights.
     let trained: Value =
         serde_json::from_str(&std::fs::read_to_string(dir.join("run/eval.json")).unwrap()).unwrap();
-    // Held-out clips gave a threshold, and the labelled spans were looked for with it.
+    // The calibration split gave a threshold, and the labelled spans were looked for with it.
     let events = &trained["events"];
     assert!(events["alarm"]["threshold"].is_f64() && events["alarm"]["per_hour"] == 1.0);
     assert!(
-        events["figures"]["spans"].as_u64().unwrap() >= 5,
+        events["metrics"]["spans"].as_u64().unwrap() >= 5,
         "{events}"
     );
     assert!(
-        events["figures"]["f1"].is_f64() && out.contains("spans found"),
+        events["metrics"]["f1"].is_f64() && out.contains("spans found"),
         "{events}"
     );
     assert!(trained["rbdc"].is_null(), "the scene has no regions");
@@ -110,7 +112,9 @@ fn the_same_seed_gives_the_same_weights_file() {
                 .args(["train", "scene", "--out", out])
                 .args(settings),
         );
-        std::fs::read(dir.join(out).join("weights/last.safetensors")).unwrap()
+        let files = ["weights/last.safetensors", "calibration.json"];
+        let read = |file| std::fs::read(dir.join(out).join(file)).unwrap();
+        files.map(read).concat()
     };
     let (a, b, c) = (
         train("a", "seed=5"),
@@ -164,8 +168,19 @@ fn weights_travel_through_show_import_and_calibrate() {
         "shapes tell concat, pools and items"
     );
     assert!(bare["fair"].is_null());
+    // A calibration is a file of its own, which fits the same network wherever it lies.
+    let weights = || std::fs::read(dir.join("bare.safetensors")).unwrap();
+    let before = weights();
+    let with = ["eval", "bare.safetensors", "scene", "--json"];
+    let borrowed = ["--calibration", "run/calibration.json"];
+    let borrowed: Value =
+        serde_json::from_str(&stdout(msn(&dir).args(with).args(borrowed))).unwrap();
+    assert_eq!(borrowed["fair"], run["fair"]);
     stdout(msn(&dir).args(["weights", "calibrate", "bare.safetensors", "scene"]));
-    assert!(evaluated("bare.safetensors")["fair"]["micro_auc"]["value"].is_number());
+    assert!(dir.join("bare.calibration.json").exists());
+    assert!(weights() == before, "calibrating rewrote the weights");
+    let own = evaluated("bare.safetensors");
+    assert!(own["fair"]["micro_auc"]["value"].is_number());
 }
 
 #[test]
