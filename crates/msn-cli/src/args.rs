@@ -1,5 +1,6 @@
 //! What the command line takes.
 
+mod ablate;
 mod data;
 mod device;
 mod evaluate;
@@ -11,6 +12,7 @@ use std::num::NonZeroUsize;
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use ablate::AblateArgs;
 pub(crate) use data::{DataCommand, FpsArgs, LayoutArgs, SourceArgs, StoreArgs};
 pub(crate) use device::{DeviceArgs, PrecisionArgs};
 pub(crate) use evaluate::{EvalArgs, ScoreArgs, SelftestArgs};
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     /// Make, check, split and label data sets
     #[command(subcommand)]
     Data(DataCommand),
+    /// Train a grid of settings with several seeds each and compare them: tables and a plot
+    Ablate(AblateArgs),
     /// List finished and unfinished runs with their metrics and the settings in which they differ
     Runs(RunsArgs),
     /// Say what this machine and this build have: processor, libraries, devices

@@ -5,6 +5,7 @@
     reason = "this is the program that speaks to users"
 )]
 
+mod ablate;
 mod args;
 mod command_line;
 mod data;
@@ -132,6 +133,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Memory(command) => memory::memory(&command),
         Command::Weights(command) => weights::weights(&command),
         Command::Data(command) => data::data(&command),
+        Command::Ablate(args) => ablate::ablate(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Doctor(args) => doctor::doctor(&args),
     }
