@@ -19,7 +19,16 @@ pub(crate) use evaluate::{EvalArgs, ScoreArgs, SelftestArgs};
 pub(crate) use train::TrainArgs;
 pub(crate) use weights::{MemoryCommand, MemoryShowArgs, VerifyArgs, WeightsCommand};
 
-/// Video anomaly detection: learns what is normal in a fixed camera's footage, tells what is not.
+/// A number on the command line that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NumberError {
+    #[error("give a number")]
+    Syntax(#[from] std::num::ParseFloatError),
+    #[error("give {0}")]
+    Range(&'static str),
+}
+
+/// Video anomaly detection: learns what is normal in a fixed camera's footage and scores what is not.
 #[derive(Debug, Parser)]
 #[command(name = "msn", version, propagate_version = true)]
 pub(crate) struct Cli {

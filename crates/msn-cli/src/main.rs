@@ -49,7 +49,7 @@ use crate::{
 #[error("{0}")]
 pub(crate) struct Usage(pub String);
 
-/// Something was compared and did not hold: exit code 1, and everything has been said.
+/// Something was compared and did not hold: exit code 1, and the reason is printed already.
 #[derive(Debug, thiserror::Error)]
 #[error("")]
 pub(crate) struct Failed;
