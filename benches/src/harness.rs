@@ -16,8 +16,8 @@ use crate::{Device, Machine};
 pub struct Options {
     /// Only subjects or variants that contain this
     pub filter: Option<String>,
-    /// Backends of Burn, several by repetition [default: all that are compiled in]
-    #[arg(long, value_name = "D")]
+    /// Backends of Burn [default: all that are compiled in]
+    #[arg(long, value_name = "D", num_args = 1..)]
     pub device: Vec<Device>,
     /// Small sizes and few samples: to see that everything runs
     #[arg(long)]

@@ -1,79 +1,82 @@
-//! `cargo xtask train` and `cargo xtask eval`: build `msn`, then become it.
+//! `cargo xtask train`, `eval` and `ablate`: build `msn`, then become it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
+use cargo_metadata::TargetKind;
+use clap::Args;
+use xshell::cmd;
 
 use crate::{cargo, setup, step};
 
-const PACKAGE: &str = "msn-cli";
 const BINARY: &str = "msn";
 
-/// Of the weights that the project carries those with the best figures.
+/// Of the weights that the project carries those with the best metrics.
 const MODEL: &str = "models/ped2-width32.safetensors";
 
-/// Builds `msn` for the devices that `args` name and runs `msn <subcommand> <args>`.
-pub fn command(subcommand: &str, no_default_features: bool, args: &[OsString]) -> Result<ExitCode> {
-    let msn = build(&devices(args), no_default_features)?;
+#[derive(Args)]
+#[command(disable_help_flag = true)]
+pub struct Arguments {
+    /// Build without default features, so without FFmpeg: sources are frame folders only
+    /// (must stand before the arguments for msn)
+    #[arg(long)]
+    no_default_features: bool,
+    /// Arguments for msn
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGS"
+    )]
+    args: Vec<OsString>,
+}
+
+/// Builds `msn` for the devices that the arguments name and runs `msn <subcommand> <args>`.
+pub fn command(subcommand: &str, arguments: &Arguments) -> Result<ExitCode> {
+    let args = &arguments.args;
+    let msn = build(&device_features(args), arguments.no_default_features)?;
     step(&format!("msn {subcommand}"));
     let mut command = Command::new(msn);
     command.arg(subcommand);
     if subcommand == "eval" && is_data_alone(args) {
         command.arg(cargo::root().join(MODEL));
     }
-    command.args(args);
-    hand_over(&mut command)
+    hand_over(command.args(args))
 }
 
 /// Whether `msn eval` is given a folder that is no run, and nothing to evaluate it with.
 fn is_data_alone(args: &[OsString]) -> bool {
-    let is_place = |arg: &OsString| !arg.as_encoded_bytes().starts_with(b"-");
-    let mut places = args.iter().take_while(|arg| is_place(arg));
-    match (places.next().map(Path::new), places.next()) {
+    let is_place = |arg: &&OsString| !arg.as_encoded_bytes().starts_with(b"-");
+    let mut places = args.iter().take_while(is_place).map(Path::new);
+    match (places.next(), places.next()) {
         (Some(data), None) => data.is_dir() && !data.join("run.json").exists(),
         _ => false,
     }
 }
 
-/// Builds the release binary for `devices` and returns where it lies.
-pub fn build(devices: &[String], no_default_features: bool) -> Result<PathBuf> {
+/// Builds the release binary and returns where it lies.
+fn build(devices: &[&str], no_default_features: bool) -> Result<PathBuf> {
     if !no_default_features {
-        setup::ensure()?;
+        setup::ensure(&setup::BUILD)?;
     }
-    let arguments = build_arguments(devices, no_default_features);
-    step(&format!("cargo build {}", arguments.join(" ")));
-    cargo::build(cargo::command("build").args(&arguments))?
+    let shell = cargo::shell()?;
+    let arguments = feature_arguments(devices, no_default_features);
+    let command = cmd!(shell, "cargo build --release -p msn-cli {arguments...}");
+    step(&command.to_string());
+    cargo::programs(command, &TargetKind::Bin)?
         .into_iter()
-        .find(|built| built.kind == "bin" && built.name == BINARY)
-        .map(|built| built.executable)
-        .with_context(|| format!("package {PACKAGE} made no program named {BINARY}"))
+        .find_map(|(name, path)| (name == BINARY).then_some(path))
+        .with_context(|| format!("package msn-cli made no program named {BINARY}"))
 }
 
-fn build_arguments(devices: &[String], no_default_features: bool) -> Vec<String> {
-    let mut features: Vec<&str> = Vec::new();
-    if no_default_features {
-        features.push("flex");
-    }
-    for device in devices {
-        let feature = match device.split([':', '-']).next().unwrap_or_default() {
-            "cuda" => "cuda",
-            "wgpu" => "wgpu",
-            "ndarray" => "ndarray",
-            // msn knows the rest, and names what it knows where it does not.
-            _ => continue,
-        };
-        if !features.contains(&feature) {
-            features.push(feature);
-        }
-    }
-    let mut arguments: Vec<String> = ["--release", "-p", PACKAGE]
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+/// Cargo's options for a program of this workspace with `devices` beside its default ones.
+pub fn feature_arguments(devices: &[&str], no_default_features: bool) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let mut features = devices.to_vec();
     if no_default_features {
         arguments.push("--no-default-features".to_owned());
+        features.insert(0, "flex");
     }
     if !features.is_empty() {
         arguments.extend(["--features".to_owned(), features.join(",")]);
@@ -81,100 +84,78 @@ fn build_arguments(devices: &[String], no_default_features: bool) -> Vec<String>
     arguments
 }
 
-/// Values of `--device`, which may be given several times and hold a list each.
-fn devices(args: &[OsString]) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut args = args.iter().map(OsString::as_os_str);
-    while let Some(arg) = args.next() {
-        let value = if arg == "--device" {
-            args.next().map(OsStr::to_string_lossy)
-        } else {
-            let arg = arg.to_string_lossy();
-            arg.strip_prefix("--device=")
-                .map(|value| value.to_owned().into())
-        };
-        if let Some(value) = value {
-            found.extend(value.split(',').map(|v| v.trim().to_ascii_lowercase()));
-        }
-    }
-    found
+/// Features for the devices that follow `--device`. msn knows those that need no feature, and
+/// refuses what it does not know.
+pub fn device_features(args: &[OsString]) -> Vec<&'static str> {
+    let args: Vec<String> = args
+        .iter()
+        .map(|arg| arg.to_string_lossy().to_lowercase())
+        .collect();
+    let devices = args.iter().skip_while(|arg| !arg.starts_with("--device"));
+    let devices: Vec<&str> = devices.flat_map(|arg| arg.split([',', '=', ' '])).collect();
+    let kind = |device: &str| device.split([':', '-']).next().map(str::to_owned);
+    let kinds: Vec<_> = devices.iter().filter_map(|device| kind(device)).collect();
+    let features = ["cuda", "ndarray", "wgpu"].into_iter();
+    features
+        .filter(|feature| kinds.iter().any(|kind| kind == feature))
+        .collect()
 }
 
 /// Runs `command` in this process' place, so that signals and the exit code are its own.
 #[cfg(unix)]
 fn hand_over(command: &mut Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
-    let error = command.exec();
-    Err(error).with_context(|| format!("cannot start {}", cargo::shown(command)))
+    Err(command.exec()).with_context(|| format!("cannot start {command:?}"))
 }
 
 #[cfg(not(unix))]
 fn hand_over(command: &mut Command) -> Result<ExitCode> {
     let status = command
         .status()
-        .with_context(|| format!("cannot start {}", cargo::shown(command)))?;
-    let code = status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(1);
-    Ok(ExitCode::from(code))
+        .with_context(|| format!("cannot start {command:?}"))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn arguments(line: &str, no_default_features: bool) -> String {
-        let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        build_arguments(&devices(&args), no_default_features).join(" ")
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
     }
 
     #[test]
     fn devices_choose_features() {
-        assert_eq!(arguments("data", false), "--release -p msn-cli");
+        let features =
+            |line, without| feature_arguments(&device_features(&words(line)), without).join(" ");
+        assert_eq!(features("data", false), "");
+        assert_eq!(features("data --device flex", false), "");
+        assert_eq!(features("data --device", false), "");
+        assert_eq!(features("--device CUDA:1 data", false), "--features cuda");
         assert_eq!(
-            arguments("data --device flex", false),
-            "--release -p msn-cli"
+            features("d --device=ndarray --device wgpu --device ndarray", false),
+            "--features ndarray,wgpu"
         );
+        let list = "--device flex,cuda:0";
+        assert_eq!(features(list, false), "--features cuda");
+        let several = "filter --device flex wgpu --short";
+        assert_eq!(features(several, false), "--features wgpu");
         assert_eq!(
-            arguments("--device cuda:1 data", false),
-            "--release -p msn-cli --features cuda"
-        );
-        assert_eq!(
-            arguments(
-                "data --device=ndarray --device wgpu --device ndarray",
-                false
-            ),
-            "--release -p msn-cli --features ndarray,wgpu"
-        );
-        assert_eq!(
-            arguments("data --device cuda:0,cuda:1", false),
-            "--release -p msn-cli --features cuda"
+            features("d --device cuda", true),
+            "--no-default-features --features flex,cuda"
         );
     }
 
     #[test]
     fn a_data_folder_alone_is_evaluated_with_the_weights_at_hand() {
-        let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         let folder = env!("CARGO_MANIFEST_DIR");
-        assert!(is_data_alone(&args(&[folder])));
-        assert!(is_data_alone(&args(&[folder, "--json"])));
-        assert!(!is_data_alone(&args(&[folder, folder])));
-        assert!(!is_data_alone(&args(&["no-such-folder"])));
-        assert!(!is_data_alone(&args(&["--help"])));
-        assert!(!is_data_alone(&[]));
-    }
-
-    #[test]
-    fn without_default_features_a_device_stays() {
-        assert_eq!(
-            arguments("data", true),
-            "--release -p msn-cli --no-default-features --features flex"
-        );
-    }
-
-    #[test]
-    fn a_device_option_without_value_is_left_to_msn() {
-        assert_eq!(arguments("data --device", false), "--release -p msn-cli");
+        let alone = |line: &str| is_data_alone(&words(line));
+        assert!(alone(folder));
+        assert!(alone(&format!("{folder} --json")));
+        assert!(!alone(&format!("{folder} {folder}")));
+        assert!(!alone("no-such-folder"));
+        assert!(!alone("--help"));
+        assert!(!alone(""));
     }
 }

@@ -4,39 +4,39 @@
 //! it starts.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-mod ablate;
 mod bench;
 mod cargo;
 mod check;
 mod launch;
-mod matrix;
 mod setup;
 mod stage;
 mod suite;
+mod tools;
 mod workspace;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Args, Parser};
+use clap::Parser;
 
 /// Development commands of the workspace.
 #[derive(Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask")]
 enum Command {
-    /// Check what a build needs beyond Rust (FFmpeg, libclang) and install it where possible
+    /// Check what a build needs beyond Rust (FFmpeg, libclang; MPI for tests) and install it where possible
     Setup,
     /// Build `msn` in release mode and run `msn train` with the arguments as they are
-    Train(Launch),
+    Train(launch::Arguments),
     /// Build `msn` in release mode and run `msn eval` with the arguments as they are
-    Eval(Launch),
+    Eval(launch::Arguments),
+    /// Build `msn` in release mode and run `msn ablate` with the arguments as they are
+    Ablate(launch::Arguments),
     /// Run all tests, cheapest first
     Test {
         /// Leave out the slow stages: doc tests, examples, feature checks
         #[arg(long)]
         quick: bool,
     },
-    /// Prove the invariants of the workspace from cargo metadata and the sources
+    /// Check the invariants of the workspace: flow of dependencies, names, bans
     Check,
     /// Everything that must be green before a change is merged; what .ci/run calls
     Ci {
@@ -48,39 +48,21 @@ enum Command {
         list: bool,
     },
     /// Run the benches over every compiled backend; write one table
-    Bench(bench::BenchArgs),
-    /// Train a grid of settings and seeds; write a table and a plot
-    Ablate(ablate::AblateArgs),
-}
-
-#[derive(Args)]
-#[command(disable_help_flag = true)]
-struct Launch {
-    /// Build without default features, so without FFmpeg: sources are frame folders only
-    /// (must stand before the arguments for msn)
-    #[arg(long)]
-    no_default_features: bool,
-    /// Arguments for msn
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "ARGS"
-    )]
-    args: Vec<OsString>,
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
-    let done = match Command::parse() {
+    let result = match Command::parse() {
         Command::Setup => setup::command(),
-        Command::Train(l) => launch::command("train", l.no_default_features, &l.args),
-        Command::Eval(l) => launch::command("eval", l.no_default_features, &l.args),
-        Command::Test { quick } => suite::test(quick),
+        Command::Train(arguments) => launch::command("train", &arguments),
+        Command::Eval(arguments) => launch::command("eval", &arguments),
+        Command::Ablate(arguments) => launch::command("ablate", &arguments),
+        Command::Test { quick } => suite::test_command(quick),
         Command::Check => check::command(),
-        Command::Ci { stage, list } => suite::ci(&stage, list),
-        Command::Bench(args) => bench::command(&args),
-        Command::Ablate(args) => ablate::command(args),
+        Command::Ci { stage, list } => suite::ci_command(&stage, list),
+        Command::Bench(arguments) => bench::command(&arguments),
     };
-    done.unwrap_or_else(|error| {
+    result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })

@@ -22,105 +22,56 @@ impl AddAssign for Counts {
     }
 }
 
-/// How a stage ended.
-pub enum Outcome {
-    Done(Counts),
-    /// It could not run here; the reason.
-    Skipped(String),
-}
-
-impl Outcome {
-    /// Green, with nothing that counts as a test.
-    pub fn green() -> Self {
-        Self::Done(Counts::default())
-    }
-}
-
-/// A named piece of work on a context `C`.
+/// A named piece of work on a context `C`, with the tests that it ran.
 pub struct Stage<C> {
     pub name: &'static str,
     /// One line for people.
     pub about: &'static str,
-    /// Part of `cargo xtask test`; the others run in `cargo xtask ci` alone.
-    pub is_test: bool,
-    /// Left out by `--quick`.
-    pub is_slow: bool,
-    pub work: fn(&C) -> Result<Outcome>,
+    pub part: Part,
+    pub work: fn(&C) -> Result<Counts>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum State {
-    Green,
-    Red,
-    Skipped,
-    NotRun,
+/// The commands that a stage belongs to. `cargo xtask ci` runs all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Ci,
+    /// And `cargo xtask test`.
+    Test,
+    /// And `cargo xtask test` without `--quick`.
+    SlowTest,
 }
 
-struct Row {
-    name: &'static str,
-    state: State,
-    time: Duration,
-    counts: Counts,
-}
-
-/// The table at the end.
+/// The table at the end: name, time and counts of each stage, and the stages that were not run.
 #[derive(Default)]
 pub struct Report {
-    rows: Vec<Row>,
+    rows: Vec<(&'static str, Duration, Counts)>,
+    not_run: Vec<&'static str>,
 }
 
 impl Report {
     /// Runs `stages` in order up to the first red one.
-    pub fn run<C>(stages: &[&Stage<C>], context: &C) -> Self {
+    pub fn run<'a, C: 'a>(stages: impl Iterator<Item = &'a Stage<C>>, context: &C) -> Self {
         let mut report = Self::default();
         for stage in stages {
-            if report.is_red() {
-                report.add(stage.name, State::NotRun, Duration::ZERO, Counts::default());
+            if report.total().failed > 0 {
+                report.not_run.push(stage.name);
                 continue;
             }
             println!("\n==== {}: {}", stage.name, stage.about);
             let start = Instant::now();
-            let outcome = (stage.work)(context);
-            let time = start.elapsed();
-            let (state, counts) = match outcome {
-                Ok(Outcome::Done(counts)) if counts.failed == 0 => (State::Green, counts),
-                Ok(Outcome::Done(counts)) => (State::Red, counts),
-                Ok(Outcome::Skipped(reason)) => {
-                    println!("skipped: {reason}");
-                    (State::Skipped, Counts::default())
-                }
-                Err(error) => {
-                    println!("error: {error:#}");
-                    (
-                        State::Red,
-                        Counts {
-                            passed: 0,
-                            failed: 1,
-                        },
-                    )
-                }
-            };
-            report.add(stage.name, state, time, counts);
+            let counts = (stage.work)(context).unwrap_or_else(|error| {
+                println!("error: {error:#}");
+                let (passed, failed) = (0, 1);
+                Counts { passed, failed }
+            });
+            report.rows.push((stage.name, start.elapsed(), counts));
         }
         report
     }
 
-    fn add(&mut self, name: &'static str, state: State, time: Duration, counts: Counts) {
-        self.rows.push(Row {
-            name,
-            state,
-            time,
-            counts,
-        });
-    }
-
-    pub fn is_red(&self) -> bool {
-        self.rows.iter().any(|row| row.state == State::Red)
-    }
-
     fn total(&self) -> Counts {
         let mut total = Counts::default();
-        self.rows.iter().for_each(|row| total += row.counts);
+        self.rows.iter().for_each(|(.., counts)| total += *counts);
         total
     }
 
@@ -128,63 +79,23 @@ impl Report {
     pub fn close(&self) -> ExitCode {
         println!("\n{self}");
         std::io::stdout().flush().ok();
-        if self.is_red() {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        }
+        ExitCode::from(u8::from(self.total().failed > 0))
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self
-            .rows
-            .iter()
-            .map(|r| r.name.len())
-            .max()
-            .unwrap_or(0)
-            .max("stage".len());
-        writeln!(
-            f,
-            "{:width$}  {:>8}  {:>7}  {:>6}  result",
-            "stage", "seconds", "passed", "failed"
-        )?;
-        for row in &self.rows {
-            let counts = |n: u64| {
-                if row.counts == Counts::default() {
-                    String::new()
-                } else {
-                    n.to_string()
-                }
-            };
-            let result = match row.state {
-                State::Green => "ok",
-                State::Red => "RED",
-                State::Skipped => "skipped",
-                State::NotRun => "not run",
-            };
-            writeln!(
-                f,
-                "{:width$}  {:>8.1}  {:>7}  {:>6}  {result}",
-                row.name,
-                row.time.as_secs_f64(),
-                counts(row.counts.passed),
-                counts(row.counts.failed),
-            )?;
-        }
-        let time: Duration = self.rows.iter().map(|r| r.time).sum();
         let total = self.total();
-        writeln!(
-            f,
-            "{:width$}  {:>8.1}  {:>7}  {:>6}",
-            "all",
-            time.as_secs_f64(),
-            total.passed,
-            total.failed
-        )?;
-        if let Some(red) = self.rows.iter().find(|r| r.state == State::Red) {
-            writeln!(f, "\nstopped at {}", red.name)?;
+        let time = self.rows.iter().map(|(_, time, _)| time).sum();
+        writeln!(f, "stage         seconds   passed   failed")?;
+        for (name, time, Counts { passed, failed }) in
+            self.rows.iter().chain(&[("all", time, total)])
+        {
+            let seconds = time.as_secs_f64();
+            writeln!(f, "{name:12} {seconds:>8.1} {passed:>8} {failed:>8}")?;
+        }
+        if let Some((red, ..)) = self.rows.iter().find(|(.., counts)| counts.failed > 0) {
+            writeln!(f, "\nstopped at {red}; not run: {}", self.not_run.join(" "))?;
         }
         write!(f, "\n{} passed, {} failed", total.passed, total.failed)
     }
@@ -194,65 +105,40 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    fn stage(name: &'static str, work: fn(&()) -> Result<Outcome>) -> Stage<()> {
-        Stage {
+    /// Runs stages `a`, `b`, ... and returns the report's text.
+    fn report(works: &[fn(&()) -> Result<Counts>]) -> String {
+        let stage = |(&work, name)| Stage {
             name,
             about: "",
-            is_test: true,
-            is_slow: false,
+            part: Part::Ci,
             work,
-        }
+        };
+        let stages: Vec<_> = works.iter().zip(["a", "b", "c"]).map(stage).collect();
+        Report::run(stages.iter(), &()).to_string()
     }
 
-    fn three(_: &()) -> Result<Outcome> {
-        Ok(Outcome::Done(Counts {
-            passed: 3,
-            failed: 0,
-        }))
+    fn counts<const PASSED: u64, const FAILED: u64>(_: &()) -> Result<Counts> {
+        let (passed, failed) = (PASSED, FAILED);
+        Ok(Counts { passed, failed })
     }
 
     #[test]
     fn counts_are_summed_and_the_last_line_is_plain() {
-        let stages = [
-            stage("a", three),
-            stage("b", |()| Ok(Outcome::Skipped("no tool".to_owned()))),
-            stage("c", three),
-        ];
-        let report = Report::run(&stages.each_ref(), &());
-        assert!(!report.is_red());
-        assert_eq!(
-            report.to_string().lines().last(),
-            Some("6 passed, 0 failed")
-        );
-        assert!(report.to_string().contains("skipped"));
+        let text = report(&[counts::<3, 0>, counts::<0, 0>, counts::<3, 0>]);
+        assert_eq!(text.lines().last(), Some("6 passed, 0 failed"));
+        assert!(!text.contains("stopped"), "{text}");
     }
 
     #[test]
     fn the_first_red_stage_is_the_last_that_runs() {
-        let stages = [
-            stage("a", three),
-            stage("b", |()| {
-                Ok(Outcome::Done(Counts {
-                    passed: 1,
-                    failed: 2,
-                }))
-            }),
-            stage("c", |()| unreachable!("must not run")),
-        ];
-        let text = Report::run(&stages.each_ref(), &()).to_string();
-        assert!(text.contains("\nstopped at b\n"), "{text}");
-        assert!(text.contains("not run"), "{text}");
+        let text = report(&[counts::<3, 0>, counts::<1, 2>, |()| unreachable!("runs")]);
+        assert!(text.contains("\nstopped at b; not run: c\n"), "{text}");
         assert_eq!(text.lines().last(), Some("4 passed, 2 failed"));
     }
 
     #[test]
     fn an_error_counts_as_a_failure() {
-        let stages = [stage("a", |()| anyhow::bail!("broken"))];
-        let report = Report::run(&stages.each_ref(), &());
-        assert!(report.is_red());
-        assert_eq!(
-            report.to_string().lines().last(),
-            Some("0 passed, 1 failed")
-        );
+        let text = report(&[|()| anyhow::bail!("broken")]);
+        assert_eq!(text.lines().last(), Some("0 passed, 1 failed"));
     }
 }

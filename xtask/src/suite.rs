@@ -1,388 +1,249 @@
 //! The stages of `cargo xtask test` and `cargo xtask ci`, cheapest first.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use cargo_metadata::{Package, TargetKind};
+use xshell::{Cmd, Shell, cmd};
 
-use crate::stage::{Counts, Outcome, Report, Stage};
-use crate::workspace::{Graph, Kind, Package, Workspace, is_burn};
-use crate::{cargo, check, matrix, setup};
-
-/// What reads event files in a test, as pip names it.
-const TENSORBOARD: &str = "tensorboard==2.21.0";
+use crate::stage::Part::{Ci, SlowTest, Test};
+use crate::stage::{Counts, Part, Report, Stage};
+use crate::workspace::{Workspace, is_library, is_published};
+use crate::{cargo, check, setup, tools};
 
 /// All stages. Tests run in the dev profile; crates with Burn are always built together, so that
 /// its features are the same each time and it is built once.
+#[rustfmt::skip]
 const STAGES: &[Stage<Suite>] = &[
-    Stage {
-        name: "setup",
-        about: "FFmpeg, libclang, pkg-config",
-        is_test: true,
-        is_slow: false,
-        work: |_| {
-            setup::ensure()?;
-            Ok(Outcome::green())
-        },
-    },
-    Stage {
-        name: "fmt",
-        about: "cargo fmt --check",
-        is_test: false,
-        is_slow: false,
-        work: |_| done(cargo::command("fmt").args(["--all", "--check"])),
-    },
-    Stage {
-        name: "typos",
-        about: "spelling",
-        is_test: false,
-        is_slow: false,
-        work: |_| where_installed("typos", &mut Command::new("typos")),
-    },
-    Stage {
-        name: "invariants",
-        about: "cargo xtask check",
-        is_test: true,
-        is_slow: false,
-        work: |_| {
-            let violations = check::run()?;
-            if violations > 0 {
-                bail!("{violations} violations");
-            }
-            Ok(Outcome::green())
-        },
-    },
-    Stage {
-        name: "machete",
-        about: "unused dependencies",
-        is_test: false,
-        is_slow: false,
-        work: |_| where_installed("cargo-machete", &mut Command::new("cargo-machete")),
-    },
-    Stage {
-        name: "deny",
-        about: "bans, licences, sources",
-        is_test: false,
-        is_slow: false,
-        work: |_| {
-            let mut command = Command::new("cargo-deny");
-            where_installed(
-                "cargo-deny",
-                command.args(["check", "bans", "licenses", "sources"]),
-            )
-        },
-    },
-    Stage {
-        name: "xtask",
-        about: "tests of xtask itself",
-        is_test: true,
-        is_slow: false,
-        work: |_| tests(&["--profile", "xtask", "-p", "xtask", "--bins"]),
-    },
-    Stage {
-        name: "package",
-        about: "cargo package",
-        is_test: false,
-        is_slow: false,
-        work: package,
-    },
-    Stage {
-        name: "plain",
-        about: "tests of crates without Burn",
-        is_test: true,
-        is_slow: false,
-        work: |suite| {
-            let packages = suite.select(&suite.plain);
-            if packages.is_empty() {
-                return Ok(Outcome::Skipped("there is none".to_owned()));
-            }
-            tests(&with(&packages, &["--lib", "--bins", "--tests"]))
-        },
-    },
-    Stage {
-        name: "clippy",
-        about: "cargo clippy -D warnings",
-        is_test: false,
-        is_slow: false,
-        work: |_| {
-            done(cargo::command("clippy").args([
-                "--workspace",
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ]))
-        },
-    },
-    Stage {
-        name: "doc",
-        about: "cargo doc -D warnings",
-        is_test: false,
-        is_slow: false,
-        work: |_| {
-            done(
-                cargo::command("doc")
-                    .args(["--workspace", "--no-deps"])
-                    .env("RUSTDOCFLAGS", "-D warnings"),
-            )
-        },
-    },
-    Stage {
-        name: "burn",
-        about: "unit tests of crates with Burn",
-        is_test: true,
-        is_slow: false,
-        work: |suite| {
-            let packages = suite.select(&suite.burn);
-            if packages.is_empty() {
-                return Ok(Outcome::Skipped("there is none".to_owned()));
-            }
-            tests(&with(&packages, &["--lib", "--bins"]))
-        },
-    },
-    Stage {
-        name: "integration",
-        about: "integration tests of crates with Burn and of msn",
-        is_test: true,
-        is_slow: false,
-        work: |suite| {
-            if !suite.burn.iter().any(|p| p.has_target("test")) {
-                return Ok(Outcome::Skipped("there is none".to_owned()));
-            }
-            let mut command = cargo::command("test");
-            command
-                .arg("--no-fail-fast")
-                .args(suite.select(&suite.burn))
-                .args(["--test", "*"]);
-            match tensorboard(&suite.workspace.target) {
-                Ok(folder) => _ = command.env("PYTHONPATH", folder),
-                Err(error) => println!("skipped: event files are not read back: {error:#}"),
-            }
-            cargo::test(&mut command).map(Outcome::Done)
-        },
-    },
-    Stage {
-        name: "doctests",
-        about: "examples in documentation",
-        is_test: true,
-        is_slow: true,
-        work: doc_tests,
-    },
-    Stage {
-        name: "examples",
-        about: "each library's example runs",
-        is_test: true,
-        is_slow: true,
-        work: examples,
-    },
-    Stage {
-        name: "bench",
-        about: "a short run of every bench, with its assertions",
-        is_test: false,
-        is_slow: true,
-        work: benches,
-    },
-    Stage {
-        name: "features",
-        about: "cargo check of every feature",
-        is_test: true,
-        is_slow: true,
-        work: features,
-    },
+    stage("setup", "FFmpeg, libclang, pkg-config, MPI", Test, setup),
+    stage("fmt", "cargo fmt --check", Ci, fmt),
+    stage("typos", "spelling", Ci, |suite| suite.tool("typos", &[])),
+    stage("invariants", "flow of dependencies, names", Test, invariants),
+    stage("shear", "unused dependencies", Ci, |suite| suite.tool("cargo-shear", &[])),
+    stage("deny", "bans, licences, sources", Ci, Suite::deny),
+    stage("xtask", "tests of xtask itself", Test, xtask),
+    stage("package", "cargo package", Ci, package),
+    stage("plain", "tests of crates without Burn", Test, plain),
+    stage("clippy", "cargo clippy -D warnings", Ci, clippy),
+    stage("doc", "cargo doc -D warnings", Ci, doc),
+    stage("burn", "unit tests of crates with Burn", Test, burn),
+    stage("integration", "their integration tests, and those of msn", Test, integration),
+    stage("doctests", "examples in documentation", SlowTest, doc_tests),
+    stage("examples", "each library's examples run", SlowTest, examples),
+    stage("bench", "a short run of every bench, with its assertions", Ci, benches),
+    stage("features", "cargo check of every feature", SlowTest, features),
 ];
 
-/// What the stages work on.
-struct Suite {
-    workspace: Workspace,
-    /// Members that build without Burn, tests included; without xtask.
-    plain: Vec<Package>,
-    /// Members that need Burn.
-    burn: Vec<Package>,
-}
-
-impl Suite {
-    fn load() -> Result<Self> {
-        let workspace = Workspace::load(Graph::Default)?;
-        let kinds = [Kind::Normal, Kind::Build, Kind::Dev];
-        let (burn, plain) = workspace
-            .members
-            .iter()
-            .filter(|p| p.name != "xtask")
-            .cloned()
-            .partition(|p| workspace.way_to(p, &kinds, is_burn).is_some());
-        Ok(Self {
-            workspace,
-            plain,
-            burn,
-        })
-    }
-
-    fn select<'a>(&self, packages: &'a [Package]) -> Vec<&'a str> {
-        packages
-            .iter()
-            .flat_map(|p| ["-p", p.name.as_str()])
-            .collect()
-    }
-
-    fn groups(&self) -> impl Iterator<Item = &[Package]> {
-        [self.plain.as_slice(), self.burn.as_slice()].into_iter()
+const fn stage(
+    name: &'static str,
+    about: &'static str,
+    part: Part,
+    work: fn(&Suite) -> Result<Counts>,
+) -> Stage<Suite> {
+    Stage {
+        name,
+        about,
+        part,
+        work,
     }
 }
 
 /// `cargo xtask test`.
-pub fn test(quick: bool) -> Result<ExitCode> {
-    let stages: Vec<_> = STAGES
-        .iter()
-        .filter(|s| s.is_test && !(quick && s.is_slow))
-        .collect();
-    Ok(Report::run(&stages, &Suite::load()?).close())
+pub fn test_command(quick: bool) -> Result<ExitCode> {
+    let is_wanted = |part| part == Test || (part == SlowTest && !quick);
+    let stages = STAGES.iter().filter(|stage| is_wanted(stage.part));
+    Ok(Report::run(stages, &Suite::new()?).close())
 }
 
-/// `cargo xtask ci`.
-pub fn ci(wanted: &[String], list: bool) -> Result<ExitCode> {
-    let stages = chosen(wanted)?;
+/// `cargo xtask ci`: all stages, or those named in `wanted`, in their own order.
+pub fn ci_command(wanted: &[String], list: bool) -> Result<ExitCode> {
+    let names: Vec<_> = STAGES.iter().map(|stage| stage.name).collect();
+    if let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) {
+        let names = names.join(", ");
+        bail!("there is no stage {unknown}; the stages are {names}");
+    }
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    let stages = STAGES.iter().filter(|stage| is_wanted(stage.name));
     if list {
-        for stage in stages {
-            println!("{:12} {}", stage.name, stage.about);
-        }
+        stages.for_each(|stage| println!("{:12} {}", stage.name, stage.about));
         return Ok(ExitCode::SUCCESS);
     }
-    Ok(Report::run(&stages, &Suite::load()?).close())
+    Ok(Report::run(stages, &Suite::new()?).close())
 }
 
-/// The stages named in `wanted`, in their own order; all where none is named.
-fn chosen(wanted: &[String]) -> Result<Vec<&'static Stage<Suite>>> {
-    if let Some(unknown) = wanted
-        .iter()
-        .find(|name| STAGES.iter().all(|s| s.name != *name))
-    {
-        let names: Vec<_> = STAGES.iter().map(|s| s.name).collect();
-        bail!(
-            "there is no stage {unknown}; the stages are {}",
-            names.join(", ")
-        );
+/// What the stages work on.
+pub struct Suite {
+    shell: Shell,
+    pub workspace: Workspace,
+}
+
+impl Suite {
+    pub fn new() -> Result<Self> {
+        let (shell, workspace) = (cargo::shell()?, Workspace::load()?);
+        Ok(Self { shell, workspace })
     }
-    Ok(STAGES
-        .iter()
-        .filter(|s| wanted.is_empty() || wanted.iter().any(|n| n == s.name))
-        .collect())
-}
 
-fn done(command: &mut Command) -> Result<Outcome> {
-    cargo::run(command)?;
-    Ok(Outcome::green())
-}
+    fn tool(&self, program: &str, arguments: &[&str]) -> Result<Counts> {
+        let tool = tools::command(&self.shell, self.workspace.target(), program)?;
+        run(tool.args(arguments))
+    }
 
-/// Runs a tool that is not part of Rust, where it is at hand.
-fn where_installed(tool: &str, command: &mut Command) -> Result<Outcome> {
-    let probe = Command::new(tool)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match probe {
-        Ok(_) => done(command.current_dir(cargo::root())),
-        Err(_) => Ok(Outcome::Skipped(format!(
-            "{tool} is not installed (cargo install {tool})"
-        ))),
+    /// Bans, licences and sources, by deny.toml.
+    pub fn deny(&self) -> Result<Counts> {
+        self.tool("cargo-deny", &["check", "bans", "licenses", "sources"])
+    }
+
+    /// Options that choose the members with Burn, as tests build them; and those without.
+    fn by_burn(&self) -> Result<[Vec<String>; 2]> {
+        let (burn, plain) = self.workspace.by_burn(&self.shell)?;
+        Ok([self.select(&burn), self.select(&plain)])
+    }
+
+    fn select(&self, packages: &[&Package]) -> Vec<String> {
+        let names = packages.iter().flat_map(|p| ["-p", &p.name]);
+        let names = names.map(str::to_owned);
+        names
+            .chain(self.workspace.test_features(packages))
+            .collect()
+    }
+
+    fn all(&self) -> Vec<String> {
+        let features = self.workspace.test_features(&self.workspace.members());
+        ["--workspace".to_owned()]
+            .into_iter()
+            .chain(features)
+            .collect()
     }
 }
 
-fn with<'a>(first: &[&'a str], then: &[&'a str]) -> Vec<&'a str> {
-    [first, then].concat()
+fn run(command: Cmd<'_>) -> Result<Counts> {
+    command.run()?;
+    Ok(Counts::default())
 }
 
-fn tests(arguments: &[&str]) -> Result<Outcome> {
-    cargo::test(cargo::command("test").arg("--no-fail-fast").args(arguments)).map(Outcome::Done)
+fn setup(_: &Suite) -> Result<Counts> {
+    setup::ensure(&setup::TEST)?;
+    Ok(Counts::default())
 }
 
-/// A folder with TensorBoard, whose own reader a test reads event files with; in the build folder,
-/// so that nothing of the machine changes.
-fn tensorboard(target: &Path) -> Result<PathBuf> {
-    let folder = target.join("python");
-    if !folder.join("tensorboard").is_dir() {
-        let pip = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-warn-script-location",
-            "--target",
-        ];
-        let mut install = Command::new("python3");
-        cargo::run(install.args(pip).arg(&folder).arg(TENSORBOARD))?;
+fn fmt(suite: &Suite) -> Result<Counts> {
+    run(cmd!(suite.shell, "cargo fmt --all --check"))
+}
+
+fn invariants(suite: &Suite) -> Result<Counts> {
+    check::run(&suite.workspace)?;
+    Ok(Counts::default())
+}
+
+fn xtask(suite: &Suite) -> Result<Counts> {
+    let shell = &suite.shell;
+    cargo::test(cmd!(shell, "cargo test --profile xtask -p xtask --bins"))
+}
+
+fn package(suite: &Suite) -> Result<Counts> {
+    let members = suite.workspace.members().into_iter();
+    let private: Vec<_> = members.filter(|p| !is_published(p)).collect();
+    let exclude = private.iter().flat_map(|p| ["--exclude", &p.name]);
+    let package = cmd!(suite.shell, "cargo package --workspace --no-verify");
+    run(package.arg("--allow-dirty").args(exclude))
+}
+
+fn plain(suite: &Suite) -> Result<Counts> {
+    let [_, plain] = suite.by_burn()?;
+    let test = cmd!(suite.shell, "cargo test --no-fail-fast {plain...}");
+    cargo::test(test.args(["--lib", "--bins", "--tests"]))
+}
+
+fn clippy(suite: &Suite) -> Result<Counts> {
+    let all = suite.all();
+    let clippy = cmd!(suite.shell, "cargo clippy {all...} --all-targets");
+    run(clippy.args(["--", "-D", "warnings"]))
+}
+
+fn doc(suite: &Suite) -> Result<Counts> {
+    let all = suite.all();
+    let doc = cmd!(suite.shell, "cargo doc {all...} --no-deps");
+    run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn burn(suite: &Suite) -> Result<Counts> {
+    let [burn, _] = suite.by_burn()?;
+    let test = cmd!(suite.shell, "cargo test --no-fail-fast {burn...}");
+    cargo::test(test.args(["--lib", "--bins"]))
+}
+
+fn integration(suite: &Suite) -> Result<Counts> {
+    let [burn, _] = suite.by_burn()?;
+    let shell = &suite.shell;
+    let mut test = cmd!(shell, "cargo test --no-fail-fast {burn...} --test *");
+    match tools::tensorboard(shell, suite.workspace.target()) {
+        Ok(folder) => test = test.env("PYTHONPATH", folder),
+        Err(error) => println!("skipped: event files are not read back: {error:#}"),
     }
-    Ok(folder)
+    cargo::test(test)
 }
 
-fn package(suite: &Suite) -> Result<Outcome> {
-    let mut command = cargo::command("package");
-    command.args(["--workspace", "--no-verify", "--allow-dirty"]);
-    for package in suite.workspace.members.iter().filter(|p| !p.is_published()) {
-        command.args(["--exclude", &package.name]);
-    }
-    done(&mut command)
-}
-
-fn doc_tests(suite: &Suite) -> Result<Outcome> {
+fn doc_tests(suite: &Suite) -> Result<Counts> {
     let mut counts = Counts::default();
-    for group in suite.groups().filter(|g| g.iter().any(Package::is_library)) {
-        let arguments = with(&suite.select(group), &["--doc", "--no-fail-fast"]);
-        counts += cargo::test(cargo::command("test").args(arguments))?;
+    for select in suite.by_burn()? {
+        let test = cmd!(suite.shell, "cargo test --no-fail-fast {select...} --doc");
+        counts += cargo::test(test)?;
     }
-    Ok(Outcome::Done(counts))
+    Ok(counts)
 }
 
-fn examples(suite: &Suite) -> Result<Outcome> {
+fn examples(suite: &Suite) -> Result<Counts> {
+    let shell = &suite.shell;
     // What an example writes lands here.
-    let folder = suite.workspace.target.join("xtask-examples");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let folder = shell.create_dir(suite.workspace.target().join("xtask-examples"))?;
     let mut counts = Counts::default();
-    for group in suite
-        .groups()
-        .filter(|g| g.iter().any(|p| p.has_target("example")))
-    {
-        let built = cargo::build(
-            cargo::command("build")
-                .arg("--examples")
-                .args(suite.select(group)),
-        )?;
-        for example in built.iter().filter(|b| b.kind == "example") {
-            println!("---- example {}", example.name);
-            match cargo::run(Command::new(&example.executable).current_dir(&folder)) {
+    for select in suite.by_burn()? {
+        let build = cmd!(shell, "cargo build --examples {select...}");
+        for (name, program) in cargo::programs(build, &TargetKind::Example)? {
+            println!("---- example {name}");
+            let _in_folder = shell.push_dir(&folder);
+            match cmd!(shell, "{program}").quiet().run() {
                 Ok(()) => counts.passed += 1,
                 Err(error) => {
-                    println!("error: {error:#}");
+                    println!("error: {error}");
                     counts.failed += 1;
                 }
             }
         }
     }
-    Ok(Outcome::Done(counts))
+    Ok(counts)
 }
 
 /// In the tests' profile, so that nothing is built again: the table shows that benches run, its
-/// times are no figures.
-fn benches(suite: &Suite) -> Result<Outcome> {
-    let out = suite.workspace.target.join("xtask-bench");
-    done(
-        cargo::command("bench")
-            .args(["--profile", "dev"])
-            .args(suite.select(&suite.burn))
-            .args(["--bench", "msn", "--", "--short", "--out"])
-            .arg(out),
-    )
+/// times mean nothing.
+fn benches(suite: &Suite) -> Result<Counts> {
+    let [burn, _] = suite.by_burn()?;
+    let out = suite.workspace.target().join("xtask-bench");
+    let bench = cmd!(suite.shell, "cargo bench --profile dev {burn...}");
+    run(bench
+        .args(["--bench", "msn", "--", "--short", "--out"])
+        .arg(out))
 }
 
-fn features(suite: &Suite) -> Result<Outcome> {
-    for check in matrix::checks(&suite.workspace.members) {
-        let mut command = cargo::command("check");
-        command.args(check.arguments());
-        println!("---- {}", cargo::shown(&command));
-        cargo::run(&mut command)?;
+/// A published library alone and with each of its features alone; a program on one device without
+/// FFmpeg, and with each further feature. Features that begin with `test-` change no library.
+fn features(suite: &Suite) -> Result<Counts> {
+    let check = ["hack", "check", "--each-feature", "--exclude-all-features"];
+    let all = suite.workspace.members().into_iter();
+    let (libraries, programs): (Vec<_>, Vec<_>) = all
+        .filter(|p| p.name != "xtask")
+        .partition(|p| is_library(p) && is_published(p));
+    let library = ["--exclude-features", "default,test-cuda,test-wgpu"];
+    let program = ["--exclude-features", "default,ffmpeg", "--features", "flex"];
+    for (packages, options) in [(libraries, &library[..]), (programs, &program)] {
+        let names = packages.iter().flat_map(|p| ["-p", &p.name]);
+        let arguments = check
+            .into_iter()
+            .chain(names)
+            .chain(options.iter().copied());
+        suite.tool("cargo-hack", &arguments.collect::<Vec<_>>())?;
     }
-    Ok(Outcome::green())
+    Ok(Counts::default())
 }
 
 #[cfg(test)]
@@ -390,23 +251,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stages_are_chosen_by_name_in_their_own_order() {
-        let wanted = ["xtask".to_owned(), "fmt".to_owned()];
-        let names: Vec<_> = chosen(&wanted).unwrap().iter().map(|s| s.name).collect();
-        assert_eq!(names, ["fmt", "xtask"]);
-        assert_eq!(chosen(&[]).unwrap().len(), STAGES.len());
-        let error = chosen(&["lint".to_owned()]).err().unwrap().to_string();
-        assert!(
-            error.contains("lint") && error.contains("clippy"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn names_of_stages_are_unique() {
-        let mut names: Vec<_> = STAGES.iter().map(|s| s.name).collect();
+    fn stages_have_unique_names_and_an_unknown_one_is_an_error() {
+        let mut names: Vec<_> = STAGES.iter().map(|stage| stage.name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), STAGES.len());
+        let error = ci_command(&["lint".to_owned()], true).unwrap_err();
+        assert!(error.to_string().contains("clippy"), "{error}");
     }
 }

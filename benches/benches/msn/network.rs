@@ -51,8 +51,8 @@ fn too_slow(device: &str, case: &Case) -> bool {
 }
 
 fn predicted(net: &dyn Predictor, clips: &Clips) -> Vec<f32> {
-    let maps = net.maps(clips.clone()).expect("clips that fit");
-    maps.into_iter().flat_map(|m| m.prediction).collect()
+    let predictions = net.predict(clips).expect("clips that fit");
+    predictions.into_iter().flat_map(|p| p.planes).collect()
 }
 
 /// Fresh weights as every backend gets them.
@@ -125,7 +125,7 @@ pub fn inference(harness: &mut Harness) -> Result<()> {
                 &variant,
                 Some((case.batch as f64, "frames")),
                 || {
-                    let _ = net.maps(clips.clone());
+                    let _ = net.predict(&clips);
                 },
             );
         }
@@ -162,7 +162,7 @@ impl PerDevice for Infer<'_> {
         let frames = Some((self.case.batch as f64, "frames"));
         self.harness
             .time_per(self.subject, self.variant, frames, || {
-                let _ = net.maps(self.clips.clone());
+                let _ = net.predict(self.clips);
             });
     }
 }

@@ -113,31 +113,31 @@ fn kernels(
     let packed = PackedItems::new(Isa::detect(), &rows, config.items, d);
     let mut lookup = Lookup::default();
     let mut read = vec![0.0; shape.len()];
-    let mut ask = |lookup: &mut Lookup| {
+    let mut read_once = |lookup: &mut Lookup| {
         let to = ViewMut::dense(&mut read, shape);
         lookup.read(View::dense(&features, shape), &packed, how, to, None);
         read.clone()
     };
-    let answer = ask(&mut lookup);
+    let read = read_once(&mut lookup);
     match call {
         Call::Read => {
-            assert_close("fast read", &answer, expected, 1e-4);
+            assert_close("fast read", &read, expected, 1e-4);
             harness.time(subject, "fast", || {
-                let _ = ask(&mut lookup);
+                let _ = read_once(&mut lookup);
             });
         }
         Call::Losses => {
-            let l = lookup.losses(&packed);
+            let l = lookup.losses(&packed, None);
             let ours = [l.compactness, l.separateness, l.information].map(|v| v as f32);
             assert_close("fast losses", &ours, expected, 1e-4);
             harness.time(subject, "fast", || {
-                let _ = ask(&mut lookup);
-                let _ = lookup.losses(&packed);
+                let _ = read_once(&mut lookup);
+                let _ = lookup.losses(&packed, None);
             });
         }
         Call::Write => {
             let mut written = || {
-                let _ = ask(&mut lookup);
+                let _ = read_once(&mut lookup);
                 let mut new = rows.clone();
                 write_items(&lookup, &mut new, rule);
                 new
@@ -174,17 +174,17 @@ impl PerDevice for OnBackend<'_> {
             let all = match call {
                 Call::Read => pool.lookup(queries.clone()).read().flatten::<1>(0, 1),
                 Call::Losses => {
-                    let asked = pool.lookup(queries.clone());
+                    let lookup = pool.lookup(queries.clone());
                     let losses = [
-                        asked.compactness(),
-                        asked.separateness(),
-                        asked.information(),
+                        lookup.compactness(),
+                        lookup.separateness(),
+                        lookup.information(),
                     ];
                     Tensor::cat(losses.to_vec(), 0)
                 }
                 Call::Write => {
-                    let asked = pool.lookup(queries.clone());
-                    pool.written(asked.gather()).flatten::<1>(0, 1)
+                    let lookup = pool.lookup(queries.clone());
+                    pool.written(lookup.gather()).flatten::<1>(0, 1)
                 }
             };
             all.into_data().iter::<f32>().collect()

@@ -9,10 +9,9 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_kernels::{Inference, KernelError};
 use msn_model::{
-    Algorithm, Clips, Input, Meta, Method, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
-    channels_last,
+    Algorithm, Clips, CpuNet, Input, Meta, Method, Precision, TensorFile, Tensors, WEIGHTS_FORMAT,
+    Weights, channels_last,
 };
 use msn_train::{CpuEngine, Engine};
 use serde::Deserialize;
@@ -50,7 +49,7 @@ struct Subject {
     clips: Clips,
     tensors: Tensors,
     algorithm: Algorithm,
-    inference: RefCell<Inference>,
+    inference: RefCell<CpuNet>,
     engine: RefCell<CpuEngine>,
 }
 
@@ -114,7 +113,7 @@ fn answer(line: &str, subjects: &mut HashMap<String, Subject>) -> Result<Value> 
         }
         Request::Precision { name, precision } => {
             find(subjects, &name)?;
-            let precision: Precision = precision.parse().map_err(|e: String| anyhow!(e))?;
+            let precision: Precision = precision.parse()?;
             json!({ "there": subjects[&name].compute_in(precision)? })
         }
         Request::Prediction { name, to } => {
@@ -144,8 +143,7 @@ impl Subject {
         let net = &case.settings.net;
         let area = case.side * case.side;
         let input = channels_last(&clips.frames, case.batch, net.frames * net.channels, area);
-        let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
-        let inference: Result<_, KernelError> = Inference::new(&net.into(), &tensor, algorithm);
+        let inference = CpuNet::new(net, &tensors, algorithm);
         let engine = CpuEngine::new(&case.settings, &tensors, algorithm)?;
         Ok(Self {
             input,
@@ -167,9 +165,8 @@ impl Subject {
         if !method.isa.computes_in(precision) {
             return Ok(false);
         }
-        let tensor = |name: &str| self.tensors.get(name).map(|t| t.values.clone());
         let net = &self.case.settings.net;
-        *self.inference.borrow_mut() = Inference::with_method(&net.into(), &tensor, method)?;
+        *self.inference.borrow_mut() = CpuNet::new(net, &self.tensors, method)?;
         Ok(true)
     }
 
@@ -177,7 +174,7 @@ impl Subject {
         let side = self.case.side;
         let output = self
             .inference
-            .borrow_mut()
+            .borrow()
             .run(&self.input, self.case.batch, side, side)?;
         Ok(output.prediction)
     }

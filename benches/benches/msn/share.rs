@@ -6,7 +6,7 @@ use anyhow::Result;
 use benches::{Device, Harness, PerDevice};
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 use msn_kernels::{
-    Addressing, FeatureMap, Isa, Lookup, LossWeights, PackedItems, ReadGradient, Shape, View,
+    Addressing, FeatureMap, Isa, Lookup, PackedItems, PoolLossWeights, ReadGradient, Shape, View,
     WriteRule, write_items,
 };
 use msn_memory::{Pool, PoolConfig, queries};
@@ -71,7 +71,7 @@ fn on_kernels(harness: &mut Harness, case: &Case) -> Result<()> {
         temperature: 1.0,
         top_k: 0,
     };
-    let weights = LossWeights {
+    let weights = PoolLossWeights {
         compactness: 0.1,
         separateness: 0.1,
         information: 0.01,
@@ -99,7 +99,7 @@ fn on_kernels(harness: &mut Harness, case: &Case) -> Result<()> {
         for (d, feature, read, gradient, items, lookup) in &mut pools {
             let packed = PackedItems::new(isa, items, 10, *d);
             lookup.read(feature.view(), &packed, how, read.view_mut(), None);
-            let _ = lookup.losses(&packed);
+            let _ = lookup.losses(&packed, None);
             let (feature, to) = (feature.view(), gradient.view_mut());
             let of = ReadGradient {
                 read: feature,

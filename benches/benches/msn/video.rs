@@ -3,12 +3,10 @@
 use anyhow::Result;
 use benches::Harness;
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{
-    Color, LoadOptions, LoadedVideo, Size, Video, clips, segments,
-    synth::{self, Output, SynthOptions},
-};
-use msn_eval::{Fair, Scorer, Seen};
+use msn_data::{Color, LoadOptions, LoadedVideo, Size, Video, clips, segments};
+use msn_eval::{AnomalyScore, Scorer, SourceStep};
 use msn_model::{Algorithm, Clips, CpuNet, Predictor};
+use msn_synth::{Output, SynthOptions};
 use msn_train::{Feed, Preset, Settings};
 use msn_video::{Item, Options, open, open_ahead};
 
@@ -29,7 +27,7 @@ fn sample(harness: &Harness, folder: &Utf8Path) -> Result<Utf8PathBuf> {
         ..SynthOptions::default()
     };
     let scene = folder.join("scene");
-    synth::write(&scene, &options, &mut |_, _| ())?;
+    msn_synth::write(&scene, &options, &mut |_, _| ())?;
     let clip = scene.join("train/1.mp4");
     Ok([clip, scene.join("train/01.mp4"), scene.join("train/01")]
         .into_iter()
@@ -190,7 +188,7 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
     let scorer = Scorer {
         predictor: &net,
         stride: 1,
-        fair: Fair::for_size(height, width),
+        score: AnomalyScore::for_size(height, width),
     };
     let per_run = Some((loaded.frames() as f64, "frames"));
     // The network alone, on clips that lie ready, in the batches of a stream.
@@ -215,7 +213,7 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
     };
     harness.time_per(&subject, "network alone", per_run, || {
         for batch in &batches {
-            let _ = net.maps(batch.clone());
+            let _ = net.predict(batch);
         }
     });
     let expected = scorer.video(&loaded)?;
@@ -233,7 +231,7 @@ pub fn scoring(harness: &mut Harness) -> Result<()> {
         )?;
         let mut scores = Vec::new();
         scorer.source("clip", reader, (height, width), None, &mut |seen| {
-            if let Seen::Scored(scored) = seen {
+            if let SourceStep::Scored(scored) = seen {
                 scores.push(scored.score.excess);
             }
             Ok(())

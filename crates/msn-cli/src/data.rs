@@ -1,16 +1,15 @@
-//! `msn data`, and what commands say of loaded videos.
+//! `msn data`.
 
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{
-    LoadedVideo, OpenOptions,
-    synth::{self, Output, SynthOptions},
-};
+use msn_data::{OpenOptions, SplitManifest};
+use msn_synth::{Output, SynthOptions};
 
 use crate::{
     Failed, Usage,
     args::{DataCommand, SourceArgs},
-    label, run,
+    command_line::print_json,
+    label,
 };
 
 pub(crate) fn data(command: &DataCommand) -> Result<()> {
@@ -40,7 +39,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
                 summary.train_clips,
                 summary.test_clips,
                 summary.frames,
-                summary.events.len()
+                summary.anomalies.len()
             );
             Ok(())
         }
@@ -49,7 +48,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             json,
             source,
             fps,
-        } => check(dir, *json, &run::open_options(source, fps.fps)?),
+        } => check(dir, *json, &source.options(fps.fps)?),
         DataCommand::Split {
             dir,
             seed,
@@ -60,14 +59,14 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             dir,
             port,
             layout,
-            keep,
-        } => label::label(dir, *port, layout, keep),
+            store,
+        } => label::label(dir, *port, layout, store),
     }
 }
 
-fn synthesise(dir: &Utf8Path, options: &SynthOptions) -> Result<synth::Summary> {
+fn synthesise(dir: &Utf8Path, options: &SynthOptions) -> Result<msn_synth::Summary> {
     let mut progress = |done: usize, total: usize| eprintln!("rendered {done} of {total} clips");
-    Ok(synth::write(dir, options, &mut progress)?)
+    Ok(msn_synth::write(dir, options, &mut progress)?)
 }
 
 /// The scene that `msn train` without a data folder learns from; made where it is not there yet.
@@ -86,29 +85,25 @@ pub(crate) fn demo_scene(seed: u64) -> Result<Utf8PathBuf> {
     Ok(dir)
 }
 
-/// Says what is odd about loaded videos.
-pub(crate) fn warn(videos: &[LoadedVideo]) {
-    for video in videos {
-        for warning in &video.warnings {
-            eprintln!("warning: {warning}");
-        }
-    }
-}
-
 fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs) -> Result<()> {
-    let set = run::open(dir, source, None)?;
+    let set = source.open(dir, None)?;
     if set.train.is_empty() {
         return Err(anyhow!("{dir} has no training videos to split"));
     }
-    let manifest = msn_data::split(&set, seed);
+    let manifest = SplitManifest::draw(&set, seed);
     let Some(out) = out else {
         print!("{}", manifest.to_toml()?);
         return Ok(());
     };
     manifest.write(out)?;
     match manifest.whole_videos {
-        true => println!("{out}: held out {}", manifest.held.join(", ")),
-        false => println!("{out}: fewer than four videos, so the last 15 % of each is held out"),
+        true => println!(
+            "{out}: calibration split: {}",
+            manifest.calibration.join(", ")
+        ),
+        false => println!(
+            "{out}: calibration split: the last 15 % of each video, since there are fewer than four"
+        ),
     }
     Ok(())
 }
@@ -116,7 +111,7 @@ fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs)
 fn check(dir: &Utf8Path, json: bool, options: &OpenOptions) -> Result<()> {
     let check = msn_data::check(dir, options)?;
     if json {
-        print!("{}", run::json(&check)?);
+        print_json(&check)?;
     } else {
         print!("{}", check.to_text());
     }

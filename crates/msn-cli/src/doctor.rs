@@ -10,8 +10,9 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::{
     args::DoctorArgs,
+    command_line::print_json,
     device::{Device, Job, on},
-    run,
+    text::columns,
 };
 
 #[derive(Debug, Serialize)]
@@ -50,7 +51,7 @@ struct Found {
 pub(crate) fn doctor(args: &DoctorArgs) -> Result<()> {
     let found = examine(args);
     if args.json {
-        print!("{}", run::json(&found)?);
+        print_json(&found)?;
     } else {
         print!("{}", text(&found));
     }
@@ -72,7 +73,7 @@ fn examine(args: &DoctorArgs) -> Findings {
     );
     let name = |name: Option<String>| name.unwrap_or_else(|| "unknown".to_owned());
     Findings {
-        versions: run::versions(),
+        versions: msn_run::versions(),
         system: format!(
             "{} ({})",
             name(System::long_os_version()),
@@ -91,7 +92,7 @@ fn examine(args: &DoctorArgs) -> Findings {
         ffmpeg: msn_video::ffmpeg_version(),
         mpi: mpi_library(),
         devices: Device::ALL.into_iter().map(try_out).collect(),
-        cache: run::keep(&args.keep).cache.map(|path| path.to_string()),
+        cache: args.store.store().cache().map(|path| path.to_string()),
     }
 }
 
@@ -205,5 +206,5 @@ fn text(found: &Findings) -> String {
         };
         rows.push(vec![format!("--device {}", device.device), state]);
     }
-    crate::figures::columns(&rows)
+    columns(&rows)
 }

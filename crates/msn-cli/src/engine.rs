@@ -5,26 +5,22 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use msn_kernels::Collective;
-use msn_model::{Method, Precision};
+use msn_model::Method;
 use msn_train::{BurnEngine, CpuEngine, DataParallel, Engine, Settings};
 
-use crate::{
-    args::PlaceArgs,
-    device::{Job, on, on_checkpointing},
-    ranks::Ranks,
-};
+use crate::device::{Device, Job, on, on_checkpointing};
 
-/// A fresh network on the device of the command line.
+/// A fresh network on a device, on the project's own kernels where there is a method for them.
 pub(crate) fn engine(
     settings: &Settings,
-    place: &PlaceArgs,
-    ranks: &Ranks,
+    device: Device,
+    method: Option<Method>,
+    collective: Arc<dyn Collective>,
 ) -> Result<Box<dyn Engine>> {
-    let device = place.device.on_rank(ranks.local_rank);
     let fresh = Fresh {
         settings,
-        method: place.method(Precision::F32)?,
-        collective: ranks.collective.clone(),
+        method,
+        collective,
     };
     if settings.train.checkpointing {
         on_checkpointing(device, fresh)

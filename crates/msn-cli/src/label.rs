@@ -13,24 +13,26 @@ use axum::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
-    Color, DataSet, Extent, FrameSpan, LoadOptions, LoadedVideo, Size, Span, Video, load_within,
+    Color, DataSet, Extent, FrameSpan, LabelSpan, LoadOptions, LoadedVideo, Size, Video,
     write_events,
 };
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, runtime, sync::mpsc, task};
 
-use crate::{
-    args::{KeepArgs, LayoutArgs},
-    data, run,
-};
+use crate::args::{LayoutArgs, StoreArgs};
 
 /// Largest side of a picture on the page, pixels.
 const SIDE: u32 = 480;
 
 const PAGE: &str = include_str!("label.html");
 
-pub(crate) fn label(dir: &Utf8Path, port: u16, layout: &LayoutArgs, keep: &KeepArgs) -> Result<()> {
-    let set = DataSet::open(dir, &run::with_layout(layout)?)?;
+pub(crate) fn label(
+    dir: &Utf8Path,
+    port: u16,
+    layout: &LayoutArgs,
+    store: &StoreArgs,
+) -> Result<()> {
+    let set = DataSet::open(dir, &layout.options(None)?)?;
     if set.test.is_empty() {
         return Err(anyhow!(
             "{dir} has no test videos to label: put them into {dir}/test"
@@ -47,17 +49,13 @@ pub(crate) fn label(dir: &Utf8Path, port: u16, layout: &LayoutArgs, keep: &KeepA
     }
     eprintln!("reading {} test videos", set.test.len());
     let mut marked = Vec::new();
-    let mut keep = run::keep(keep);
+    let store = store.store();
     for video in &set.test {
-        let loaded = load_within(
-            std::slice::from_ref(video),
-            &LoadOptions::new(page_size(video)?, Color::Rgb),
-            &keep,
-        )?;
-        data::warn(&loaded);
-        let held: u64 = loaded.iter().map(LoadedVideo::memory_bytes).sum();
-        keep.memory = keep.memory.saturating_sub(held);
-        for frames in loaded {
+        let options = LoadOptions::new(page_size(video)?, Color::Rgb);
+        for frames in store.load(std::slice::from_ref(video), &options)? {
+            for warning in &frames.warnings {
+                eprintln!("warning: {warning}");
+            }
             let spans = match &video.labels {
                 Some(labels) => labels.resolve(&frames)?.spans,
                 None => Vec::new(),
@@ -110,7 +108,7 @@ struct Marked {
 impl Marked {
     /// The spans as they are written: in seconds, from half a step before the first frame to half a
     /// step after the last, or in frames of the source, which the page may show at another rate.
-    fn of_source(&self, timed: bool) -> Vec<Span> {
+    fn of_source(&self, timed: bool) -> Vec<LabelSpan> {
         let frames = &self.frames;
         let step = frames.rate_hz.map_or(0.0, |hz| 1.0 / hz);
         let known = |at: usize| frames.seconds[at];
@@ -129,7 +127,7 @@ impl Marked {
                 _ => Extent::Frames(span.start..span.end),
             };
             let kind = span.kind.clone();
-            Span { extent, kind }
+            LabelSpan { extent, kind }
         });
         spans.collect()
     }
@@ -303,7 +301,7 @@ async fn spans(
     let timed = videos
         .iter()
         .all(|v| v.frames.seconds.iter().any(Option::is_some));
-    let of_source: Vec<Vec<Span>> = videos.iter().map(|v| v.of_source(timed)).collect();
+    let of_source: Vec<Vec<LabelSpan>> = videos.iter().map(|v| v.of_source(timed)).collect();
     let names = videos.iter().map(|v| v.frames.name.as_str());
     let all = names.zip(of_source.iter().map(Vec::as_slice));
     let written = write_events(&session.file, all);

@@ -5,30 +5,29 @@
     reason = "this is the program that speaks to users"
 )]
 
+mod ablate;
 mod args;
+mod command_line;
 mod data;
 mod device;
 mod doctor;
 mod dry_run;
 mod engine;
 mod eval;
-mod figures;
-mod highlights;
+mod evaluation;
+
 mod label;
-mod log;
 mod memory;
 mod metrics;
-mod picture;
+mod progress;
 mod pytorch;
 mod ranks;
-mod run;
 mod runs;
-mod saving;
 mod score;
+mod selected_device;
 mod selftest;
 mod signal;
-mod strip;
-mod tensorboard;
+mod text;
 mod train;
 mod verify;
 mod weights;
@@ -37,6 +36,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use msn_run::RunError;
+use msn_train::TrainError;
 
 use crate::{
     args::{Cli, Command},
@@ -53,11 +54,6 @@ pub(crate) struct Usage(pub String);
 #[error("")]
 pub(crate) struct Failed;
 
-/// An error that all ranks of a training have, and rank 0 alone prints.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct OnAllRanks(pub anyhow::Error);
-
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         // `println!` has no other way to say that a reader such as `head` has seen enough.
@@ -72,11 +68,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let (code, all_know) = match run(cli) {
         Ok(()) => (0, true),
-        Err(error) if error.is::<Failed>() => (1, false),
         Err(error) if broken_pipe(&error) => (0, true),
         Err(error) => {
-            let all_know = error.is::<Interrupted>() || error.is::<OnAllRanks>();
-            if !all_know || ranks::is_first() {
+            let all_know = is_on_all_ranks(&error);
+            if !error.is::<Failed>() && (!all_know || ranks::is_first()) {
                 eprintln!("error: {}{error}", ranks::label());
             }
             (exit_code(&error), all_know)
@@ -86,22 +81,40 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// 2 for a mistake in the command, 128 + signal for a training that a signal ended, else 1.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    if let Some(OnAllRanks(error)) = error.downcast_ref() {
-        return exit_code(error);
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        return 128 + interrupted.signal;
     }
-    match error.downcast_ref::<Interrupted>() {
-        Some(interrupted) => 128 + interrupted.signal,
-        None if error.is::<Usage>() => 2,
-        None => 1,
+    let usage = match error.downcast_ref::<RunError>() {
+        Some(RunError::OverlayOverSource { .. }) => true,
+        _ => {
+            error.is::<Usage>()
+                || matches!(train_error(error), Some(TrainError::UnevenBatch { .. }))
+        }
+    };
+    if usage { 2 } else { 1 }
+}
+
+/// Whether all ranks of a training end with this error, which rank 0 prints.
+fn is_on_all_ranks(error: &anyhow::Error) -> bool {
+    error.is::<Interrupted>() || train_error(error).is_some_and(TrainError::is_on_all_ranks)
+}
+
+/// What ended the training steps, if they did.
+fn train_error(error: &anyhow::Error) -> Option<&TrainError> {
+    match error.downcast_ref::<RunError>() {
+        Some(RunError::Train(error) | RunError::Diverged { source: error, .. }) => Some(error),
+        _ => error.downcast_ref(),
     }
 }
 
 /// Whether a reader such as `head` has seen enough.
 fn broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
     error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        .chain()
+        .any(|cause| cause.downcast_ref().is_some_and(broken))
 }
 
 fn run(cli: Cli) -> Result<()> {
@@ -120,6 +133,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Memory(command) => memory::memory(&command),
         Command::Weights(command) => weights::weights(&command),
         Command::Data(command) => data::data(&command),
+        Command::Ablate(args) => ablate::ablate(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Doctor(args) => doctor::doctor(&args),
     }

@@ -1,4 +1,4 @@
-//! `msn metrics`: figures of any method's scores.
+//! `msn metrics`: metrics of any method's scores.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +6,15 @@ use anyhow::{Context, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::natural_order;
 use msn_metrics::{
-    Bootstrap, FrameFigures, ScoredVideo, VideoScores, fixture, frame_figures, min_max, prior_rows,
+    Bootstrap, FrameMetrics, ScoredVideo, TableScores, fixture, frame_metrics, min_max, prior_rows,
     read_scores_csv,
 };
 use serde_json::{Map, Value, json};
 
-use crate::{Usage, args::MetricsArgs, run};
+use crate::{Usage, args::MetricsArgs, command_line::print_json};
 
 /// Scores of a CSV file, or of all CSV files of a folder, as a run's `scores`.
-fn scores(path: &Utf8Path, column: Option<&str>) -> Result<Vec<VideoScores>> {
+fn scores(path: &Utf8Path, column: Option<&str>) -> Result<Vec<TableScores>> {
     if !path.is_dir() {
         return Ok(read_scores_csv(path.as_std_path(), column)?);
     }
@@ -46,8 +46,8 @@ fn scores(path: &Utf8Path, column: Option<&str>) -> Result<Vec<VideoScores>> {
 }
 
 pub(crate) fn metrics(args: &MetricsArgs) -> Result<()> {
-    let figures = match (args.file.extension(), &args.labels) {
-        (Some("json"), None) => fixture::figures(args.file.as_std_path())?,
+    let found = match (args.file.extension(), &args.labels) {
+        (Some("json"), None) => fixture::metrics(args.file.as_std_path())?,
         (Some("json"), Some(_)) => {
             return Err(Usage(format!(
                 "{} holds its own labels: give no label file",
@@ -74,20 +74,19 @@ pub(crate) fn metrics(args: &MetricsArgs) -> Result<()> {
                 .zip(&labels)
                 .map(|(v, l)| v.with_labels(l))
                 .collect::<Result<Vec<ScoredVideo>, _>>()?;
-            let mut figures = serde_json::to_value(frame_figures(&videos, &Bootstrap::default())?)?;
-            figures["priors"] = priors(&videos)?;
-            figures
+            let mut all = serde_json::to_value(frame_metrics(&videos, &Bootstrap::default())?)?;
+            all["priors"] = priors(&videos)?;
+            all
         }
     };
     if args.json {
-        print!("{}", run::json(&figures)?);
-        return Ok(());
+        return print_json(&found);
     }
-    let Value::Object(figures) = figures else {
-        return Err(anyhow!("no figures"));
+    let Value::Object(found) = found else {
+        return Err(anyhow!("no metrics"));
     };
-    let priors = figures.get("priors").cloned();
-    for (name, value) in figures.iter().filter(|(name, _)| *name != "priors") {
+    let priors = found.get("priors").cloned();
+    for (name, value) in found.iter().filter(|(name, _)| *name != "priors") {
         let of = |key: &str| value.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
         match value {
             Value::Object(_) => println!(
@@ -115,10 +114,10 @@ pub(crate) fn metrics(args: &MetricsArgs) -> Result<()> {
     Ok(())
 }
 
-/// Figures of scores that never look at a pixel: as they are, and min-max normalised in each video,
-/// since a table does not say what was done to its scores.
+/// Metrics of scores that never look at a pixel: as they are, and min-max normalised in each video,
+/// since a table does not say how its scores were treated.
 fn priors(videos: &[ScoredVideo]) -> Result<Value> {
-    let only = |f: FrameFigures| {
+    let only = |f: FrameMetrics| {
         json!({
             "micro_auc": f.micro_auc,
             "macro_auc_skip": f.macro_auc_skip,
@@ -135,7 +134,7 @@ fn priors(videos: &[ScoredVideo]) -> Result<Value> {
         let rows = prior_rows(videos, &Bootstrap::default(), treat)?;
         let named = rows
             .into_iter()
-            .map(|r| (r.prior.name().to_owned(), only(r.figures)));
+            .map(|r| (r.prior.name().to_owned(), only(r.metrics)));
         Ok(named.collect())
     };
     Ok(json!({ "raw": rows(false)?, "min_max": rows(true)? }))

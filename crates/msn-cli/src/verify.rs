@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::{
     Failed,
-    args::{PlaceArgs, VerifyArgs},
+    args::{DeviceArgs, VerifyArgs},
+    command_line::print_json,
     device::{Job, on},
-    run,
 };
 
 pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
@@ -24,22 +24,22 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
     }
     let file = TensorFile::read(&args.file)?;
     // Burn's own operations, unless the kernels are asked for by name.
-    let kernels = args.place.kernels.unwrap_or(Kernels::Plain);
-    let place = PlaceArgs {
+    let kernels = args.device.kernels.unwrap_or(Kernels::Plain);
+    let chosen = DeviceArgs {
         kernels: Some(kernels),
-        ..args.place.clone()
+        ..args.device.clone()
     };
-    let rows = on(place.device, Verify(&file, place.method(Precision::F32)?))?;
+    let rows = on(chosen.device, Verify(&file, chosen.method(Precision::F32)?))?;
     let on = match kernels {
-        Kernels::Plain => place.device.to_string(),
+        Kernels::Plain => chosen.device.to_string(),
         kernels => format!("the {kernels} kernels"),
     };
     let failed = rows.iter().filter(|r| !r.passes()).count();
     if args.json {
         let all = json!({
-            "file": args.file, "device": place.device.to_string(), "kernels": kernels, "pass": failed == 0, "tensors": rows,
+            "file": args.file, "device": chosen.device.to_string(), "kernels": kernels, "pass": failed == 0, "tensors": rows,
         });
-        print!("{}", run::json(&all)?);
+        print_json(&all)?;
     } else {
         let widest = rows
             .iter()

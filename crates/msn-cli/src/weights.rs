@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
-use msn_data::{DataSet, OpenOptions, Video, load_within, segments};
+use msn_data::{DataSet, OpenOptions};
+use msn_eval::Calibration;
 use msn_model::{
     Kernels, Meta, NetConfig, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
 };
+use msn_run::{Devices as _, Model, NormalFootage, RunError, RunFolder};
 use msn_train::{Preset, Settings};
 use serde_json::json;
 
 use crate::{
     Usage,
-    args::{KeepArgs, PlaceArgs, WeightsCommand},
-    data,
+    args::{DeviceArgs, StoreArgs, WeightsCommand},
+    command_line::print_json,
     device::Device,
-    run,
+    progress::Progress,
+    selected_device::SelectedDevice,
 };
 
 pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
@@ -30,36 +33,47 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
         WeightsCommand::Calibrate {
             weights,
             normal,
+            out,
             layout,
             fps,
-            place,
+            device,
             precision,
-            keep,
+            store,
         } => {
-            let options = OpenOptions {
-                folder_hz: fps.fps,
-                ..run::with_layout(layout)?
-            };
-            calibrate(weights, normal, &options, place, precision.precision, keep)
+            let device = SelectedDevice::new(device, precision.precision)?;
+            let model = Model::open_uncalibrated(weights)?;
+            let options = layout.options(fps.fps)?;
+            let calibration = calibrate(&model, normal, &options, &device, store)?;
+            let file = out.clone().unwrap_or_else(|| model.calibration_file());
+            calibration.write(&file)?;
+            println!(
+                "wrote {file}: median {:.4}, MAD {:.4} over {} normal frames",
+                calibration.median, calibration.mad, calibration.frames
+            );
+            Ok(())
         }
     }
 }
 
 fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
-    let file = &run::weights_file(file)?;
-    let tensors = TensorFile::read(file)?;
-    let meta = if tensors.metadata.contains_key("msn") {
-        Some(Weights::read(file)?.meta)
-    } else {
-        None
+    let run = file.is_dir().then_some(file);
+    let file = &match run {
+        Some(run) => RunFolder::open(run).weights_file()?,
+        None => file.to_owned(),
     };
+    let tensors = TensorFile::read(file)?;
+    let (mut meta, mut calibration) = (None, None);
+    if tensors.metadata.contains_key("msn") {
+        let weights = Weights::read(file)?;
+        calibration = Calibration::find(file, &weights, run)?;
+        meta = Some(weights.meta);
+    }
     let count: usize = tensors.tensors.values().map(|t| t.values.len()).sum();
     if as_json {
         let shapes: BTreeMap<&String, &Vec<usize>> =
             tensors.tensors.iter().map(|(n, t)| (n, &t.shape)).collect();
-        let all = json!({ "file": file, "msn": meta, "values": count, "tensors": shapes });
-        print!("{}", run::json(&all)?);
-        return Ok(());
+        let all = json!({ "file": file, "msn": meta, "calibration": calibration, "values": count, "tensors": shapes });
+        return print_json(&all);
     }
     println!("file: {file}");
     match &meta {
@@ -72,7 +86,7 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
                 meta.input.height, meta.input.width, meta.input.stride
             );
             println!("config: {}", serde_json::to_string(&meta.config)?);
-            match &meta.calibration {
+            match &calibration {
                 Some(c) => println!("calibration: {}", serde_json::to_string(c)?),
                 None => println!("calibration: none (`msn weights calibrate` adds one)"),
             }
@@ -123,17 +137,20 @@ fn import(file: &Utf8Path, out: &Utf8Path, texts: &[String]) -> Result<()> {
 
 /// Whether the tensors are all there and of the right shapes.
 fn fits(weights: &Weights, path: &Utf8Path) -> Result<()> {
-    let found = run::Found {
+    let model = Model {
         path: path.to_owned(),
         weights: weights.clone(),
+        calibration: None,
         run: None,
     };
-    let plain = PlaceArgs {
+    let plain = DeviceArgs {
         device: Device::default(),
         kernels: Some(Kernels::Plain),
         isa: None,
     };
-    run::predictor(&found, &plain, Precision::F32).map(|_| ())
+    let device = SelectedDevice::new(&plain, Precision::F32)?;
+    device.predictor(&model).map_err(RunError::Device)?;
+    Ok(())
 }
 
 fn read_state(file: &Utf8Path) -> Result<Tensors> {
@@ -192,19 +209,18 @@ fn infer(tensors: &Tensors) -> Option<NetConfig> {
     Some(config)
 }
 
+/// Calibrates on normal videos, which may be data sets.
 fn calibrate(
-    weights: &Utf8Path,
+    model: &Model,
     normal: &[String],
     options: &OpenOptions,
-    place: &PlaceArgs,
-    precision: Precision,
-    keep: &KeepArgs,
-) -> Result<()> {
-    let mut found = run::find(weights)?;
-    // By the rate of their folders, which data sets may tell.
-    let mut groups: Vec<(Option<f64>, Vec<Video>)> = Vec::new();
+    device: &SelectedDevice,
+    store: &StoreArgs,
+) -> Result<Calibration> {
+    // By the rate of their folders, which data sets may have.
+    let mut footage: Vec<NormalFootage> = Vec::new();
     for path in normal {
-        let (sources, folder_hz) = match DataSet::open(path.as_ref(), options) {
+        let (videos, folder_hz) = match DataSet::open(path.as_ref(), options) {
             Ok(set) if !set.train.is_empty() => (set.train, set.folder_hz),
             Err(error) if options.layout.is_some() => return Err(error.into()),
             _ => (
@@ -212,30 +228,13 @@ fn calibrate(
                 options.folder_hz,
             ),
         };
-        match groups.iter_mut().find(|(hz, _)| *hz == folder_hz) {
-            Some((_, group)) => group.extend(sources),
-            None => groups.push((folder_hz, sources)),
+        match footage.iter_mut().find(|part| part.folder_hz == folder_hz) {
+            Some(part) => part.videos.extend(videos),
+            None => footage.push(NormalFootage { videos, folder_hz }),
         }
     }
-    let mut keep = run::keep(keep);
-    keep.memory /= u64::try_from(groups.len().max(1))?;
-    let mut videos = Vec::new();
-    for (folder_hz, group) in &groups {
-        let load = run::load_options(&found.weights.meta, *folder_hz);
-        videos.extend(load_within(group, &load, &keep)?);
-    }
-    data::warn(&videos);
-    let predictor = run::predictor(&found, place, precision)?;
-    // The score as it is made today, not as an older calibration made it.
-    found.weights.meta.calibration = None;
-    let calibration = run::scorer(predictor.as_ref(), &found.weights.meta)
-        .calibrate(&videos, &segments(&videos))?;
-    let told = format!(
-        "{}: median {:.4}, MAD {:.4} over {} normal frames",
-        found.path, calibration.median, calibration.mad, calibration.frames
-    );
-    found.weights.meta.calibration = Some(calibration);
-    found.weights.write(&found.path)?;
-    println!("{told}");
-    Ok(())
+    let mut progress = Progress::default();
+    let store = store.store();
+    let calibration = msn_run::calibrate(model, &footage, &store, device, &mut progress)?;
+    Ok(calibration)
 }

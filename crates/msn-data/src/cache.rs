@@ -15,23 +15,23 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use atomic_write_file::AtomicWriteFile;
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_video::Size;
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
-use crate::{DataError, LoadOptions, Resampling, Video, files::begin, video::short};
+use crate::{DataError, LoadOptions, Resampling, Video, video::short};
 
 /// First bytes of a file; a change of what frames hold is another number.
 const MAGIC: &[u8] = b"msn-frames-1\n";
 /// Bytes of the hash at the end.
 const HASH: u64 = 32;
-/// How the names of files that are being written begin.
-const BEGUN: &str = ".frames";
+/// Ending of the files.
+const ENDING: &str = ".frames";
 /// A file that was begun and not touched for so long is nobody's any more.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// What is kept of a video beside its pixels.
+/// Everything about a video but its pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Head {
     /// Width and height of the source's pictures.
@@ -92,13 +92,13 @@ pub(crate) fn file_of(
         let stamp = format!("{} {} {}\n", file, data.len(), changed.as_nanos());
         hasher.update(stamp.as_bytes());
     }
-    Ok(folder.join(format!("{}.frames", short(&hasher))))
+    Ok(folder.join(format!("{}{ENDING}", short(&hasher))))
 }
 
 /// A file of frames that is being written.
 pub(crate) struct CacheWriter {
     path: Utf8PathBuf,
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<AtomicWriteFile>,
     hasher: blake3::Hasher,
 }
 
@@ -108,7 +108,8 @@ impl CacheWriter {
         let failed = |e: std::io::Error| DataError::io(folder, "written", e);
         std::fs::create_dir_all(folder).map_err(failed)?;
         sweep(folder);
-        let file = begin(folder, BEGUN).map_err(failed)?;
+        let file = AtomicWriteFile::options().read(true).open(path);
+        let file = file.map_err(failed)?;
         let mut writer = Self {
             path: path.to_owned(),
             file: BufWriter::new(file),
@@ -128,7 +129,7 @@ impl CacheWriter {
         self.put(pixels)
     }
 
-    /// Puts the file in its place.
+    /// Completes the file and gives it its name.
     pub fn finish(mut self, head: &Head) -> Result<CachedFrames, DataError> {
         let path = self.path.clone();
         let failed = |e: std::io::Error| DataError::io(&path, "written", e);
@@ -138,11 +139,12 @@ impl CacheWriter {
         let hash = self.hasher.finalize();
         self.put(hash.as_bytes())?;
         let file = self.file.into_inner().map_err(|e| failed(e.into_error()))?;
-        file.as_file().sync_all().map_err(failed)?;
-        let file = file.persist(&path).map_err(|e| failed(e.error))?;
+        // Whoever removes the file from now on does not take it from this process.
+        let reader = file.as_file().try_clone().map_err(failed)?;
+        file.commit().map_err(failed)?;
         Ok(CachedFrames {
             path,
-            file: Mutex::new(file),
+            file: Mutex::new(reader),
         })
     }
 }
@@ -155,7 +157,10 @@ fn sweep(folder: &Utf8Path) {
     for entry in entries.flatten() {
         let changed = entry.metadata().and_then(|data| data.modified());
         let age = changed.ok().and_then(|time| time.elapsed().ok());
-        if entry.file_name().starts_with(BEGUN) && age.is_some_and(|age| age > ABANDONED) {
+        // Temporary names are hidden and hold the final one.
+        let name = entry.file_name();
+        let is_temporary = name.starts_with('.') && name.contains(ENDING);
+        if is_temporary && age.is_some_and(|age| age > ABANDONED) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -199,7 +204,7 @@ impl CachedFrames {
     }
 }
 
-/// What a file says, if all of it is true.
+/// The properties in a file, if its hash is right.
 fn checked(file: &mut File, frame_bytes: usize) -> Option<Head> {
     let whole = file.metadata().ok()?.len();
     let mut magic = [0; MAGIC.len()];

@@ -11,20 +11,21 @@ use serde::Serialize;
 
 use crate::labels::Timing;
 use crate::labels::masks::Masks;
-use crate::load::loss_text;
+use crate::loading::loss_text;
 use crate::{
-    DataError, DataSet, FrameLabels, Labels, Layout, Marks, OpenOptions, RegionSource, Sheet, Video,
+    Annotation, DataError, DataSet, DatasetLayout, FrameLabels, Labels, OpenOptions, RegionSource,
+    Sheet, Video,
 };
 
 /// What was found in a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
-    /// Its folder.
+    /// The folder that was checked.
     pub root: Utf8PathBuf,
     /// The folder's name.
     pub name: String,
     /// The layout it was read in.
-    pub layout: Layout,
+    pub layout: DatasetLayout,
     /// The name in its sheet.
     pub sheet: Option<String>,
     /// Training videos.
@@ -33,7 +34,7 @@ pub struct Check {
     pub test: SplitCheck,
     /// Frame labels.
     pub labels: Option<LabelCheck>,
-    /// Counts beside those of the sheet.
+    /// Counts, compared with those of the sheet.
     pub counts: Vec<CountCheck>,
     /// What is wrong, errors first.
     pub problems: Vec<Problem>,
@@ -74,7 +75,7 @@ pub struct SizeCount {
 /// How many videos have a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RateCount {
-    /// Frames a second; none where the source does not say.
+    /// Frames a second; none where the source has no rate.
     pub rate_hz: Option<f64>,
     /// Videos of this rate.
     pub videos: usize,
@@ -99,16 +100,16 @@ pub struct LabelCheck {
     pub normal_throughout: Vec<String>,
     /// Videos without a normal frame.
     pub anomalous_throughout: Vec<String>,
-    /// What the sheet says of the version with this count.
+    /// The sheet's note on the version with this count.
     pub version: Option<String>,
 }
 
-/// A count beside that of the sheet.
+/// A count and that of the sheet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CountCheck {
     /// What is counted.
     pub what: String,
-    /// What the sheet says.
+    /// The count in the sheet.
     pub expected: usize,
     /// What is there.
     pub found: usize,
@@ -179,7 +180,7 @@ pub fn check(root: &Utf8Path, options: &OpenOptions) -> Result<Check, DataError>
     let counts = counts(&set, &train, &test, labels.as_ref());
     for count in counts.iter().filter(|c| c.expected != c.found) {
         let reason = format!(
-            "{}: {} are here, the sheet of {} says {}",
+            "{}: {} are here, the sheet of {} has {}",
             count.what,
             count.found,
             set.sheet.as_ref().map_or("", |s| s.name.as_str()),
@@ -264,28 +265,28 @@ impl Look {
                 }
             }
         }
-        let (info, losses) = (reader.info(), reader.losses());
+        let (info, errors) = (reader.info(), reader.decode_errors());
         self.size = Some(info.size);
         let pace = msn_video::pace(&info.source).ok().flatten();
         let own = pace.map(|pace| pace.rate_near(info.rate_hz));
         self.rate_hz = own.or(info.rate_hz);
-        self.lost = losses.frames;
+        self.lost = errors.lost;
         for note in &info.notes {
             self.problems
                 .push(problem(Severity::Warning, Some(source), note));
         }
-        if !losses.is_empty() {
+        if !errors.is_empty() {
             let frames = self.seconds.len();
             let too_many = matches!(info.kind, msn_video::SourceKind::Folder)
-                && losses.frames.saturating_mul(20) > frames;
+                && errors.lost.saturating_mul(20) > frames;
             let severity = if too_many {
                 Severity::Error
             } else {
                 Severity::Warning
             };
-            let reason = first_reason.or_else(|| losses.reasons.first().cloned());
+            let reason = first_reason.or_else(|| errors.reasons.first().cloned());
             let reason = reason.as_deref().unwrap_or("no reason given");
-            let reason = loss_text(losses, frames, reason);
+            let reason = loss_text(errors, frames, reason);
             self.problems.push(problem(severity, Some(source), &reason));
         }
         Ok(())
@@ -396,9 +397,9 @@ fn fit_all(set: &DataSet, looks: &[Look], problems: &mut Vec<Problem>) -> Vec<Op
     fitted
 }
 
-/// Compares frame labels with pixel masks that lie beside them.
+/// Compares frame labels with pixel masks of the same data set.
 fn compare_masks(video: &Video, labels: &FrameLabels, masks: &Masks) -> Option<Problem> {
-    if matches!(&video.labels, Some(labels) if matches!(labels.marks, Marks::Masks(_))) {
+    if matches!(&video.labels, Some(labels) if matches!(labels.annotation, Annotation::Masks(_))) {
         return None;
     }
     let path = Some(masks.path());

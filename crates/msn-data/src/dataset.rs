@@ -3,17 +3,17 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::labels::find;
-use crate::{DataError, Labels, Layout, RegionSource, Sheet};
+use crate::{DataError, DatasetLayout, Labels, RegionSource, Sheet};
 
 /// A data set on disk.
 #[derive(Clone, Debug)]
 pub struct DataSet {
-    /// Its folder.
+    /// The folder that was opened.
     pub root: Utf8PathBuf,
     /// The folder's name.
     pub name: String,
     /// The layout it was read in.
-    pub layout: Layout,
+    pub layout: DatasetLayout,
     /// Training videos, all normal, in natural order of their names. May be empty.
     pub train: Vec<Video>,
     /// Test videos, with labels where there are some. May be empty.
@@ -25,17 +25,17 @@ pub struct DataSet {
     /// The data set's sheet: `dataset.toml` in its folder, or that of the public data set of
     /// this name.
     pub sheet: Option<Sheet>,
-    /// Frames a second of frame folders: as asked for, else as the sheet has it.
+    /// Frames a second of frame folders: those of [`OpenOptions`], else those of the sheet.
     pub folder_hz: Option<f64>,
     /// What a user should know.
     pub warnings: Vec<String>,
 }
 
-/// What to open, where the folder itself does not tell or tells too much.
+/// How to open a folder, where recognising it is not wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpenOptions {
     /// The layout; recognised where it is not given.
-    pub layout: Option<Layout>,
+    pub layout: Option<DatasetLayout>,
     /// The file or folder of the frame labels; found by precedence where it is not given.
     pub labels: Option<Utf8PathBuf>,
     /// Frames a second of frame folders; as the data set's sheet has it where it is not given.
@@ -92,7 +92,7 @@ impl DataSet {
         }
     }
 
-    /// Opens a data set; an error of its labels comes beside the set without labels.
+    /// Opens a data set; an error of its labels comes with the set without labels.
     pub(crate) fn open_leniently(
         root: &Utf8Path,
         options: &OpenOptions,
@@ -100,7 +100,7 @@ impl DataSet {
         let name = name_of(root);
         let layout = match options.layout {
             Some(layout) => layout,
-            None => Layout::recognise(root)?,
+            None => DatasetLayout::recognise(root)?,
         };
         let split = layout.open(root)?;
         let mut set = Self {
@@ -115,9 +115,9 @@ impl DataSet {
             name,
             warnings: split.warnings,
         };
-        let told = set.sheet.as_ref().and_then(|sheet| sheet.rate_hz);
-        set.folder_hz = options.folder_hz.or(told);
-        let place = find::Place {
+        let in_sheet = set.sheet.as_ref().and_then(|sheet| sheet.rate_hz);
+        set.folder_hz = options.folder_hz.or(in_sheet);
+        let search = find::LabelSearch {
             root,
             name: &set.name,
             layout,
@@ -125,7 +125,7 @@ impl DataSet {
             named: options.labels.as_deref(),
             counts: None,
         };
-        let found = match find::find(&place, &set.test) {
+        let found = match find::find(&search, &set.test) {
             Ok(found) => found,
             Err(error) => return Ok((set, Some(error))),
         };

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 
-/// An error of this crate. Every message names the file and the place in it.
+/// An error of this crate. Every message names the file and where in it the error is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -17,7 +17,7 @@ pub enum DataError {
     /// A folder holds nothing that can be used.
     #[error("{path} holds no {looked_for}")]
     Empty {
-        /// The folder.
+        /// The folder that was searched.
         path: Utf8PathBuf,
         /// What was looked for in it.
         looked_for: String,
@@ -25,7 +25,7 @@ pub enum DataError {
     /// A folder is in no layout that is known.
     #[error("{path} is in no known layout ({reason}): {way_out}")]
     Unrecognised {
-        /// The folder.
+        /// The folder that was opened as a data set.
         path: Utf8PathBuf,
         /// What was found.
         reason: String,
@@ -42,13 +42,16 @@ pub enum DataError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] crate::WriteError),
     /// A label file is damaged or of an unknown variant.
     #[error("labels {path} can't be used: {reason}")]
     Label {
         /// The label file or folder.
         path: Utf8PathBuf,
         /// What is wrong, where in the file, and what was expected.
-        reason: String,
+        reason: crate::LabelError,
     },
     /// Labels for more or fewer frames than there are.
     #[error(
@@ -72,7 +75,7 @@ pub enum DataError {
         labels: Utf8PathBuf,
         /// The frames or seconds named, with the line where there is one.
         what: String,
-        /// The video.
+        /// The video that the labels are for.
         video: Utf8PathBuf,
         /// Its length, in words: `has 180 frames`.
         video_has: String,
@@ -105,7 +108,7 @@ pub enum DataError {
     /// A test video without a label where others have one.
     #[error("{video} has no label in {labels}, where other test videos have one")]
     Unlabelled {
-        /// The video.
+        /// The test video.
         video: Utf8PathBuf,
         /// The label file or folder.
         labels: Utf8PathBuf,
@@ -141,7 +144,7 @@ pub enum DataError {
     /// A data sheet or a manifest that can't be used.
     #[error("{path} can't be used: {reason}")]
     Sheet {
-        /// The file.
+        /// The data sheet, the manifest, or the owners' list.
         path: Utf8PathBuf,
         /// What is wrong and where.
         reason: String,
@@ -182,7 +185,10 @@ impl DataError {
     }
 
     /// A label file that can't be used, and why.
-    pub(crate) fn label(path: impl Into<Utf8PathBuf>, reason: impl Into<String>) -> Self {
+    pub(crate) fn label(
+        path: impl Into<Utf8PathBuf>,
+        reason: impl Into<crate::LabelError>,
+    ) -> Self {
         Self::Label {
             path: path.into(),
             reason: reason.into(),

@@ -1,39 +1,94 @@
 //! Files that are there as a whole or not at all.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 
-use camino::Utf8Path;
-use tempfile::NamedTempFile;
+use atomic_write_file::AtomicWriteFile;
+use camino::{Utf8Path, Utf8PathBuf};
 
-/// A file under a temporary name, which others may read once it has its own, as any new file.
-pub(crate) fn begin(folder: &Utf8Path, prefix: &str) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(prefix);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+/// A file that could not be written. What was there before is still there.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} can't be written: {source}")]
+pub struct WriteError {
+    /// The file that was to be written.
+    pub path: Utf8PathBuf,
+    /// The system's reason.
+    pub source: io::Error,
+}
+
+impl WriteError {
+    pub(crate) fn new(path: &Utf8Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self { path, source }
     }
-    builder.tempfile_in(folder)
 }
 
-/// Writes a file: under a temporary name in its folder, flushed, then renamed.
+/// Writes a file whole or not at all: under a temporary name in its folder, flushed to the disk,
+/// then renamed. Readers see the old content or the new one; the folder must exist.
 ///
 /// # Errors
-/// The system's.
-pub fn write_whole(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
-    write_whole_from(path, &mut &*bytes)
+/// [`WriteError`] with the system's reason.
+pub fn write_atomically(path: &Utf8Path, bytes: &[u8]) -> Result<(), WriteError> {
+    write_atomically_from(path, &mut &*bytes)
 }
 
-/// [`write_whole`] with all that `content` still has.
+/// [`write_atomically`] with all that `content` still has.
 ///
 /// # Errors
-/// The system's.
-pub fn write_whole_from(path: &Utf8Path, content: &mut dyn Read) -> io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_str().is_empty());
-    let mut file = begin(folder.unwrap_or(Utf8Path::new(".")), ".tmp")?;
-    io::copy(content, &mut file)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+/// [`WriteError`] with the system's reason, also where `content` can't be read.
+pub fn write_atomically_from(path: &Utf8Path, content: &mut dyn Read) -> Result<(), WriteError> {
+    let mut write = || -> io::Result<()> {
+        let mut file = AtomicWriteFile::open(path)?;
+        io::copy(content, &mut file)?;
+        file.flush()?;
+        file.commit()
+    };
+    write().map_err(|source| WriteError::new(path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives some bytes, then fails.
+    struct Broken(&'static [u8]);
+
+    impl Read for Broken {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(into)? {
+                0 => Err(io::Error::other("unplugged")),
+                n => Ok(n),
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_or_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let path = folder.join("file");
+        write_atomically(&path, b"old").unwrap();
+        write_atomically(&path, b"newer").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"newer");
+        let error = write_atomically_from(&path, &mut Broken(b"half")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("{path} can't be written: unplugged")
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"newer");
+        // Nothing else is left.
+        assert_eq!(folder.read_dir_utf8().unwrap().count(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |path: &Utf8Path| path.metadata().unwrap().permissions().mode();
+            std::fs::write(folder.join("plain"), "").unwrap();
+            assert_eq!(mode(&path), mode(&folder.join("plain")));
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_is_named() {
+        let error = write_atomically("no/such/file".into(), b"").unwrap_err();
+        assert!(error.to_string().starts_with("no/such/file"), "{error}");
+    }
 }

@@ -45,7 +45,7 @@ pub(crate) fn is_dropping(name: &str) -> bool {
 }
 
 /// Whether the folder has a folder of exactly this name, also where the file system does not
-/// tell capitals from small letters.
+/// distinguish capitals from small letters.
 pub(crate) fn has_folder(path: &Utf8Path, name: &str) -> bool {
     let (parent, last) = match name.rsplit_once('/') {
         Some((parent, last)) => (path.join(parent), last),
@@ -62,13 +62,6 @@ pub(crate) fn has_folder(path: &Utf8Path, name: &str) -> bool {
     entries
         .flatten()
         .any(|entry| entry.file_name() == last && entry.path().is_dir())
-}
-
-/// Whether a file is a picture by its name.
-pub(crate) fn is_picture(path: &Utf8Path) -> bool {
-    let known = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"];
-    path.extension()
-        .is_some_and(|e| known.contains(&e.to_ascii_lowercase().as_str()))
 }
 
 /// A file's extension in small letters, or nothing.

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use crate::labels::{arrays, events, mat, matlab, npy, tracks};
-use crate::{Manifest, Sheet};
+use crate::{Sheet, SplitManifest};
 
 pub fn npy(bytes: &[u8]) {
     let _ = npy::read(bytes);
@@ -39,5 +39,5 @@ pub fn events(bytes: &[u8]) {
 pub fn sheet(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let _ = Sheet::parse(&text, "dataset.toml".as_ref());
-    let _ = Manifest::parse(&text, "split.toml".as_ref());
+    let _ = SplitManifest::parse(&text, "split.toml".as_ref());
 }

@@ -1,8 +1,8 @@
-//! Data sets for video anomaly detection: layouts, labels, clips, hold-out, a synthetic scene.
+//! Data sets for video anomaly detection: layouts, labels, clips and splits.
 //!
 //! A data set is a folder with normal training videos and test videos, and with labels that say
 //! which test frames are anomalous. There are as many ways to lay one out as there are data
-//! sets; [`DataSet::open`] recognises eight of them ([`Layout`]) and reads the labels in every
+//! sets; [`DataSet::open`] recognises eight of them ([`DatasetLayout`]) and reads the labels in every
 //! format that they circulate in:
 //!
 //! | labels | where | read as |
@@ -22,24 +22,24 @@
 //! [`Regions`] too.
 //!
 //! Videos are decoded at one size into memory ([`load_all`]), or into files where memory is
-//! bounded ([`load_within`]), brought to a fixed rate where their pace is uneven, cut into clips that cross no
-//! video and no gap ([`clips`]), and split into training and held-out parts ([`hold_out`]).
-//! [`check`] looks through a data set and says what is wrong with it, beside what is known of
-//! it ([`Sheet`]). [`synth`] draws a data set with exact labels.
+//! bounded ([`FrameStore`]), brought to a fixed rate where their pace is uneven, cut into clips that cross no
+//! video and no gap ([`clips`]), and split into a training and a calibration part
+//! ([`calibration_split`]).
+//! [`check`] decodes a data set, reports what is wrong with it, and compares it with its data
+//! sheet ([`Sheet`]).
 //!
 //! ```no_run
-//! use msn_data::{Color, DataSet, LoadOptions, OpenOptions, Size, clips, hold_out, load_all};
+//! use msn_data::{Color, DataSet, LoadOptions, OpenOptions, Size, calibration_split, clips, load_all};
 //!
 //! let set = DataSet::open("data/ped2".as_ref(), &OpenOptions::default())?;
 //! let size = Size { width: 128, height: 128 };
 //! let videos = load_all(&set.train, &LoadOptions::new(size, Color::Grey))?;
-//! let parts = hold_out(&videos, 4, 1, 7);
-//! println!("{} clips to train on", clips(&parts.train, 4, 1).len());
+//! let split = calibration_split(&videos, 4, 1, 7);
+//! println!("{} clips to train on", clips(&split.train, 4, 1).len());
 //! # Ok::<(), msn_data::DataError>(())
 //! ```
 //!
-//! Which layouts were tried on real data stands at [`Layout`]. Damaged frames, truncated files
-//! and wrong labels are treated as the project's DATASETS.md says.
+//! Which layouts were tried on real data stands at [`DatasetLayout`].
 
 mod cache;
 mod check;
@@ -51,35 +51,39 @@ mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
-mod keep;
 mod labels;
 mod layout;
 mod load;
+mod loading;
 mod manifest;
-mod natural;
+mod pixels;
+mod redecode;
 mod regions;
 mod sheet;
 mod sources;
-pub mod synth;
+mod split;
+mod store;
 mod video;
 
 pub use check::{
     Check, CountCheck, LabelCheck, Problem, RateCount, Severity, SizeCount, SplitCheck, check,
 };
-pub use clips::{Clip, HoldOut, Segment, clips, hold_out, segments, short_videos};
+pub use clips::{Clip, Segment, clips, segments, short_videos};
 pub use dataset::{DataSet, LabelSource, OpenOptions, Video};
 pub use error::DataError;
-pub use files::{write_whole, write_whole_from};
-pub use keep::Keep;
+pub use files::{WriteError, write_atomically, write_atomically_from};
 pub use labels::events::write_events;
 pub use labels::masks::{Mask, Masks};
-pub use labels::{Extent, FrameLabels, FrameSpan, Labels, Marks, Span, read_frame_labels};
-pub use layout::Layout;
-pub use load::{LoadOptions, load_all, load_within, usual_rate_hz};
-pub use manifest::{Manifest, split};
-pub use msn_video::{Color, Size};
-pub use natural::natural_order;
+pub use labels::{
+    Annotation, Extent, FrameLabels, FrameSpan, LabelError, LabelSpan, Labels, read_frame_labels,
+};
+pub use layout::{DatasetLayout, UnknownLayout};
+pub use load::{LoadOptions, load_all, median_rate_hz};
+pub use manifest::SplitManifest;
+pub use msn_video::{Color, Size, natural_order};
 pub use regions::{RegionSource, Regions, TrackBox};
 pub use sheet::{Counts, LabelVersion, Sheet};
 pub use sources::sources;
+pub use split::{Split, calibration_split};
+pub use store::{FrameStore, MemoryBudget};
 pub use video::{LoadedVideo, Resampling, data_hash};

@@ -1,62 +1,64 @@
-//! A split of the training videos on paper: which train and which are held out.
+//! A split of the training videos as a file: which to train on and which calibrate.
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use crate::clips::{draw, last_part, segments};
-use crate::{DataError, DataSet, HoldOut, LoadedVideo, write_whole};
+use crate::clips::{reach, segments};
+use crate::split::{draw, last_part, takes_whole_videos};
+use crate::{DataError, DataSet, LoadedVideo, Split, write_atomically};
 
-/// Format that this version reads and writes.
-const VERSION: u32 = 1;
+/// Version of the format that is written. Version 1, which is read too, calls the calibration
+/// split `held`.
+const VERSION: u32 = 2;
 
-/// Which training videos are held out, by name, as a TOML file.
+/// Which training videos train and which calibrate, by name, as a TOML file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// Version of the format: 1.
+pub struct SplitManifest {
+    /// Version of the format: 2.
     pub version: u32,
     /// The data set's name.
     pub data: String,
     /// The seed that drew the videos.
     pub seed: u64,
-    /// Whether whole videos are held out. With fewer than four videos it is the last 15 % of
-    /// each, and `held` is empty.
+    /// Whether the calibration split has whole videos. With fewer than four videos it is the last
+    /// 15 % of each, and `calibration` is empty.
     pub whole_videos: bool,
     /// Videos to train on.
     pub train: Vec<String>,
-    /// Videos held out.
-    pub held: Vec<String>,
+    /// Videos of the calibration split.
+    #[serde(alias = "held")]
+    pub calibration: Vec<String>,
 }
 
-/// Draws the videos to hold out (METHOD.md, Training), as [`hold_out`](crate::hold_out) does
-/// where no video is too short for a clip.
-#[must_use]
-pub fn split(set: &DataSet, seed: u64) -> Manifest {
-    let all: Vec<usize> = (0..set.train.len()).collect();
-    let whole_videos = all.len() >= 4;
-    let held = if whole_videos {
-        draw(&all, seed)
-    } else {
-        Vec::new()
-    };
-    let names = |wanted: bool| {
-        let chosen = set.train.iter().enumerate();
-        chosen
-            .filter(|(index, _)| held.contains(index) == wanted)
-            .map(|(_, video)| video.name.clone())
-            .collect()
-    };
-    Manifest {
-        version: VERSION,
-        data: set.name.clone(),
-        seed,
-        whole_videos,
-        train: names(false),
-        held: names(true),
+impl SplitManifest {
+    /// Draws the calibration split of a data set, as
+    /// [`calibration_split`](crate::calibration_split) does where no video is too short for a clip.
+    #[must_use]
+    pub fn draw(set: &DataSet, seed: u64) -> Self {
+        let all: Vec<usize> = (0..set.train.len()).collect();
+        let whole_videos = takes_whole_videos(all.len());
+        let drawn = match whole_videos {
+            true => draw(&all, seed),
+            false => Vec::new(),
+        };
+        let names = |wanted: bool| {
+            let chosen = set.train.iter().enumerate();
+            chosen
+                .filter(|(index, _)| drawn.contains(index) == wanted)
+                .map(|(_, video)| video.name.clone())
+                .collect()
+        };
+        Self {
+            version: VERSION,
+            data: set.name.clone(),
+            seed,
+            whole_videos,
+            train: names(false),
+            calibration: names(true),
+        }
     }
-}
 
-impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
@@ -75,15 +77,19 @@ impl Manifest {
             path: path.to_owned(),
             reason,
         };
-        let manifest: Self = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
-        if manifest.version != VERSION {
+        let mut manifest: Self = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        if !(1..=VERSION).contains(&manifest.version) {
             return Err(wrong(format!(
-                "its version is {}, this program reads version {VERSION}",
+                "its version is {}, this program reads versions 1 to {VERSION}",
                 manifest.version
             )));
         }
-        if let Some(name) = manifest.held.iter().find(|n| manifest.train.contains(n)) {
-            return Err(wrong(format!("`{name}` is both in train and in held")));
+        manifest.version = VERSION;
+        let mut calibrating = manifest.calibration.iter();
+        if let Some(name) = calibrating.find(|name| manifest.train.contains(name)) {
+            return Err(wrong(format!(
+                "`{name}` is both in train and in calibration"
+            )));
         }
         Ok(manifest)
     }
@@ -99,13 +105,13 @@ impl Manifest {
         })
     }
 
-    /// Writes the manifest: to a temporary file first, so that nothing half-written stays.
+    /// Writes the manifest, whole or not at all.
     ///
     /// # Errors
-    /// [`DataError::Io`] with the system's reason.
+    /// [`DataError::Write`] with the system's reason.
     pub fn write(&self, path: &Utf8Path) -> Result<(), DataError> {
         let text = self.to_toml()?;
-        write_whole(path, text.as_bytes()).map_err(|e| DataError::io(path, "written", e))
+        Ok(write_atomically(path, text.as_bytes())?)
     }
 
     /// Splits decoded training videos by this manifest.
@@ -118,18 +124,18 @@ impl Manifest {
         videos: &[LoadedVideo],
         past: usize,
         stride: usize,
-    ) -> Result<HoldOut, DataError> {
+    ) -> Result<Split, DataError> {
         let wrong = |name: &str, reason: &str| DataError::Source {
             pattern: name.to_owned(),
             reason: reason.to_owned(),
         };
-        for name in self.train.iter().chain(&self.held) {
+        for name in self.train.iter().chain(&self.calibration) {
             if !videos.iter().any(|video| video.name == *name) {
                 return Err(wrong(name, "is in the split, but not among the videos"));
             }
         }
         for video in videos {
-            if !self.train.contains(&video.name) && !self.held.contains(&video.name) {
+            if !self.train.contains(&video.name) && !self.calibration.contains(&video.name) {
                 return Err(wrong(
                     &video.name,
                     "is a training video that the split lacks",
@@ -139,11 +145,11 @@ impl Manifest {
         let segments = segments(videos);
         if !self.whole_videos {
             let lengths: Vec<usize> = videos.iter().map(LoadedVideo::frames).collect();
-            return Ok(last_part(&segments, &lengths, past.saturating_mul(stride)));
+            return Ok(last_part(&segments, &lengths, reach(past, stride)));
         }
-        let (held, train) = segments
+        let (calibration, train) = segments
             .into_iter()
-            .partition(|segment| self.held.contains(&videos[segment.video].name));
-        Ok(HoldOut { train, held })
+            .partition(|segment| self.calibration.contains(&videos[segment.video].name));
+        Ok(Split { train, calibration })
     }
 }

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::labels::masks::decode;
 use crate::labels::tracks::{self, ObjectSpan};
-use crate::{DataError, Masks};
+use crate::{DataError, LabelError, Masks};
 
 /// A box of a track in one frame, with inclusive pixel corners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,19 +42,19 @@ pub enum RegionSource {
     Masks(Masks),
     /// A text of boxes around their middle, frames by the names of their pictures.
     NamedBoxes {
-        /// The text.
+        /// The text file of the tracks.
         file: Utf8PathBuf,
         /// The folder of the video's frames.
         frames: Utf8PathBuf,
     },
     /// A text of boxes by their corners.
     CorneredBoxes {
-        /// The text.
+        /// The text file of the tracks.
         file: Utf8PathBuf,
     },
     /// Pictures whose grey values are objects, and a text of each object's anomalous frames.
     Objects {
-        /// The text.
+        /// The text file of the tracks.
         file: Utf8PathBuf,
         /// The video's name, with which the pictures' names begin.
         name: String,
@@ -101,7 +101,7 @@ fn sorted(mut boxes: Vec<TrackBox>) -> Vec<TrackBox> {
 /// Reads a text of labels.
 pub(crate) fn read_text(path: &Utf8Path) -> Result<String, DataError> {
     let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
-    String::from_utf8(bytes).map_err(|_| DataError::label(path, "it is no text in UTF-8"))
+    String::from_utf8(bytes).map_err(|_| DataError::label(path, LabelError::NotText))
 }
 
 /// Reads boxes whose frames are named by their pictures in `frames`.
@@ -145,7 +145,10 @@ fn object_boxes(file: &Utf8Path, name: &str) -> Result<Vec<TrackBox>, DataError>
             let found = largest_part(&picture, span.object).ok_or_else(|| {
                 DataError::label(
                     &path,
-                    format!("it lacks object {}, which {file} has there", span.object),
+                    LabelError::NoObject {
+                        object: span.object,
+                        tracks: file.to_owned(),
+                    },
                 )
             })?;
             boxes.push(TrackBox {
@@ -162,10 +165,10 @@ fn object_boxes(file: &Utf8Path, name: &str) -> Result<Vec<TrackBox>, DataError>
 fn largest_part(picture: &image::GrayImage, value: u8) -> Option<TrackBox> {
     let (width, height) = picture.dimensions();
     let mut seen = vec![false; picture.as_raw().len()];
-    let place = |x: u32, y: u32| usize::try_from(u64::from(y) * u64::from(width) + u64::from(x));
+    let at = |x: u32, y: u32| usize::try_from(u64::from(y) * u64::from(width) + u64::from(x));
     let mut best: Option<(u64, TrackBox)> = None;
     for (x, y, pixel) in picture.enumerate_pixels() {
-        let start = place(x, y).ok()?;
+        let start = at(x, y).ok()?;
         if pixel.0 != [value] || seen[start] {
             continue;
         }
@@ -179,9 +182,9 @@ fn largest_part(picture: &image::GrayImage, value: u8) -> Option<TrackBox> {
             bottom = bottom.max(y);
             for ny in y.saturating_sub(1)..=(y + 1).min(height - 1) {
                 for nx in x.saturating_sub(1)..=(x + 1).min(width - 1) {
-                    let at = place(nx, ny).ok()?;
-                    if !seen[at] && picture.get_pixel(nx, ny).0 == [value] {
-                        seen[at] = true;
+                    let next = at(nx, ny).ok()?;
+                    if !seen[next] && picture.get_pixel(nx, ny).0 == [value] {
+                        seen[next] = true;
                         open.push((nx, ny));
                     }
                 }

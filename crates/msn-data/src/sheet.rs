@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Layout};
+use crate::{DataError, DatasetLayout};
 
 /// Format that this version reads.
 const VERSION: u32 = 1;
@@ -44,8 +44,8 @@ pub struct Sheet {
     pub folders: Vec<String>,
     /// Layouts in which it circulates.
     #[serde(default)]
-    pub layouts: Vec<Layout>,
-    /// Frames a second, where neither files nor folders say so.
+    pub layouts: Vec<DatasetLayout>,
+    /// Frames a second, where neither files nor folders have one.
     pub rate_hz: Option<f64>,
     /// Width of the pictures in pixels.
     pub width: Option<u32>,
@@ -81,7 +81,7 @@ pub struct Counts {
     pub frames: Option<usize>,
 }
 
-/// A version of a data set's frame labels, told by its count.
+/// A version of a data set's frame labels, known by its count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelVersion {

@@ -2,8 +2,9 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use globset::{GlobBuilder, GlobMatcher};
+use msn_video::is_frame_file;
 
-use crate::folder::{is_picture, list};
+use crate::folder::list;
 use crate::{DataError, Video, natural_order};
 
 /// Folders nested deeper are taken for a loop of links.
@@ -15,8 +16,7 @@ const DEEPEST: usize = 16;
 /// any depth, or a glob (`cam*/2024-*.mp4`, `**` for any depth) of such, or of all pictures of a
 /// folder. The order is that of
 /// the arguments, natural within each; a source that is named twice counts once. A video's name
-/// is the name of its file or folder, with as many folders before it as it takes to tell it
-/// from the others.
+/// is the name of its file or folder, with as many folders before it as make it unique.
 ///
 /// # Errors
 /// [`DataError::Source`] for an argument that fits nothing, [`DataError::Io`] for folders that
@@ -97,7 +97,7 @@ fn videos_of(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, DataError> {
 
 fn holds_pictures(path: &Utf8Path) -> Result<bool, DataError> {
     let files = list(path, "frames were looked for there")?.files;
-    Ok(files.iter().any(|file| is_picture(file)))
+    Ok(files.iter().any(|file| is_frame_file(file)))
 }
 
 /// Every video file and folder of frames under a folder, in natural order.
@@ -162,7 +162,7 @@ fn search(
 ) -> Result<(), DataError> {
     let listing = list(path, "videos were looked for there")?;
     let fits = |path: &Utf8Path| matcher.is_match(path.strip_prefix("./").unwrap_or(path));
-    let pictures: Vec<&Utf8PathBuf> = listing.files.iter().filter(|f| is_picture(f)).collect();
+    let pictures: Vec<&Utf8PathBuf> = listing.files.iter().filter(|f| is_frame_file(f)).collect();
     let fitting = pictures.iter().filter(|file| fits(file)).count();
     let pictures = pictures.len();
     for file in listing.files {
@@ -184,7 +184,7 @@ fn search(
     Ok(())
 }
 
-/// Names videos by as many parts of their paths as it takes to tell them apart.
+/// Names videos by as many parts of their paths as make the names unique.
 fn named(sources: &[Utf8PathBuf]) -> Vec<Video> {
     let parts = |path: &Utf8Path, count: usize| -> String {
         let all: Vec<&str> = path.components().map(|c| c.as_str()).collect();

@@ -1,11 +1,14 @@
 //! A video's frames at one size, wherever they are kept.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use camino::Utf8PathBuf;
 use msn_video::{Color, Size};
 
-use crate::{DataError, keep::Pixels};
+use crate::{
+    DataError,
+    pixels::{MemoryFrames, Pixels},
+};
 
 /// A video's frames at one size.
 #[derive(Clone, Debug)]
@@ -77,7 +80,10 @@ impl LoadedVideo {
             rate_hz: None,
             resampled: None,
             warnings: Vec::new(),
-            pixels: Pixels::Memory(pixels.chunks_exact(bytes).map(Box::from).collect()),
+            pixels: Pixels::Memory(Arc::new(MemoryFrames {
+                frames: pixels.chunks_exact(bytes).map(Box::from).collect(),
+                reservation: None,
+            })),
         })
     }
 
@@ -103,7 +109,8 @@ impl LoadedVideo {
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         match &self.pixels {
-            Pixels::Memory(frames) => frames
+            Pixels::Memory(memory) => memory
+                .frames
                 .iter()
                 .map(|frame| u64::try_from(frame.len()).unwrap_or(u64::MAX))
                 .sum(),

@@ -3,8 +3,8 @@
 //! Run with `cargo run -p msn-eval --example stream`.
 #![allow(clippy::print_stdout, missing_docs)]
 
-use msn_eval::{Fair, Scorer};
-use msn_model::{Clips, FrameMaps, NetConfig, PredictError, Predictor};
+use msn_eval::{AnomalyScore, Scorer};
+use msn_model::{Clips, NetConfig, PredictError, Prediction, Predictor};
 
 const SIDE: usize = 32;
 
@@ -16,23 +16,16 @@ impl Predictor for Still {
         &self.0
     }
 
-    fn maps(&self, clips: Clips) -> Result<Vec<FrameMaps>, PredictError> {
+    fn predict(&self, clips: &Clips) -> Result<Vec<Prediction>, PredictError> {
         let area = clips.height * clips.width;
-        let one = |(past, target): (&[f32], &[f32])| {
-            let newest = &past[past.len() - area..];
-            FrameMaps::new(
-                newest.to_vec(),
-                target,
-                (clips.height, clips.width),
-                Vec::new(),
-            )
+        let one = |past: &[f32]| Prediction {
+            height: clips.height,
+            width: clips.width,
+            planes: past[past.len() - area..].to_vec(),
+            distances: Vec::new(),
         };
-        Ok(clips
-            .frames
-            .chunks(area * self.0.frames)
-            .zip(clips.target.chunks(area))
-            .map(one)
-            .collect())
+        let each = clips.frames.chunks(area * self.0.frames);
+        Ok(each.map(one).collect())
     }
 }
 
@@ -44,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scorer = Scorer {
         predictor: &still,
         stride: 1,
-        fair: Fair::for_size(SIDE, SIDE),
+        score: AnomalyScore::for_size(SIDE, SIDE),
     };
     let mut stream = scorer.stream("doorway", SIDE, SIDE);
     let mut scores = Vec::new();

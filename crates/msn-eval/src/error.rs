@@ -1,11 +1,11 @@
-//! What can go wrong between weights and figures.
+//! What can go wrong between weights and metrics.
 
 use camino::Utf8PathBuf;
 
 /// Scores that can't be computed, compared or written.
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
-    /// A score is no number.
+    /// A score is not finite.
     #[error(
         "{video}, frame {frame}: the {score} score is {value}: the weights are damaged or the training diverged"
     )]
@@ -21,20 +21,20 @@ pub enum EvalError {
     },
     /// Nothing to calibrate on.
     #[error(
-        "no held-out frame can be scored, so the fair score can't be calibrated: give more or longer normal videos"
+        "no frame of the calibration split can be scored, so the anomaly score can't be calibrated: give more or longer normal videos"
     )]
-    NothingHeldOut,
-    /// All held-out frames score alike.
+    NothingToCalibrate,
+    /// All frames of the calibration split score alike.
     #[error(
-        "the held-out frames all have the same error (MAD {mad:e}), so scores can't be standardised: give normal videos in which something moves"
+        "the frames of the calibration split all have the same error (MAD {mad:e}), so scores can't be standardised: give normal videos in which something moves"
     )]
     NoSpread {
         /// Median absolute deviation.
         mad: f64,
     },
-    /// Nothing can be cut out of normal footage.
+    /// No moving object can be cut out of normal footage.
     #[error(
-        "nothing moves through the training videos for ten frames that could be put elsewhere: give footage with separate things that move"
+        "no object moves through the training videos for ten frames, so none can be inserted elsewhere: give footage with separate moving objects"
     )]
     NothingMoves,
     /// No test video is long enough.
@@ -45,14 +45,14 @@ pub enum EvalError {
         /// Frames of a clip with its target.
         needed: usize,
     },
-    /// A network without pools was asked for its memory.
+    /// A network without pools has no memory to survey.
     #[error(
-        "the network has no pools, so it remembers nothing: give weights that were trained with pools=1,2,3"
+        "the network has no pools, so there is no memory to survey: give weights that were trained with pools=1,2,3"
     )]
     NoPools,
-    /// No normal video is long enough to be asked about.
+    /// No normal video is long enough for a survey of the memory.
     #[error("no training video has the {needed} unbroken frames of a clip: give longer videos")]
-    NothingAsked {
+    NothingToSurvey {
         /// Frames of a clip with its target.
         needed: usize,
     },
@@ -79,7 +79,10 @@ pub enum EvalError {
     /// Events.
     #[error(transparent)]
     Events(#[from] msn_events::EventsError),
-    /// Figures.
+    /// A calibration file.
+    #[error(transparent)]
+    Calibration(#[from] crate::CalibrationError),
+    /// Metrics.
     #[error(transparent)]
     Metrics(#[from] msn_metrics::MetricsError),
     /// The system can't write.

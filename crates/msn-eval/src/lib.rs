@@ -1,42 +1,54 @@
 //! Scoring with MSN-net: from frames to scores, calibration, both protocols and reports.
 //!
 //! A [`Scorer`] turns frames into [`FrameScore`]s through any [`msn_model::Predictor`], one stream
-//! per video with flat memory. [`evaluate`] makes the figures of both protocols of scored, labelled
+//! per video with flat memory. [`evaluate`] makes the metrics of both protocols of scored, labelled
 //! videos:
 //!
 //! * `legacy`, what papers print: `lambda norm(-psnr) + (1 - lambda) mean norm(distance)`, min-max
 //!   normalised over each test video;
-//! * `fair`, what a product can do: in a causal tube of the error the window that lies furthest above
-//!   what is usual for as much texture, standardised by held-out normal frames.
+//! * `fair`, what a product can do: in a causal tube of windows the one whose error lies furthest
+//!   above the baseline of its texture and position, standardised by normal frames. It is the
+//!   anomaly score, and a [`Calibration`] is what it is standardised by.
 //!
-//! [`self_test`] puts anomalies into held-out normal footage and says which are found: a criterion for
-//! settings that needs no test label.
+//! [`self_test`] inserts synthetic anomalies into normal footage and says which are detected: a
+//! criterion for settings that needs no test label.
 
 mod error;
-mod events;
-mod fair;
-mod files;
+mod evaluation;
+mod fingerprint;
 mod memory;
 mod overlay;
 mod protocol;
 mod regions;
 mod report;
-mod scoring;
+mod score;
 mod selftest;
-mod spool;
+mod video_scores;
 
 pub use error::EvalError;
-pub use events::{EventCard, clock};
-pub use fair::{Fair, standardise};
-pub use files::{scores_csv, write_file, write_file_from};
+pub use evaluation::{
+    DataCard, EVALUATION_FORMAT, Evaluation, EvaluationError, KindMetrics, LabelCard,
+    PredictionErrorMetrics, Priors, ProtocolMetrics,
+};
+pub use fingerprint::fingerprint;
 pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOptions, survey};
 pub use overlay::{HeatMaps, Overlay, write_overlay};
-pub use protocol::{
-    DataCard, ErrorFigures, EvalOptions, Evaluation, KindFigures, LAMBDA, LabelCard, Priors,
-    Protocol, VideoScores, evaluate,
+pub use protocol::{EvalOptions, evaluate};
+pub use regions::{RegionCollector, RegionSummary, VideoRegions};
+pub use report::{DotsPanel, ReportImage, curve_svg, dots_svg, memory_page, report};
+pub use score::{
+    alarm::{AlarmThreshold, EventSummary, clock},
+    baseline::{Baseline, ErrorQuantiles, TextureClass},
+    calibration::{CALIBRATION_FORMAT, Calibration, CalibrationError},
+    fair::AnomalyScore,
+    legacy::LAMBDA,
+    maps::{FrameMaps, WindowMap},
+    scorer::{FrameScore, ScoredFrame, Scorer, SourceStep},
+    spool::ScoreSpool,
+    stream::Stream,
+    table::scores_csv,
 };
-pub use regions::{JudgedRegions, RegionCard, RegionJudge};
-pub use report::{Picture, curve_svg, memory_page, report};
-pub use scoring::{FrameScore, ScoredFrame, Scorer, Seen, Stream};
-pub use selftest::{Injected, InjectedFigures, LightFigures, SelfTest, self_test};
-pub use spool::ScoreSpool;
+pub use selftest::{
+    BrightnessMetrics, Injected, InjectedMetrics, SELF_TEST_FORMAT, SelfTest, self_test,
+};
+pub use video_scores::VideoScores;

@@ -9,15 +9,18 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use msn_data::{Clip, LoadedVideo, Segment, clips};
 use msn_model::{Clips, Cosines, HostTensor, Lookups, Tensors, push_planes, receptive_area};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::Value;
 
 use self::patches::Best;
 pub(crate) use self::patches::png;
-use crate::{EvalError, fair::count};
+use crate::{EvalError, evaluation::rename, fingerprint::fingerprint};
 
 /// The format of [`MemoryCard`] on disk.
-pub const MEMORY_FORMAT: &str = "msn-memory-1";
+pub const MEMORY_FORMAT: &str = "msn-memory-2";
+/// The version before it.
+const FIRST_FORMAT: &str = "msn-memory-1";
 
-/// Clips that are asked together.
+/// Clips that are looked up together.
 const BATCH: usize = 8;
 
 /// What a network's pools hold, seen through normal footage.
@@ -27,10 +30,10 @@ pub struct MemoryCard {
     pub format: String,
     /// The data set's name.
     pub data: String,
-    /// Which tensors were looked at, told by whoever made the card.
+    /// [`fingerprint`] of the tensors that were looked at.
     pub weights: String,
-    /// Clips that were asked, spread evenly over those there are; one a frame.
-    pub asked: usize,
+    /// Clips that were looked up, spread evenly over those there are; one a frame.
+    pub surveyed: usize,
     /// Clips that the footage holds.
     pub clips: usize,
     /// Pools, ascending.
@@ -47,7 +50,7 @@ pub struct PoolCard {
     /// Rows and columns of queries in a frame.
     pub positions: [usize; 2],
     /// Side in pixels of the square that a query can depend on.
-    pub area: usize,
+    pub receptive_field: usize,
     /// Entropy of the items' usage / log M, in [0, 1]; 1 is even use.
     pub usage_entropy: f64,
     /// Share of queries that are zero, in [0, 1]; they count for the first item, as in training.
@@ -88,10 +91,34 @@ pub struct Patch {
 /// How thoroughly a memory is surveyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SurveyOptions {
-    /// At most so many clips are asked, spread evenly.
+    /// At most so many clips are looked up, spread evenly.
     pub clips: usize,
     /// At most so many places are shown of each item.
     pub patches: usize,
+}
+
+impl MemoryCard {
+    /// Reads a card of this version or the one before from JSON.
+    ///
+    /// # Errors
+    /// What serde says; another version is one of them.
+    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut value: Value = serde_json::from_slice(json)?;
+        if value["format"] == FIRST_FORMAT {
+            value["format"] = MEMORY_FORMAT.into();
+            rename(&mut value, "asked", "surveyed");
+            let pools = value.get_mut("pools").and_then(Value::as_array_mut);
+            for pool in pools.into_iter().flatten() {
+                rename(pool, "area", "receptive_field");
+            }
+        }
+        let card: Self = serde_json::from_value(value)?;
+        if card.format != MEMORY_FORMAT {
+            let text = format!("it is of format {}, not {MEMORY_FORMAT}", card.format);
+            return Err(serde_json::Error::custom(text));
+        }
+        Ok(card)
+    }
 }
 
 impl ItemCard {
@@ -118,10 +145,10 @@ impl PoolCard {
     }
 }
 
-/// Asks the pools of a network about the clips of `segments`; `tensors` are the network's.
+/// Looks up the clips of `segments` in the pools of a network; `tensors` are the network's.
 ///
 /// # Errors
-/// [`EvalError::NoPools`] for a network without pools, [`EvalError::NothingAsked`] where no segment
+/// [`EvalError::NoPools`] for a network without pools, [`EvalError::NothingToSurvey`] where no segment
 /// holds a clip, [`EvalError::Data`] where a frame can't be read, [`EvalError::Predict`] for frames
 /// that do not fit the network.
 pub fn survey(
@@ -139,16 +166,16 @@ pub fn survey(
     let all = clips(segments, config.frames, stride);
     let chosen = spread(&all, options.clips);
     if chosen.is_empty() {
-        return Err(EvalError::NothingAsked {
+        return Err(EvalError::NothingToSurvey {
             needed: config.frames * stride + 1,
         });
     }
-    let mut seen: Vec<Seen> = Vec::new();
+    let mut seen: Vec<PoolSurvey> = Vec::new();
     for (batch, clips) in chosen.chunks(BATCH).enumerate() {
-        let cosines = network.cosines(input(videos, clips, config.frames, stride)?)?;
-        for (i, cosines) in cosines.iter().enumerate() {
+        let found = network.cosines(input(videos, clips, config.frames, stride)?)?;
+        for (i, cosines) in found.iter().enumerate() {
             if seen.is_empty() {
-                seen = cosines.iter().map(Seen::new).collect();
+                seen = cosines.iter().map(PoolSurvey::new).collect();
             }
             for (seen, cosines) in seen.iter_mut().zip(cosines) {
                 seen.take(batch * BATCH + i, cosines);
@@ -166,8 +193,8 @@ pub fn survey(
     Ok(MemoryCard {
         format: MEMORY_FORMAT.into(),
         data: data.to_owned(),
-        weights: String::new(),
-        asked: chosen.len(),
+        weights: fingerprint(tensors),
+        surveyed: chosen.len(),
         clips: all.len(),
         pools: pools.collect::<Result<_, _>>()?,
     })
@@ -209,7 +236,7 @@ fn side(video: &LoadedVideo) -> [usize; 2] {
 }
 
 /// What has been seen of one pool.
-struct Seen {
+struct PoolSurvey {
     pool: usize,
     positions: [usize; 2],
     /// Queries of each item.
@@ -218,7 +245,7 @@ struct Seen {
     best: Best,
 }
 
-impl Seen {
+impl PoolSurvey {
     fn new(cosines: &Cosines) -> Self {
         let positions = [cosines.height, cosines.width];
         Self {
@@ -251,7 +278,7 @@ impl Seen {
         let area = receptive_area(self.pool, 0);
         let area = usize::try_from(area.end - area.start).unwrap_or(0);
         let pixel = 1 << self.pool;
-        let queries = wide(self.usage.iter().sum());
+        let queries = self.usage.iter().sum::<u64>() as f64;
         let mut items = Vec::new();
         for (item, &usage) in self.usage.iter().enumerate() {
             let found = self.best.of(item, patches, area.div_ceil(2 * pixel));
@@ -269,7 +296,7 @@ impl Seen {
                 })
                 .collect();
             items.push(ItemCard {
-                usage: wide(usage) / queries,
+                usage: usage as f64 / queries,
                 cosines: cosines.get(item).cloned().unwrap_or_default(),
                 picture: patches::picture(self.pool, &found, videos, places)?,
                 patches,
@@ -281,20 +308,12 @@ impl Seen {
             pool: self.pool,
             features,
             positions: self.positions,
-            area,
-            usage_entropy: total / count(items.len()).ln(),
-            zero_queries: wide(self.zero) / queries,
+            receptive_field: area,
+            usage_entropy: total / (items.len() as f64).ln(),
+            zero_queries: self.zero as f64 / queries,
             items,
         })
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a share needs no more than f64 has"
-)]
-fn wide(n: u64) -> f64 {
-    n as f64
 }
 
 /// Cosines of all pairs of rows.

@@ -1,4 +1,4 @@
-//! A video of a scored video: its frames with the fair score's map as heat, labels, alarms, and the
+//! A video of a scored video: its frames with the anomaly score's map as heat, labels, alarms, and the
 //! score's curve.
 
 mod canvas;
@@ -9,12 +9,12 @@ mod tests;
 use camino::Utf8Path;
 use msn_data::LoadedVideo;
 use msn_events::Event;
-use msn_model::Calibration;
 use msn_video::{Color, Picture, Resizer, Size};
 
 use self::{canvas::Canvas, curve::Curve};
 use crate::{
-    EvalError, ScoredFrame, VideoScores, events::detected, fair::count, regions::enlarged,
+    Calibration, EvalError, ScoredFrame, VideoScores, WindowMap, regions::enlarged,
+    score::alarm::detected,
 };
 
 /// Narrower sources are enlarged to at least this, pixels.
@@ -36,7 +36,7 @@ const PAPER: [u8; 3] = [18, 22, 27];
 const LABEL: [u8; 3] = [240, 150, 111];
 const ALARM: [u8; 3] = [230, 50, 50];
 
-/// The fair score's maps of a video's frames, kept small until the whole video has been scored.
+/// The anomaly score's maps of a video's frames, kept small until the whole video has been scored.
 #[derive(Clone, Debug)]
 pub struct HeatMaps {
     calibration: Calibration,
@@ -60,8 +60,8 @@ impl HeatMaps {
         }
     }
 
-    /// Standardised scores at which heat begins and is full: what 0.5 % of held-out normal windows
-    /// exceed, and what raises the alarm.
+    /// Standardised scores at which heat begins and is full: what 0.5 % of normal windows exceed,
+    /// and what raises the alarm.
     pub fn scale(&self) -> [f64; 2] {
         let low = self.calibration.map_threshold;
         let alarm = self.calibration.alarm.map(|a| a.threshold);
@@ -72,11 +72,6 @@ impl HeatMaps {
     pub fn push(&mut self, scored: &ScoredFrame) {
         let map = scored.fair_map(&self.calibration);
         let [low, high] = self.scale();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "0 to 255"
-        )]
         let heat = |v: &f64| ((v - low) / (high - low) * 255.0).clamp(0.0, 255.0).round() as u8;
         self.windows = [map.height, map.width];
         let values = map.values.iter().map(heat).collect();
@@ -87,7 +82,7 @@ impl HeatMaps {
     fn of(&self, frame: usize, size: Size) -> Option<Vec<f32>> {
         let at = self.maps.binary_search_by_key(&frame, |(f, _)| *f).ok()?;
         let [height, width] = self.windows;
-        let map = msn_model::Map64 {
+        let map = WindowMap {
             height,
             width,
             values: self.maps[at]
@@ -211,7 +206,7 @@ impl<'a> Overlay<'a> {
             text += &format!("  {seconds:.1} s");
         }
         match score {
-            Some(score) => text += &format!("  fair score {score:.2}"),
+            Some(score) => text += &format!("  anomaly score {score:.2}"),
             None => text += "  no score",
         }
         let mut right = self.frame.width - 8;
@@ -252,11 +247,6 @@ fn ascii(text: &str) -> String {
 
 /// From yellow to red.
 fn glow(share: f64) -> [u8; 3] {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "40 to 220"
-    )]
     let green = (220.0 - 180.0 * share.clamp(0.0, 1.0)) as u8;
     [255, green, 20]
 }
@@ -268,11 +258,6 @@ fn frame_size(source: Size) -> Size {
     if f64::from(long) * scale > f64::from(LARGEST) {
         scale = f64::from(LARGEST) / f64::from(long);
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "at most a picture's side"
-    )]
     let even = |side: u32| ((f64::from(side) * scale / 2.0).round() as u32).max(16) * 2;
     Size::new(even(source.width).max(320), even(source.height))
 }
@@ -344,23 +329,13 @@ fn write(
 /// Frames a second as a whole number.
 #[cfg(feature = "ffmpeg")]
 fn whole_rate(rate_hz: Option<f64>) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "1 to 240"
-    )]
     let whole = |hz: f64| hz.round().clamp(1.0, 240.0) as u32;
     rate_hz.map_or(25, whole)
 }
 
 /// Columns of a picture `width` wide that a frame of `frames` takes: from, and to where it ends.
 fn column(frame: usize, frames: usize, width: u32) -> u32 {
-    let share = count(frame) / count(frames.max(1));
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0 to the width"
-    )]
+    let share = frame as f64 / frames.max(1) as f64;
     let x = (share * f64::from(width)) as u32;
     x.min(width.saturating_sub(1))
 }

@@ -1,37 +1,37 @@
-//! Where an anomaly is: parts of the fair score's map against true regions, for RBDC and TBDC.
+//! Where an anomaly is: components of the anomaly score's map against true regions, for RBDC and
+//! TBDC.
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use msn_data::{LoadedVideo, RegionSource, Regions, TrackBox};
 use msn_metrics::regions::{
-    MapSize, MaskTracker, Region, RegionFigures, RegionVideo, Track, components,
+    MapSize, MaskTracker, Region, RegionMetrics, RegionVideo, Track, components,
 };
-use msn_model::{Calibration, Map64};
 use serde::{Deserialize, Serialize};
 
-use crate::{EvalError, ScoredFrame, fair::count};
+use crate::{Calibration, EvalError, ScoredFrame, WindowMap};
 
 /// What RBDC and TBDC were measured on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RegionCard {
+pub struct RegionSummary {
     /// True tracks in scored frames.
     pub tracks: usize,
     /// Their boxes.
     pub boxes: usize,
     /// Parts of the map above the threshold.
     pub detections: usize,
-    /// Standardised score above which a part begins: 99.5 % of held-out normal windows are below.
+    /// Standardised score above which a part begins: 99.5 % of the windows of the calibration split are below.
     pub threshold: f64,
     /// Whether tracks were made of masks, by following their parts from frame to frame.
     pub tracks_from_masks: bool,
 }
 
-impl RegionCard {
-    pub(crate) fn new(figures: &RegionFigures, threshold: f64, tracks_from_masks: bool) -> Self {
+impl RegionSummary {
+    pub(crate) fn new(metrics: &RegionMetrics, threshold: f64, tracks_from_masks: bool) -> Self {
         Self {
-            tracks: figures.tracks,
-            boxes: figures.boxes,
-            detections: figures.detections,
+            tracks: metrics.tracks,
+            boxes: metrics.boxes,
+            detections: metrics.detections,
             threshold,
             tracks_from_masks,
         }
@@ -40,7 +40,7 @@ impl RegionCard {
 
 /// A test video's true regions and what was found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct JudgedRegions {
+pub struct VideoRegions {
     /// Truth and detections.
     pub video: RegionVideo,
     /// The calibration's threshold.
@@ -51,7 +51,7 @@ pub struct JudgedRegions {
 
 /// Collects detections of one video.
 #[derive(Debug)]
-pub struct RegionJudge<'a> {
+pub struct RegionCollector<'a> {
     calibration: &'a Calibration,
     /// Of the network's frames.
     frame: [usize; 2],
@@ -63,7 +63,7 @@ pub struct RegionJudge<'a> {
     video: RegionVideo,
 }
 
-impl<'a> RegionJudge<'a> {
+impl<'a> RegionCollector<'a> {
     /// Reads the true regions of a video; one without a `source` has none.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl<'a> RegionJudge<'a> {
         calibration: &'a Calibration,
     ) -> Result<Self, EvalError> {
         let whole = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
-        let mut judge = Self {
+        let mut collector = Self {
             calibration,
             frame: [whole(loaded.size.height), whole(loaded.size.width)],
             size: MapSize {
@@ -92,17 +92,17 @@ impl<'a> RegionJudge<'a> {
         };
         match source.map(RegionSource::read).transpose()? {
             None => {}
-            Some(Regions::Tracks(boxes)) => judge.truth = tracks(&boxes),
+            Some(Regions::Tracks(boxes)) => collector.truth = tracks(&boxes),
             Some(Regions::Masks(masks)) => {
-                judge.from_masks = true;
+                collector.from_masks = true;
                 let mut tracker: Option<MaskTracker> = None;
                 let mut failed = None;
                 masks.visit(&mut |_, mask| {
-                    judge.size = MapSize {
+                    collector.size = MapSize {
                         width: whole(mask.size.width),
                         height: whole(mask.size.height),
                     };
-                    let tracker = tracker.get_or_insert_with(|| MaskTracker::new(judge.size));
+                    let tracker = tracker.get_or_insert_with(|| MaskTracker::new(collector.size));
                     match tracker.push(&mask.pixels) {
                         Ok(()) => ControlFlow::Continue(()),
                         Err(error) => {
@@ -114,10 +114,10 @@ impl<'a> RegionJudge<'a> {
                 if let Some(error) = failed {
                     return Err(error.into());
                 }
-                judge.truth = tracker.map(MaskTracker::finish).unwrap_or_default();
+                collector.truth = tracker.map(MaskTracker::finish).unwrap_or_default();
             }
         }
-        Ok(judge)
+        Ok(collector)
     }
 
     /// Takes the parts of a frame's map that lie above the threshold.
@@ -137,7 +137,7 @@ impl<'a> RegionJudge<'a> {
     }
 
     /// Truth and detections of the scored frames.
-    pub fn finish(mut self) -> JudgedRegions {
+    pub fn finish(mut self) -> VideoRegions {
         self.scored.sort_unstable();
         self.video.frames = self.scored.len();
         for mut track in self.truth {
@@ -147,7 +147,7 @@ impl<'a> RegionJudge<'a> {
                 self.video.tracks.push(track);
             }
         }
-        JudgedRegions {
+        VideoRegions {
             video: self.video,
             threshold: self.calibration.map_threshold,
             from_masks: self.from_masks,
@@ -172,7 +172,7 @@ fn tracks(boxes: &[TrackBox]) -> Vec<Track> {
 /// Window values as a picture of `size`, bilinear between the windows' middles and constant beyond
 /// the outermost. `window` and its stride are in pixels of a `frame` (height, width).
 pub(crate) fn enlarged(
-    map: &Map64,
+    map: &WindowMap,
     window: [usize; 2],
     frame: [usize; 2],
     size: MapSize,
@@ -187,7 +187,6 @@ pub(crate) fn enlarged(
             let next = (x + 1).min(map.width - 1);
             let along = |row: &[f64]| row[x] + (row[next] - row[x]) * right;
             let (a, b) = (along(upper), along(lower));
-            #[expect(clippy::cast_possible_truncation, reason = "a picture of scores")]
             out.push((a + (b - a) * below) as f32);
         }
     }
@@ -196,15 +195,10 @@ pub(crate) fn enlarged(
 
 /// For each of `to` pixels along an axis: the window before it, and how far the next one is.
 fn axis(windows: usize, [window, stride]: [usize; 2], from: usize, to: usize) -> Vec<(usize, f64)> {
-    let last = count(windows.saturating_sub(1));
+    let last = windows.saturating_sub(1) as f64;
     let place = |pixel: usize| {
-        let middle = (count(pixel) + 0.5) * count(from) / count(to.max(1));
-        let at = ((middle - count(window) / 2.0) / count(stride.max(1))).clamp(0.0, last);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "0 to the last window"
-        )]
+        let middle = (pixel as f64 + 0.5) * from as f64 / to.max(1) as f64;
+        let at = ((middle - window as f64 / 2.0) / stride.max(1) as f64).clamp(0.0, last);
         let before = at.floor() as usize;
         (before, at - at.floor())
     };
@@ -217,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_map_is_enlarged_bilinearly_between_the_middles_of_windows() {
-        let map = Map64 {
+        let map = WindowMap {
             height: 1,
             width: 3,
             values: vec![0.0, 2.0, 4.0],
@@ -234,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_bright_place_becomes_a_box_around_it() {
-        let mut map = Map64 {
+        let mut map = WindowMap {
             height: 29,
             width: 29,
             values: vec![0.0; 29 * 29],

@@ -2,6 +2,7 @@
 
 mod axis;
 mod curve;
+mod dots;
 mod memory;
 mod path;
 mod plot;
@@ -21,20 +22,24 @@ use self::{
     plot::plots,
     tables::{facts, provenance, short, shown_protocols},
 };
-use crate::{EvalError, Evaluation, MemoryCard, VideoScores};
+use crate::{Calibration, EvalError, Evaluation, MemoryCard, VideoScores};
 
-pub use self::{curve::curve_svg, memory::memory_page};
+pub use self::{
+    curve::curve_svg,
+    dots::{DotsPanel, dots_svg},
+    memory::memory_page,
+};
 
 /// Items of a pool that the report shows.
 const ITEMS: usize = 24;
 
-/// How much larger than the typical video's the largest range of scores may be for all to be drawn
+/// How much larger than the median video's the largest range of scores may be for all to be drawn
 /// on one axis.
 const ONE_AXIS: f64 = 4.0;
 
-/// A picture in the report.
+/// An image in the report.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct ReportImage {
     /// Its heading.
     pub title: String,
     /// What it shows.
@@ -46,11 +51,11 @@ pub struct Picture {
 /// The report as one HTML page: no scripts, no other files, for wide and narrow screens, light and
 /// dark, and for print.
 ///
-/// It shows the figures of both protocols apart, each with its interval, its priors and where it
+/// It shows the metrics of both protocols apart, each with its interval, its priors and where it
 /// comes from, ROC and precision-recall curves, kinds of anomaly, every video's scores over time,
-/// the data, the weights, pictures, what the `memory` has learned, and the command. `videos` are those
-/// that `evaluation` was made of; the curves look at their labels and scores, the figures are
-/// `evaluation`'s own.
+/// the data, the weights, images, what the `memory` has learned, and the command. `videos` are those
+/// that `evaluation` was made of; the curves show their labels and scores, the metrics are
+/// `evaluation`'s own. `calibration` is what standardised the fair scores.
 ///
 /// # Errors
 /// [`EvalError::Metrics`] where scores are not finite or the smoothing is out of range.
@@ -58,7 +63,8 @@ pub fn report(
     evaluation: &Evaluation,
     videos: &[VideoScores],
     meta: &Meta,
-    pictures: &[Picture],
+    calibration: Option<&Calibration>,
+    images: &[ReportImage],
     memory: Option<&MemoryCard>,
 ) -> Result<String, EvalError> {
     let legacy = videos
@@ -85,9 +91,9 @@ pub fn report(
                 h1 { "MSN-net on " (name) }
                 p class="soft" { (summary(evaluation)) }
                 (protocols())
-                h2 { "Figures" }
-                (figures(evaluation, videos, &legacy)?)
-                (tables::errors(evaluation))
+                h2 { "Metrics" }
+                (metrics(evaluation, videos, &legacy)?)
+                (tables::prediction_error(evaluation))
                 (tables::regions(evaluation))
                 (tables::events(evaluation))
                 @if !evaluation.kinds.is_empty() {
@@ -99,36 +105,36 @@ pub fn report(
                 (curves(evaluation, videos, &legacy)?)
                 div class="pair" {
                     div { h2 { "Data" } (data(evaluation)) }
-                    div { h2 { "Weights" } (weights(meta)) }
+                    div { h2 { "Weights" } (weights(meta, calibration)) }
                 }
-                @for picture in pictures { (shown(picture)) }
+                @for image in images { (shown(image)) }
                 @if let Some(card) = memory {
                     h2 { "What the memory has learned" }
                     (memory::section(card, ITEMS))
                 }
                 h2 { "Command" }
                 pre { code { (evaluation.command) } }
-                p class="note" { "The figures are in eval.json and each frame's scores in scores/, beside this page." }
+                p class="note" { "The metrics are in eval.json and each frame's scores in scores/, beside this page." }
             }
         }
     };
     Ok(page.into_string())
 }
 
-fn shown(picture: &Picture) -> Markup {
-    let data = BASE64_STANDARD.encode(&picture.png);
+fn shown(image: &ReportImage) -> Markup {
+    let data = BASE64_STANDARD.encode(&image.png);
     html! {
-        h2 { (picture.title) }
+        h2 { (image.title) }
         figure {
             div class="scroll" {
-                img class="strip wide" src={ "data:image/png;base64," (data) } alt=(picture.title);
+                img class="strip wide" src={ "data:image/png;base64," (data) } alt=(image.title);
             }
-            figcaption class="note" { (picture.caption) }
+            figcaption class="note" { (image.caption) }
         }
     }
 }
 
-/// The legacy scores that figures are made of.
+/// The legacy scores that metrics are made of.
 fn smoothed(video: &VideoScores, sigma: Option<f64>) -> Result<Vec<f64>, EvalError> {
     match sigma {
         Some(sigma) => Ok(smooth_gaussian(&video.legacy, sigma)?),
@@ -151,7 +157,7 @@ fn protocols() -> Markup {
     html! {
         p {
             "The network predicts each frame from those before it; what it predicts badly is unusual. "
-            "Each frame's score is read in two ways, and their figures must not be compared with each other:"
+            "Each frame's score is made in two ways, and their metrics must not be compared with each other:"
         }
         ul {
             li {
@@ -162,8 +168,8 @@ fn protocols() -> Markup {
             }
             li {
                 b { "fair" }
-                " is what a product can do. Scores are set against normal footage that was held out from training: "
-                "0 is a typical normal frame, 1 is one robust standard deviation above it. Only the past is looked at, "
+                " is what a product can do. Scores are standardised by normal footage that was not trained on: "
+                "0 is a median normal frame, 1 is one robust standard deviation above it. Only the past is looked at, "
                 "and scores of all videos share one scale."
             }
         }
@@ -173,14 +179,14 @@ fn protocols() -> Markup {
             b { "AUC" } " is the area under the ROC curve, " b { "AP" } " average precision, the area under the "
             "precision-recall curve, " b { "EER" } " the rate at which false alarms and misses are equally frequent. "
             b { "Intervals" } " are 95 %, from drawing videos again and again; with one video there is nothing to draw "
-            "and they shrink to the figure itself. " b { "Priors" } " never look at a pixel: a constant, the position "
-            "in the video, the distance to its nearer end. A figure whose interval does not clear the best of them is "
+            "and they shrink to the value itself. " b { "Priors" } " never look at a pixel: a constant, the position "
+            "in the video, the distance to its nearer end. A metric whose interval does not clear the best of them is "
             "marked: it says little."
         }
     }
 }
 
-fn figures(
+fn metrics(
     evaluation: &Evaluation,
     videos: &[VideoScores],
     legacy: &[Vec<f64>],
@@ -199,18 +205,18 @@ fn figures(
         div class="pair" {
             section class="card" {
                 h3 { "legacy" }
-                (tables::figures(evaluation, "legacy", &evaluation.legacy))
+                (tables::metrics(evaluation, "legacy", &evaluation.legacy))
                 (plots("legacy", &provenance(evaluation, "legacy"), &of_legacy)?)
             }
             section class="card" {
                 h3 { "fair" }
                 @match &evaluation.fair {
                     Some(fair) => {
-                        (tables::figures(evaluation, "fair", fair))
+                        (tables::metrics(evaluation, "fair", fair))
                         (plots("fair", &provenance(evaluation, "fair"), &of_fair)?)
                     }
                     None => p {
-                        "There are no fair figures: these weights have no calibration, so nothing says what a normal "
+                        "There are no fair metrics: these weights have no calibration, so nothing says what a normal "
                         "frame scores. " code { "msn weights calibrate WEIGHTS NORMAL_VIDEOS" } " adds one."
                     },
                 }
@@ -250,7 +256,7 @@ fn curves(
     let threshold = evaluation.events.as_ref().map(|e| e.alarm.threshold);
     let range = one_range(videos, threshold);
     let calibrated = videos.iter().any(|v| v.fair.is_some());
-    let figures = videos.iter().zip(legacy).map(|(v, l)| {
+    let drawn = videos.iter().zip(legacy).map(|(v, l)| {
         let look = Look {
             legacy: l,
             smoothing: evaluation.smoothing,
@@ -259,12 +265,12 @@ fn curves(
         };
         curve(v, &look)
     });
-    let figures = figures.collect::<Result<Vec<_>, _>>()?;
+    let drawn = drawn.collect::<Result<Vec<_>, _>>()?;
     Ok(html! {
         p {
             "Higher is more anomalous; shaded spans are labelled anomalous. A line breaks where frames are missing. "
             @if let Some(threshold) = threshold {
-                "Dashed: a fair score of " (format!("{threshold:.2}")) ", smoothed causally, raises an alarm. "
+                "Dashed: the alarm threshold, a fair score of " (format!("{threshold:.2}")) " after causal smoothing. "
             }
             @match (calibrated, range) {
                 (false, _) => "",
@@ -275,7 +281,7 @@ fn curves(
         p class="from" {
             "AUC within a video is what macro AUC (skip) is the mean of. " (provenance(evaluation, shown_protocols(evaluation)))
         }
-        div class="videos" { @for figure in figures { (figure) } }
+        div class="videos" { @for figure in drawn { (figure) } }
     })
 }
 
@@ -339,8 +345,8 @@ fn one_range(videos: &[VideoScores], threshold: Option<f64>) -> Option<(f64, f64
         .map(|(low, high)| high - low)
         .collect();
     heights.sort_by(f64::total_cmp);
-    let typical = heights.get(heights.len() / 2)?;
-    (all.1 - all.0 <= ONE_AXIS * typical).then_some(all)
+    let median = heights.get(heights.len() / 2)?;
+    (all.1 - all.0 <= ONE_AXIS * median).then_some(all)
 }
 
 fn data(evaluation: &Evaluation) -> Markup {
@@ -386,7 +392,7 @@ fn some_of(files: &[String]) -> String {
     }
 }
 
-fn weights(meta: &Meta) -> Markup {
+fn weights(meta: &Meta, calibration: Option<&Calibration>) -> Markup {
     let input = &meta.input;
     let stride = match input.stride {
         1 => "every frame".to_owned(),
@@ -414,9 +420,9 @@ fn weights(meta: &Meta) -> Markup {
     rows.push(("network", settings.collect::<Vec<_>>().join(", ")));
     rows.push((
         "calibration",
-        match &meta.calibration {
+        match calibration {
             Some(c) => format!(
-                "{} held-out normal frames; excess over what is usual: median {:.4}, median absolute \
+                "{} normal frames; excess over their baseline: median {:.4}, median absolute \
                  deviation {:.4}; windows of {} pixels every {}, over {} frames; map threshold {:.3}; \
                  log errors grow by {:.2} from the middle row to the lowest and by {:.2} at the picture's \
                  edge",
@@ -427,8 +433,8 @@ fn weights(meta: &Meta) -> Markup {
                 c.window_stride,
                 c.history,
                 c.map_threshold,
-                c.usual.slope,
-                c.usual.edge,
+                c.baseline.slope,
+                c.baseline.edge,
             ),
             None => "none; `msn weights calibrate` adds one".to_owned(),
         },

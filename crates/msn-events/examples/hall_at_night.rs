@@ -3,8 +3,8 @@
 #![allow(clippy::print_stdout)]
 
 use msn_events::{
-    Budget, Clock, Detector, EventsError, Frame, JudgedVideo, Rules, ScoreSequence, Smoothing,
-    Span, calibrate, detect, event_figures,
+    Budget, Clock, Detector, EventsError, FrameRange, LabelledEvents, Rules, ScoreSequence,
+    Smoothing, TimedScore, calibrate_threshold, detect, event_metrics,
 };
 
 /// Seconds of a night.
@@ -22,7 +22,7 @@ fn main() -> Result<(), EventsError> {
     let quiet: Vec<Option<f64>> = (0..NIGHT).map(|second| Some(murmur(second, 1))).collect();
     let quiet = ScoreSequence::from_options("quiet night", &quiet, clock.clone())?;
     for budget in [Budget::PerHour(0.5), Budget::PerHour(0.01)] {
-        let calibration = calibrate(std::slice::from_ref(&quiet), &rules, budget)?;
+        let calibration = calibrate_threshold(std::slice::from_ref(&quiet), &rules, budget)?;
         let found = &calibration.rate;
         println!(
             "{budget:?}: threshold {:.2}, {} false in {} hours [{:.2}, {:.2}] per hour",
@@ -38,7 +38,7 @@ fn main() -> Result<(), EventsError> {
     }
 
     // Somebody is in the hall at three o'clock; the microphone fails for a minute at five.
-    let visit = Span {
+    let visit = FrameRange {
         start: 10_800,
         end: 10_860,
     };
@@ -46,10 +46,10 @@ fn main() -> Result<(), EventsError> {
         let louder = if visit.contains(second) { 8.0 } else { 0.0 };
         (!(18_000..18_060).contains(&second)).then(|| murmur(second, 2) + louder)
     };
-    let threshold = calibrate(&[quiet], &rules, Budget::PerHour(0.5))?.threshold;
+    let threshold = calibrate_threshold(&[quiet], &rules, Budget::PerHour(0.5))?.threshold;
     let mut detector = Detector::new(rules, threshold)?;
     for index in 0..NIGHT {
-        let frame = Frame {
+        let frame = TimedScore {
             index,
             seconds: Some(index as f64),
             score: score(index),
@@ -70,20 +70,20 @@ fn main() -> Result<(), EventsError> {
     let scores: Vec<Option<f64>> = (0..NIGHT).map(score).collect();
     let sequence = ScoreSequence::from_options("next night", &scores, clock)?;
     let events = detect(&sequence, &rules, threshold)?;
-    let night = JudgedVideo {
+    let night = LabelledEvents {
         sequence: &sequence,
         events: &events,
         spans: &[visit],
     };
-    let figures = event_figures(&[night])?;
+    let metrics = event_metrics(&[night])?;
     println!(
         "{} of {} found, {} false",
-        figures.spans_found, figures.spans, figures.false_alarms
+        metrics.spans_found, metrics.spans, metrics.false_alarms
     );
-    if let Some(delay) = figures.delay {
+    if let Some(delay) = metrics.delay {
         println!("found after {} frames", delay.median_frames);
     }
-    if let Some(rate) = figures.false_alarms_per_hour {
+    if let Some(rate) = metrics.false_alarms_per_hour {
         println!(
             "{:.3} [{:.3}, {:.3}] false alarms per hour",
             rate.value, rate.low, rate.high

@@ -35,7 +35,7 @@ impl Event {
 
 /// One frame on its way into a [`Detector`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Frame {
+pub struct TimedScore {
     /// Its number; rising, and a number left out is a gap.
     pub index: usize,
     /// When it is, if known.
@@ -46,7 +46,7 @@ pub struct Frame {
 
 /// What a frame did.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Step {
+pub struct DetectorStep {
     /// The smoothed score; `None` for an unknown frame.
     pub smoothed: Option<f64>,
     /// Whether the frame belongs to an event so far, long enough or not.
@@ -58,7 +58,7 @@ pub struct Step {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct FrameTime {
     frame: usize,
     seconds: Option<f64>,
 }
@@ -66,11 +66,11 @@ struct Place {
 /// An event that may still go on.
 #[derive(Debug, Clone, Copy)]
 struct Open {
-    start: Place,
-    last: Place,
-    peak: Place,
+    start: FrameTime,
+    last: FrameTime,
+    peak: FrameTime,
     score: f64,
-    alarm: Option<Place>,
+    alarm: Option<FrameTime>,
     /// Whether the newest frame belongs to it; else it waits for another to join.
     active: bool,
     /// Seconds of the frame after `last`, once it came.
@@ -86,7 +86,7 @@ pub struct Detector {
     threshold: f64,
     smoother: Smoother,
     open: Option<Open>,
-    before: Option<Place>,
+    before: Option<FrameTime>,
     /// Whether the frame before was known.
     in_run: bool,
     /// Latest time between two frames that follow each other.
@@ -120,9 +120,9 @@ impl Detector {
     /// # Errors
     /// [`EventsError::Order`], [`EventsError::Time`], [`EventsError::NotFinite`]; the frame is
     /// not taken then and the next may follow.
-    pub fn push(&mut self, frame: Frame) -> Result<Step, EventsError> {
+    pub fn push(&mut self, frame: TimedScore) -> Result<DetectorStep, EventsError> {
         self.check(frame)?;
-        let place = Place {
+        let place = FrameTime {
             frame: frame.index,
             seconds: frame.seconds,
         };
@@ -135,7 +135,7 @@ impl Detector {
             self.gap_seconds = now - before;
         }
         self.before = Some(place);
-        let mut step = Step::default();
+        let mut step = DetectorStep::default();
         if let Some(open) = &mut self.open
             && open.last.frame + 1 == frame.index
         {
@@ -177,7 +177,7 @@ impl Detector {
         self.close()
     }
 
-    fn check(&self, frame: Frame) -> Result<(), EventsError> {
+    fn check(&self, frame: TimedScore) -> Result<(), EventsError> {
         let video = String::new();
         if let Some(before) = self.before.filter(|before| frame.index <= before.frame) {
             return Err(EventsError::Order {
@@ -207,7 +207,7 @@ impl Detector {
     }
 
     /// Adds an active frame to the open event or begins one; true if that raises the alarm.
-    fn extend(&mut self, place: Place, smoothed: f64) -> bool {
+    fn extend(&mut self, place: FrameTime, smoothed: f64) -> bool {
         let begun = Open {
             start: place,
             last: place,
@@ -267,7 +267,7 @@ pub fn detect(
     for run in &sequence.runs {
         for (index, &score) in (run.first_frame..run.end()).zip(&run.scores) {
             let seconds = sequence.clock.seconds(index);
-            let step = detector.push(Frame {
+            let step = detector.push(TimedScore {
                 index,
                 seconds,
                 score: Some(score),
@@ -280,7 +280,7 @@ pub fn detect(
             .seconds(run.end())
             .filter(|_| !run.scores.is_empty())
         {
-            let unknown = Frame {
+            let unknown = TimedScore {
                 index: run.end(),
                 seconds: Some(seconds),
                 score: None,

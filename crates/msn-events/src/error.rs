@@ -124,12 +124,12 @@ pub enum EventsError {
         /// Name of the video.
         video: String,
     },
-    /// No held-out frame has a score.
-    #[error("no held-out frame has a score; hold out normal videos, longer than one clip")]
+    /// No calibration frame has a score.
+    #[error("no calibration frame has a score; give normal videos that are longer than one clip")]
     NoFrames,
     /// A labelled span is empty or turned round.
     #[error("video {video}: the span from frame {start} to {end} is empty; ends are exclusive")]
-    Span {
+    EmptySpan {
         /// Name of the video.
         video: String,
         /// First frame.

@@ -46,10 +46,10 @@ pub(crate) struct Levels {
 
 impl Levels {
     /// Smooths checked footage with at least one frame.
-    pub(crate) fn new(held_out: &[ScoreSequence], rules: &Rules) -> Self {
+    pub(crate) fn new(footage: &[ScoreSequence], rules: &Rules) -> Self {
         let mut frames = Vec::new();
         let mut sorted = Vec::new();
-        for (run, r) in held_out
+        for (run, r) in footage
             .iter()
             .flat_map(|sequence| &sequence.runs)
             .enumerate()

@@ -13,26 +13,26 @@
 //! threshold never adds a frame to the events, though it can split one event in two.
 //!
 //! # Threshold
-//! [`calibrate`] finds the smallest threshold that keeps the false alarms on held-out normal
+//! [`calibrate_threshold`] finds the smallest threshold that keeps the false alarms on calibration
 //! footage within a [`Budget`], by counting events under the very rules that will be used. Footage
 //! that is too short for the budget gets an estimate from the tail of its events instead, and the
-//! [`Calibration`] says so ([`Basis`], [`Calibration::caveat`]).
+//! [`ThresholdCalibration`] says so ([`Basis`], [`ThresholdCalibration::caveat`]).
 //!
-//! # Figures
-//! [`event_figures`] counts found spans, false alarms, precision, recall, F1, delays, and false
+//! # Metrics
+//! [`event_metrics`] counts found spans, false alarms, precision, recall, F1, delays, and false
 //! alarms per hour with an exact Poisson interval ([`poisson_rate`]).
 //!
 //! # Example
 //! ```
-//! use msn_events::{Budget, Clock, Rules, ScoreSequence, calibrate, detect};
+//! use msn_events::{Budget, Clock, Rules, ScoreSequence, calibrate_threshold, detect};
 //!
 //! # fn main() -> Result<(), msn_events::EventsError> {
 //! // An hour of normal footage at one frame a second, with a small bump every ten minutes.
 //! let normal: Vec<Option<f64>> =
 //!     (0..3600_u32).map(|f| Some(if f % 600 < 8 { 2.0 + f64::from(f) / 1e4 } else { 0.0 })).collect();
-//! let held_out = ScoreSequence::from_options("held out", &normal, Clock::Hz(1.0))?;
+//! let footage = ScoreSequence::from_options("normal", &normal, Clock::Hz(1.0))?;
 //! let rules = Rules::default();
-//! let calibration = calibrate(&[held_out], &rules, Budget::PerHour(1.0))?;
+//! let calibration = calibrate_threshold(&[footage], &rules, Budget::PerHour(1.0))?;
 //! assert_eq!((calibration.allowed, calibration.events), (1, 1));
 //! assert_eq!(calibration.caveat(), None);
 //!
@@ -50,20 +50,20 @@
 //!
 //! Plain twins of detection are in [`mod@reference`]; tests compare the two.
 
-mod calibrate;
 mod detector;
 mod error;
-mod figures;
 mod levels;
+mod metrics;
 mod poisson;
 pub mod reference;
 mod rules;
 mod sequence;
+mod threshold;
 
-pub use calibrate::{Basis, Budget, Calibration, calibrate};
-pub use detector::{Detector, Event, Frame, Step, detect};
+pub use detector::{Detector, DetectorStep, Event, TimedScore, detect};
 pub use error::EventsError;
-pub use figures::{Delay, EventFigures, JudgedVideo, event_figures};
+pub use metrics::{Delay, EventMetrics, LabelledEvents, event_metrics};
 pub use poisson::{Rate, poisson_rate};
 pub use rules::{Rules, Smoothing};
-pub use sequence::{Clock, Run, ScoreSequence, Span};
+pub use sequence::{Clock, FrameRange, ScoreRun, ScoreSequence};
+pub use threshold::{Basis, Budget, ThresholdCalibration, calibrate_threshold};

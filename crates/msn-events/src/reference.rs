@@ -1,7 +1,7 @@
 //! Plain twins of detection and calibration, written from the rules: slow, and what tests compare
 //! with. Inputs are taken as checked.
 
-use crate::{Rules, ScoreSequence, Smoothing, Span};
+use crate::{FrameRange, Rules, ScoreSequence, Smoothing};
 
 /// Smoothed scores of one run, each from the scores before it anew.
 pub fn smoothed(scores: &[f64], smoothing: Smoothing) -> Vec<f64> {
@@ -23,7 +23,7 @@ pub fn smoothed(scores: &[f64], smoothing: Smoothing) -> Vec<f64> {
 
 /// First and last frames of the events of a video: mark active frames, fill short gaps between
 /// them, drop what is too short, each in a pass of its own.
-pub fn events(sequence: &ScoreSequence, rules: &Rules, threshold: f64) -> Vec<Span> {
+pub fn events(sequence: &ScoreSequence, rules: &Rules, threshold: f64) -> Vec<FrameRange> {
     let mut out = Vec::new();
     for run in &sequence.runs {
         let scores = smoothed(&run.scores, rules.smoothing);
@@ -40,11 +40,11 @@ pub fn events(sequence: &ScoreSequence, rules: &Rules, threshold: f64) -> Vec<Sp
                 filled[i] |= after - before - 1 <= rules.merge_gap;
             }
         }
-        let spans = Span::of_labels(&filled).into_iter();
+        let spans = FrameRange::of_labels(&filled).into_iter();
         out.extend(
             spans
                 .filter(|span| span.end - span.start >= rules.min_frames)
-                .map(|span| Span {
+                .map(|span| FrameRange {
                     start: run.first_frame + span.start,
                     end: run.first_frame + span.end,
                 }),

@@ -6,7 +6,7 @@ use crate::EventsError;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Clock {
-    /// Not known: seconds stay empty and figures per hour undefined.
+    /// Not known: seconds stay empty and metrics per hour undefined.
     #[default]
     Unknown,
     /// Frames a second, positive; frame 0 is at 0 s.
@@ -46,14 +46,14 @@ impl Clock {
 
 /// Scored frames without a gap.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Run {
+pub struct ScoreRun {
     /// Frame of the first score, counted from 0 in the video.
     pub first_frame: usize,
     /// Finite scores of this and the following frames; higher is more anomalous.
     pub scores: Vec<f64>,
 }
 
-impl Run {
+impl ScoreRun {
     /// Frame after the last.
     pub fn end(&self) -> usize {
         self.first_frame.saturating_add(self.scores.len())
@@ -68,7 +68,7 @@ pub struct ScoreSequence {
     /// Name of the video.
     pub name: String,
     /// Runs in rising order, with at least one unknown frame between two.
-    pub runs: Vec<Run>,
+    pub runs: Vec<ScoreRun>,
     /// When its frames are.
     pub clock: Clock,
 }
@@ -92,7 +92,7 @@ impl ScoreSequence {
                 scores: scores.len(),
             });
         }
-        let mut runs: Vec<Run> = Vec::new();
+        let mut runs: Vec<ScoreRun> = Vec::new();
         let mut before = None;
         for (&frame, &score) in frames.iter().zip(scores) {
             if let Some(before) = before.filter(|&before| frame <= before) {
@@ -105,7 +105,7 @@ impl ScoreSequence {
             before = Some(frame);
             match runs.last_mut() {
                 Some(run) if run.end() == frame => run.scores.push(score),
-                _ => runs.push(Run {
+                _ => runs.push(ScoreRun {
                     first_frame: frame,
                     scores: vec![score],
                 }),
@@ -221,14 +221,14 @@ impl ScoreSequence {
 
 /// Anomalous frames of a video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Span {
+pub struct FrameRange {
     /// First frame, counted from 0.
     pub start: usize,
     /// Frame after the last.
     pub end: usize,
 }
 
-impl Span {
+impl FrameRange {
     /// Whether a frame lies in it.
     pub fn contains(&self, frame: usize) -> bool {
         (self.start..self.end).contains(&frame)

@@ -1,5 +1,5 @@
 //! Prints how fast the convolutions of an MSN-net run on this machine.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
 use std::time::Instant;
 

@@ -6,10 +6,9 @@ mod lookup;
 mod reading;
 mod write;
 
-pub use gradient::{LossWeights, ReadGradient};
+pub use gradient::{PoolLossWeights, ReadGradient};
 pub use lookup::{Lookup, PoolLosses};
-pub(crate) use write::Gathered;
-pub use write::{WriteRule, write_items};
+pub use write::{Gathered, WriteRule, write_items};
 
 use reading::{Pixels, Reading};
 
@@ -21,7 +20,7 @@ use crate::threads::SharedMut;
 use crate::view::{Shape, SharedView, View, ViewMut};
 use crate::weights::{Channels, Panels};
 
-/// Norms below this count as this: METHOD.md's `x / max(|x|, 1e-12)`.
+/// Norms below this count as this: unit queries are `x / max(|x|, 1e-12)`.
 const SMALLEST_NORM: f32 = 1e-12;
 
 /// How queries address items.
@@ -135,7 +134,7 @@ pub struct Readings<'a> {
 }
 
 /// Normalises each pixel of `features` to a unit query, addresses `items` by a softmax over
-/// similarities, and reads their mean (METHOD.md, A pool).
+/// similarities, and reads their mean.
 ///
 /// A pixel of zeros is the query 0: it addresses all items alike.
 ///

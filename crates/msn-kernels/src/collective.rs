@@ -1,8 +1,6 @@
-//! Sums over the processes or devices that share one batch.
+//! Sums over the ranks that share one batch.
 
 use std::fmt::Debug;
-
-use crate::norm::Moments;
 
 /// The ranks that each compute an equal part of one batch, as one of them sees them.
 ///
@@ -23,36 +21,20 @@ pub trait Collective: Debug + Send + Sync {
     fn all_gather(&self, own: &[f32]) -> Vec<Vec<f32>>;
 }
 
-/// Sums over ranks, in f64 and in the order of ranks.
-pub(crate) fn summed(collective: Option<&dyn Collective>, own: &mut [f64]) {
-    let Some(collective) = collective else { return };
-    let rounded: Vec<f32> = own.iter().map(|&v| v as f32).collect();
-    own.fill(0.0);
-    for part in collective.all_gather(&rounded) {
-        for (sum, v) in own.iter_mut().zip(part) {
-            *sum += f64::from(v);
-        }
-    }
+/// How many ranks there are; one without a collective.
+pub fn world_size(collective: Option<&dyn Collective>) -> usize {
+    collective.map_or(1, Collective::world_size)
 }
 
-/// The moments over the pixels of all ranks.
-pub(crate) fn joint_moments(collective: Option<&dyn Collective>, own: Moments) -> Moments {
-    let Some(collective) = collective else {
-        return own;
-    };
-    let channels = own.mean.len();
-    let all = collective.all_gather(&[own.mean, own.variance].concat());
-    let share = 1.0 / all.len().max(1) as f64;
-    let mean = |c: usize| all.iter().map(|part| f64::from(part[c])).sum::<f64>() * share;
-    let mean: Vec<f64> = (0..channels).map(mean).collect();
-    let variance = |c: usize| {
-        let one = |part: &Vec<f32>| {
-            f64::from(part[channels + c]) + (f64::from(part[c]) - mean[c]).powi(2)
-        };
-        (all.iter().map(one).sum::<f64>() * share) as f32
-    };
-    Moments {
-        variance: (0..channels).map(variance).collect(),
-        mean: mean.iter().map(|&m| m as f32).collect(),
+/// Replaces each value by its sum over ranks: values travel rounded to `f32` and are added in `f64`
+/// in the order of ranks. Without a collective they stay as they are.
+pub fn sum_over_ranks(collective: Option<&dyn Collective>, values: &mut [f64]) {
+    let Some(collective) = collective else { return };
+    let rounded: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+    values.fill(0.0);
+    for part in collective.all_gather(&rounded) {
+        for (sum, v) in values.iter_mut().zip(part) {
+            *sum += f64::from(v);
+        }
     }
 }

@@ -13,6 +13,7 @@ mod portable;
 
 use std::fmt;
 
+use crate::error::NameError;
 use crate::precision::{Plain, Precision, PrecisionKernel};
 
 /// An instruction set that this machine is known to have.
@@ -61,13 +62,12 @@ impl Isa {
     /// The set of this name, where the machine has it.
     ///
     /// # Errors
-    /// The sets that it has, as a sentence.
-    pub fn named(name: &str) -> Result<Self, String> {
+    /// [`NameError::Isa`] names those that it has.
+    pub fn named(name: &str) -> Result<Self, NameError> {
         let sets = Self::available();
         let found = sets.iter().find(|set| set.name() == name).copied();
-        found.ok_or_else(|| {
-            let names: Vec<_> = sets.iter().map(|set| set.name()).collect();
-            format!("this processor's sets are {}", names.join(", "))
+        found.ok_or_else(|| NameError::Isa {
+            available: sets.iter().map(|set| set.name()).collect(),
         })
     }
 
@@ -332,7 +332,7 @@ mod tests {
             assert_eq!(Isa::named(isa.name()), Ok(isa));
         }
         let error = Isa::named("avx9").unwrap_err();
-        assert!(error.contains("portable"), "{error}");
+        assert!(error.to_string().contains("portable"), "{error}");
     }
 
     /// The sum of a vector of `x`, and the square of vectors that begins `x`, transposed.

@@ -2,9 +2,9 @@
 
 mod backward;
 
-pub(crate) use backward::joint_norm_backward;
-pub use backward::{NormGradient, batch_norm_backward};
+pub use backward::{BatchNorm, NormGradient};
 
+use crate::collective::Collective;
 use crate::isa::{Isa, Kernel, Simd};
 use crate::pixels::{Rows, Strips, load, store};
 use crate::threads::SharedMut;
@@ -27,6 +27,29 @@ impl Moments {
             .iter()
             .map(|&v| (f64::from(v) * factor) as f32)
             .collect()
+    }
+
+    /// The moments over the pixels of all ranks, from those of this rank's; each rank has as many
+    /// pixels. Without a collective they are this rank's.
+    pub fn over_ranks(self, collective: Option<&dyn Collective>) -> Self {
+        let Some(collective) = collective else {
+            return self;
+        };
+        let channels = self.mean.len();
+        let all = collective.all_gather(&[self.mean, self.variance].concat());
+        let share = 1.0 / all.len().max(1) as f64;
+        let mean = |c: usize| all.iter().map(|part| f64::from(part[c])).sum::<f64>() * share;
+        let mean: Vec<f64> = (0..channels).map(mean).collect();
+        let variance = |c: usize| {
+            let one = |part: &Vec<f32>| {
+                f64::from(part[channels + c]) + (f64::from(part[c]) - mean[c]).powi(2)
+            };
+            (all.iter().map(one).sum::<f64>() * share) as f32
+        };
+        Self {
+            variance: (0..channels).map(variance).collect(),
+            mean: mean.iter().map(|&m| m as f32).collect(),
+        }
     }
 
     /// What normalisation multiplies and adds: `gamma / sqrt(variance + epsilon)` and

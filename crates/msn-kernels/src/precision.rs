@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::buffers::Scratch;
+use crate::error::NameError;
 use crate::isa::{Isa, Simd};
 
 /// What products are computed in.
@@ -32,13 +33,13 @@ impl fmt::Display for Precision {
 }
 
 impl FromStr for Precision {
-    type Err = String;
+    type Err = NameError;
 
-    fn from_str(s: &str) -> Result<Self, String> {
+    fn from_str(s: &str) -> Result<Self, NameError> {
         match s {
             "f32" => Ok(Self::F32),
             "bf16" => Ok(Self::Bf16),
-            _ => Err("give f32 or bf16".to_owned()),
+            _ => Err(NameError::Precision),
         }
     }
 }

@@ -7,10 +7,10 @@ use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
-/// Does `work` on a thread of the current rayon pool: what it shares out then begins at once, where
-/// a thread from outside would be put to sleep and woken for each operation. Not for work that waits
-/// for other devices: theirs may need the same thread.
-pub(crate) fn enter<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+/// Does `work` on a thread of the current rayon pool: operations in it are then shared out at once,
+/// where a thread from outside would be put to sleep and woken for each of them. Not for work that
+/// waits for other ranks of the process: theirs may need the same thread.
+pub fn enter<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     rayon::scope(|_| work())
 }
 

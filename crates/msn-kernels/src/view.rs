@@ -9,7 +9,7 @@ pub use layout::Shape;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use layout::Layout;
+use layout::PixelLayout;
 
 use crate::buffers::Scratch;
 use crate::isa::Isa;
@@ -24,7 +24,7 @@ use crate::threads::SharedMut;
 pub struct View<'a> {
     /// The layout was checked against its length.
     data: *const f32,
-    layout: Layout,
+    layout: PixelLayout,
     life: PhantomData<&'a [f32]>,
 }
 
@@ -44,10 +44,10 @@ impl<'a> View<'a> {
             shape.len(),
             "the length of the slice and of {shape:?}"
         );
-        Self::new(data, Layout::dense(shape))
+        Self::new(data, PixelLayout::dense(shape))
     }
 
-    fn new(data: &'a [f32], layout: Layout) -> Self {
+    fn new(data: &'a [f32], layout: PixelLayout) -> Self {
         layout.check(data.len());
         Self {
             data: data.as_ptr(),
@@ -314,7 +314,7 @@ pub(crate) struct Window {
 pub struct ViewMut<'a> {
     /// The layout was checked against its length.
     data: SharedMut<'a>,
-    layout: Layout,
+    layout: PixelLayout,
 }
 
 impl<'a> ViewMut<'a> {
@@ -328,10 +328,10 @@ impl<'a> ViewMut<'a> {
             shape.len(),
             "the length of the slice and of {shape:?}"
         );
-        Self::new(data, Layout::dense(shape))
+        Self::new(data, PixelLayout::dense(shape))
     }
 
-    fn new(data: &'a mut [f32], layout: Layout) -> Self {
+    fn new(data: &'a mut [f32], layout: PixelLayout) -> Self {
         layout.check(data.len());
         Self {
             data: SharedMut::new(data),
@@ -415,7 +415,7 @@ impl<'a> ViewMut<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct SharedView<'a> {
     data: SharedMut<'a>,
-    layout: Layout,
+    layout: PixelLayout,
 }
 
 impl SharedView<'_> {

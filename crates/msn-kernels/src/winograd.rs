@@ -67,7 +67,7 @@ impl Winograd {
         let shape = input.shape();
         let isa = self.panels.isa();
         let cin = shape.channels;
-        let count = Place::count(shape);
+        let count = TileOrigin::count(shape);
         if count == 0 {
             return;
         }
@@ -78,13 +78,13 @@ impl Winograd {
         for_each_task(count.div_ceil(tiles), |task| {
             let first = task * tiles;
             let tiles = tiles.min(count - first);
-            let place = |i: usize| Place::of(shape, first + i);
+            let origin = |i: usize| TileOrigin::of(shape, first + i);
             // The extra line keeps the 36 parts of a tile out of one cache set.
             let part = tiles * stride + 16;
             let mut values = Scratch::take(PARTS * part);
             let mut edge = Scratch::take(PARTS * cin);
             for i in 0..tiles {
-                let at = place(i);
+                let at = origin(i);
                 let patch = input.patch(at.image, at.y, at.x, &mut edge);
                 let parts = SharedMut::new(&mut values[i * stride..]);
                 let transform = TransformInput {
@@ -101,7 +101,7 @@ impl Winograd {
                 self.multiply(panel, &values, part, stride, tiles, &mut sums);
                 let sum = SumLayout::new(isa, panel, tiles);
                 for i in 0..tiles {
-                    let at = place(i);
+                    let at = origin(i);
                     isa.run(TransformOutput {
                         sums: &sums[i * sum.tile..],
                         part: sum.part,
@@ -184,13 +184,13 @@ impl SumLayout {
 
 /// The upper left output pixel of a tile.
 #[derive(Clone, Copy)]
-struct Place {
+struct TileOrigin {
     image: usize,
     y: usize,
     x: usize,
 }
 
-impl Place {
+impl TileOrigin {
     /// Tiles of all images.
     fn count(shape: Shape) -> usize {
         shape.batch * shape.height.div_ceil(SIDE) * shape.width.div_ceil(SIDE)
@@ -381,7 +381,7 @@ struct TransformOutput<'a> {
     bias: Option<&'a [f32]>,
     relu: bool,
     out: SharedView<'a>,
-    at: Place,
+    at: TileOrigin,
     rows: usize,
     columns: usize,
 }

@@ -87,6 +87,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if odd > 2.0 * normal {
         Ok(())
     } else {
-        Err("the square wave was not told apart".into())
+        Err("the square wave was not distinguished".into())
     }
 }

@@ -1,7 +1,7 @@
 //! What can be wrong with a pool's settings or items.
 
 /// A setting out of its range, or items that do not fit the settings.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MemoryError {
     /// A setting is out of its range.
     #[error("{setting} = {value} is out of range: give {range}")]
@@ -20,7 +20,7 @@ pub enum MemoryError {
     Shape {
         /// Shape [M, D] of the items given.
         found: [usize; 2],
-        /// Shape [M, D] that the settings ask for.
+        /// Shape [M, D] by the settings.
         expected: [usize; 2],
     },
     /// Too few usable queries to start a pool from.

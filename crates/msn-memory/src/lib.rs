@@ -1,8 +1,8 @@
 //! One memory pool: prototypes of normal features that a network reads while it predicts and
 //! writes while it learns.
 //!
-//! A pool holds M unit vectors of D features, its *items*. A network asks it *queries*, unit
-//! vectors too. The pool *addresses* (a softmax over items of `cosine / temperature`), *reads*
+//! A pool holds M unit vectors of D features, its *items*. A network looks *queries* up in it,
+//! unit vectors too. The pool *addresses* (a softmax over items of `cosine / temperature`), *reads*
 //! (items averaged by those weights), and, while training, *writes* (queries gathered into the
 //! item that they are nearest to). Losses keep queries close to their item (`compactness`), items
 //! apart (`separateness`) and addressing sharp and balanced (`information`).
@@ -22,10 +22,10 @@
 //!
 //! let features = Tensor::<B, 4>::random([2, 16, 8, 8], Distribution::Default, &device);
 //! let lookup = pool.lookup(queries(features));
-//! let answer = lookup.read();                        // [128, 16]
+//! let read = lookup.read();                          // [128, 16]
 //! let loss = lookup.compactness() + lookup.separateness();
 //! pool.write(&lookup);                               // after the optimiser's step
-//! # assert_eq!(answer.dims(), [128, 16]);
+//! # assert_eq!(read.dims(), [128, 16]);
 //! # let _ = loss;
 //! # Ok::<(), msn_memory::MemoryError>(())
 //! ```

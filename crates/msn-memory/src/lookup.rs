@@ -1,4 +1,4 @@
-//! Queries asked of a pool: addressing weights, reads, losses, distances.
+//! Queries against the items of a pool: addressing weights, reads, losses, distances.
 
 use burn::tensor::{
     Bool, Int, Tensor,
@@ -11,7 +11,7 @@ use crate::{Gathered, PoolConfig, WriteMax};
 /// Stands for minus infinity where infinities would breed NaN.
 pub(crate) const LOWEST: f64 = -1e30;
 
-/// The queries of one forward pass, asked of the items as they stood then.
+/// The queries of one forward pass against the items as they stood then.
 ///
 /// Similarities are computed once and shared by every call. A lookup can't change the pool.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl<B: Backend> Lookup<B> {
         softmax(s, 1)
     }
 
-    /// What the memory answers, [K, D]: items averaged by the reading weights. The gradient flows
+    /// What the queries read, [K, D]: items averaged by the reading weights. The gradient flows
     /// through the weights to the queries unless `detach_read`.
     pub fn read(&self) -> Tensor<B, 2> {
         let a = self.address();
@@ -179,7 +179,7 @@ impl<B: Backend> Lookup<B> {
 
 /// ln M, the largest entropy of M items.
 pub(crate) fn log_items(items: usize) -> f64 {
-    f64::from(u32::try_from(items).unwrap_or(u32::MAX)).ln()
+    (items as f64).ln()
 }
 
 /// [K, M] with each column's index.

@@ -21,7 +21,7 @@ const SHORTEST: f64 = 1e-6;
 /// (`network.valid()`) has no way to be written.
 #[derive(Module, Debug)]
 pub struct Pool<B: Backend> {
-    /// Held as a frozen parameter, so that it travels with the module; no gradient is asked of it.
+    /// Held as a frozen parameter, so that it travels with the module; it has no gradient.
     items: Param<Tensor<B, 2>>,
     #[module(skip)]
     config: PoolConfig,
@@ -119,7 +119,7 @@ impl<B: AutodiffBackend> Pool<B> {
         self.write_gathered(lookup.gather());
     }
 
-    /// Writes what was gathered on one or several devices ([`Gathered::merge`]).
+    /// Writes what was gathered on one or several ranks ([`Gathered::merge`]).
     pub fn write_gathered(&mut self, gathered: Gathered<B>) {
         let new = self.written(gathered);
         self.replace(new);
@@ -134,8 +134,8 @@ fn frozen<B: Backend>(items: Tensor<B, 2>) -> Param<Tensor<B, 2>> {
     Param::initialized(ParamId::new(), items.detach()).set_require_grad(false)
 }
 
-/// The sums over queries that a write needs; those of several devices merge into those of the
-/// joint batch.
+/// The sums over queries that a write needs; those of several ranks merge into those of the
+/// whole batch.
 #[derive(Clone, Debug)]
 pub struct Gathered<B: Backend> {
     /// Largest similarity that an item's write weights were taken against, [M, 1].
@@ -149,7 +149,7 @@ pub struct Gathered<B: Backend> {
 }
 
 impl<B: Backend> Gathered<B> {
-    /// All of it as one matrix [M, 3 + D], to travel between devices.
+    /// All of it as one matrix [M, 3 + D], to travel between ranks.
     pub fn rows(self) -> Tensor<B, 2> {
         Tensor::cat(vec![self.top, self.count, self.weight, self.sum], 1)
     }

@@ -51,7 +51,7 @@ pub fn address(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     similarity(queries, items, config).iter().map(row).collect()
 }
 
-/// What the memory answers, `[K, D]`.
+/// What the queries read, `[K, D]`.
 pub fn read(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
     let row = |a: &Vec<f64>| {
         let feature = |d: usize| a.iter().zip(items).map(|(w, m)| w * m[d]).sum();
@@ -96,8 +96,8 @@ pub fn write(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
                 }
             })
             .collect();
-        let kept = norm(&value) < 1e-6;
-        new.push(if kept {
+        let too_short = norm(&value) < 1e-6;
+        new.push(if too_short {
             item.clone()
         } else {
             unit(&vec![value]).remove(0)
@@ -109,7 +109,7 @@ pub fn write(queries: &Rows, items: &Rows, config: &PoolConfig) -> Rows {
 /// Mean over queries and features of (query - nearest item)^2.
 pub fn compactness(queries: &Rows, items: &Rows, config: &PoolConfig) -> f64 {
     let d = distance(queries, items, config);
-    d.iter().sum::<f64>() / count(d.len())
+    d.iter().sum::<f64>() / d.len() as f64
 }
 
 /// Mean of max(0, |q - nearest| - |q - second nearest| + 1).
@@ -127,18 +127,18 @@ pub fn separateness(queries: &Rows, items: &Rows, config: &PoolConfig) -> f64 {
         let second = first_largest(s, Some(first));
         (apart(q, &items[first]) - apart(q, &items[second]) + 1.0).max(0.0)
     };
-    queries.iter().zip(&s).map(one).sum::<f64>() / count(queries.len())
+    queries.iter().zip(&s).map(one).sum::<f64>() / queries.len() as f64
 }
 
 /// (mean entropy of the addressing - entropy of its mean) / log M.
 pub fn information(queries: &Rows, items: &Rows, config: &PoolConfig) -> f64 {
     let a = address(queries, items, config);
     let entropy = |p: &[f64]| -p.iter().map(|&v| v * v.max(1e-12).ln()).sum::<f64>();
-    let n = count(a.len());
+    let n = a.len() as f64;
     let mean: Vec<f64> = (0..items.len())
         .map(|m| a.iter().map(|row| row[m]).sum::<f64>() / n)
         .collect();
-    (a.iter().map(|row| entropy(row)).sum::<f64>() / n - entropy(&mean)) / count(items.len()).ln()
+    (a.iter().map(|row| entropy(row)).sum::<f64>() / n - entropy(&mean)) / (items.len() as f64).ln()
 }
 
 /// Squared distance to the nearest item, mean over features, `[K]`.
@@ -150,7 +150,7 @@ pub fn distance(queries: &Rows, items: &Rows, config: &PoolConfig) -> Vec<f64> {
             .zip(near)
             .map(|(a, b)| (a - b).powi(2))
             .sum::<f64>()
-            / count(q.len())
+            / q.len() as f64
     };
     queries.iter().zip(&s).map(one).collect()
 }
@@ -171,8 +171,4 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 fn norm(x: &[f64]) -> f64 {
     dot(x, x).sqrt()
-}
-
-fn count(n: usize) -> f64 {
-    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }

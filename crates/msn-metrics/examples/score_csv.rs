@@ -2,13 +2,13 @@
 //!
 //! `SCORES.csv` has the columns `video`, `frame` and a score, `LABELS.csv` the columns `video`,
 //! `frame` and `label` (0 or 1) for every frame. Without arguments a made-up pair is scored.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use msn_metrics::{Bootstrap, Figure, ScoredVideo, frame_figures, prior_rows, read_scores_csv};
+use msn_metrics::{Bootstrap, Estimate, ScoredVideo, frame_metrics, prior_rows, read_scores_csv};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,24 +22,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     let videos = join(&scores, column, &labels)?;
 
     let bootstrap = Bootstrap::default();
-    let figures = frame_figures(&videos, &bootstrap)?;
+    let metrics = frame_metrics(&videos, &bootstrap)?;
     println!(
         "{} frames, {} anomalous",
-        figures.frames, figures.anomalous_frames
+        metrics.frames, metrics.anomalous_frames
     );
-    print_row("micro AUC", figures.micro_auc);
-    print_row("macro AUC", figures.macro_auc_skip);
+    print_row("micro AUC", metrics.micro_auc);
+    print_row("macro AUC", metrics.macro_auc_skip);
     println!(
         "{:>14} of {} videos with one class left out",
-        figures.skipped, figures.videos
+        metrics.skipped, metrics.videos
     );
-    print_row("AP", figures.average_precision);
-    print_row("EER", figures.equal_error_rate);
+    print_row("AP", metrics.average_precision);
+    print_row("EER", metrics.equal_error_rate);
 
     // What scores that never look at a pixel reach on the same frames.
     for row in prior_rows(&videos, &bootstrap, |_, scores| Ok(scores))? {
-        print_row(row.prior.name(), row.figures.micro_auc);
-        if let (Some(ours), Some(prior)) = (figures.micro_auc, row.figures.micro_auc)
+        print_row(row.prior.name(), row.metrics.micro_auc);
+        if let (Some(ours), Some(prior)) = (metrics.micro_auc, row.metrics.micro_auc)
             && !ours.clears(prior.value)
         {
             println!(
@@ -77,9 +77,9 @@ fn join(
         .collect()
 }
 
-fn print_row(name: &str, figure: Option<Figure>) {
-    match figure {
-        Some(Figure { value, low, high }) => {
+fn print_row(name: &str, metric: Option<Estimate>) {
+    match metric {
+        Some(Estimate { value, low, high }) => {
             println!("{name:>14} {value:.3} [{low:.3}, {high:.3}]")
         }
         None => println!("{name:>14} undefined"),

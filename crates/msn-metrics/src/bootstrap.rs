@@ -4,11 +4,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::MetricsError;
+use crate::stats::quantile_of_sorted;
 
-/// A figure with its 95 % interval.
+/// A metric's value with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Figure {
-    /// The figure over all videos.
+pub struct Estimate {
+    /// Over all videos.
     pub value: f64,
     /// 2.5th percentile over resamples of the videos.
     pub low: f64,
@@ -16,9 +17,9 @@ pub struct Figure {
     pub high: f64,
 }
 
-impl Figure {
+impl Estimate {
     /// Whether the whole interval lies above `prior`, the value of a row that never looks at a
-    /// pixel. For figures where more is better.
+    /// pixel. For metrics where more is better.
     pub fn clears(&self, prior: f64) -> bool {
         self.low > prior
     }
@@ -44,40 +45,40 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// Intervals of several figures at once.
+    /// Several metrics at once, each with its interval.
     ///
-    /// `figures` gets one weight for each video (how often the resample drew it, summing to
-    /// `videos`) and gives `N` figures, `None` where one is undefined. The values are those at
-    /// all weights 1. Resamples that leave a figure undefined (they drew one class only) are left
+    /// `metrics` gets one weight for each video (how often the resample drew it, summing to
+    /// `videos`) and gives `N` metrics, `None` where one is undefined. The values are those at
+    /// all weights 1. Resamples that leave a metric undefined (they drew one class only) are left
     /// out of its interval; if all do, the interval is the value alone, as it is with one video.
     ///
     /// # Errors
     /// [`MetricsError::NoResamples`].
-    pub fn figures<const N: usize>(
+    pub fn estimates<const N: usize>(
         &self,
         videos: usize,
-        figures: impl Fn(&[u64]) -> [Option<f64>; N] + Sync,
-    ) -> Result<[Option<Figure>; N], MetricsError> {
+        metrics: impl Fn(&[u64]) -> [Option<f64>; N] + Sync,
+    ) -> Result<[Option<Estimate>; N], MetricsError> {
         if self.resamples == 0 {
             return Err(MetricsError::NoResamples);
         }
-        let values = figures(&vec![1; videos]);
+        let values = metrics(&vec![1; videos]);
         if values.iter().all(Option::is_none) {
             return Ok([None; N]);
         }
         let drawn: Vec<[Option<f64>; N]> = (0..self.resamples)
             .into_par_iter()
-            .map(|resample| figures(&self.weights(resample, videos)))
+            .map(|resample| metrics(&self.weights(resample, videos)))
             .collect();
         let mut out = [None; N];
-        for (i, figure) in out.iter_mut().enumerate() {
-            *figure = values[i].map(|value| {
+        for (i, metric) in out.iter_mut().enumerate() {
+            *metric = values[i].map(|value| {
                 let mut column: Vec<f64> = drawn.iter().filter_map(|row| row[i]).collect();
                 column.sort_unstable_by(f64::total_cmp);
-                Figure {
+                Estimate {
                     value,
-                    low: percentile(&column, 0.025).unwrap_or(value),
-                    high: percentile(&column, 0.975).unwrap_or(value),
+                    low: quantile_of_sorted(&column, 0.025).unwrap_or(value),
+                    high: quantile_of_sorted(&column, 0.975).unwrap_or(value),
                 }
             });
         }
@@ -95,14 +96,4 @@ impl Bootstrap {
         }
         weights
     }
-}
-
-/// Linear interpolation between the neighbours of rank `share * (n - 1)`; `None` if empty.
-fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    let rank = share * last as f64;
-    let below = (rank.floor() as usize).min(last);
-    let above = (below + 1).min(last);
-    let t = rank - below as f64;
-    Some(sorted[below] + t * (sorted[above] - sorted[below]))
 }

@@ -92,12 +92,12 @@ pub enum MetricsError {
         what: String,
     },
     /// A fixture is no JSON of one of the two known forms.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {source}", path.display())]
     Fixture {
         /// The file.
         path: PathBuf,
         /// What is wrong and what was expected.
-        what: String,
+        source: FixtureError,
     },
     /// A box has a corner on the wrong side of the other.
     #[error(
@@ -175,6 +175,33 @@ pub enum MetricsError {
     /// A threshold is NaN.
     #[error("the threshold is not a number; give the score above which a pixel is anomalous")]
     Threshold,
+}
+
+/// What can be wrong with the content of a fixture.
+#[derive(Debug, thiserror::Error)]
+pub enum FixtureError {
+    /// It is no JSON, or of another form.
+    #[error("{0}; see msn_metrics::fixture for the two forms")]
+    Json(#[from] serde_json::Error),
+    /// It is neither of the two forms.
+    #[error("has neither `videos` nor `frames`, `tracks` and `detections`")]
+    Form,
+    /// A label is neither 0 nor 1.
+    #[error("video {video}: the label of frame {frame} is {label}; labels are 0 or 1")]
+    Label {
+        /// Name of the video.
+        video: String,
+        /// The frame, counted from 0.
+        frame: usize,
+        /// The value found.
+        label: u8,
+    },
+    /// A score is a word that stands for no number.
+    #[error("the score {word:?} is no number")]
+    Score {
+        /// The word.
+        word: String,
+    },
 }
 
 fn place(path: &std::path::Path, line: Option<u64>) -> String {

@@ -1,10 +1,10 @@
-//! Files of golden cases: scores or boxes and the figures that belong to them.
+//! Files of golden cases: scores or boxes and the metrics that belong to them.
 //!
 //! Two forms of JSON are known, told apart by their keys:
-//! `{"videos": [{"name", "labels": [0|1], "scores": [..]}]}` for figures of frames, and
+//! `{"videos": [{"name", "labels": [0|1], "scores": [..]}]}` for metrics of frames, and
 //! `{"frames", "tracks": [{"track", "frame", "x1", "y1", "x2", "y2"}],
 //! "detections": [{"frame", "x1", "y1", "x2", "y2", "score"}]}` for RBDC and TBDC. Either may hold
-//! `expect`, the figures by name. Scores that JSON cannot hold (`NaN`, `Infinity`, as Python
+//! `expect`, the metrics by name. Scores that JSON cannot hold (`NaN`, `Infinity`, as Python
 //! writes them, or null) are read and then refused by frame.
 
 use std::collections::BTreeMap;
@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 
 use crate::regions::{Detection, Region, RegionVideo, Track, rbdc, tbdc};
 use crate::{
-    MetricsError, ScoredVideo, average_precision, equal_error_rate, macro_auc_pad, macro_auc_skip,
-    micro_auc,
+    FixtureError, MetricsError, ScoredVideo, average_precision, equal_error_rate, macro_auc_pad,
+    macro_auc_skip, micro_auc,
 };
 
 /// What a fixture holds.
@@ -28,12 +28,12 @@ pub enum Fixture {
     Regions(Vec<RegionVideo>),
 }
 
-/// A fixture and the figures it asks for.
+/// A fixture and the metrics it asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     /// Scores or boxes.
     pub fixture: Fixture,
-    /// Its `expect`, empty if it has none: figures by name, null where undefined.
+    /// Its `expect`, empty if it has none: metrics by name, null where undefined.
     pub expect: Map<String, Value>,
 }
 
@@ -91,7 +91,7 @@ enum Score {
 }
 
 impl Score {
-    fn value(&self) -> Result<f64, String> {
+    fn value(&self) -> Result<f64, FixtureError> {
         match self {
             Self::Number(value) => Ok(*value),
             Self::Null(()) => Ok(f64::NAN),
@@ -99,7 +99,7 @@ impl Score {
                 .iter()
                 .find(|(name, _)| name == word)
                 .map(|&(_, value)| value)
-                .ok_or_else(|| format!("the score {word:?} is no number")),
+                .ok_or_else(|| FixtureError::Score { word: word.clone() }),
         }
     }
 }
@@ -120,27 +120,27 @@ pub fn read(path: &Path) -> Result<Case, MetricsError> {
         path: path.to_path_buf(),
         source,
     })?;
-    parse(&text).map_err(|what| MetricsError::Fixture {
+    parse(&text).map_err(|source| MetricsError::Fixture {
         path: path.to_path_buf(),
-        what,
+        source,
     })
 }
 
-/// The figures of a fixture by the keys of its `expect`, null where one is undefined.
+/// The metrics of a fixture by the keys of its `expect`, null where one is undefined.
 ///
 /// # Errors
-/// Those of [`read`] and of the figures: a score that is NaN or infinite is refused with its
+/// Those of [`read`] and of the metrics: a score that is NaN or infinite is refused with its
 /// video and frame.
-pub fn figures(path: &Path) -> Result<Value, MetricsError> {
-    read(path)?.fixture.figures()
+pub fn metrics(path: &Path) -> Result<Value, MetricsError> {
+    read(path)?.fixture.metrics()
 }
 
 impl Fixture {
-    /// The figures by name, null where one is undefined.
+    /// The metrics by name, null where one is undefined.
     ///
     /// # Errors
-    /// Those of the figures.
-    pub fn figures(&self) -> Result<Value, MetricsError> {
+    /// Those of the metrics.
+    pub fn metrics(&self) -> Result<Value, MetricsError> {
         match self {
             Self::Frames(videos) => Ok(serde_json::json!({
                 "micro_auc": micro_auc(videos)?,
@@ -157,13 +157,11 @@ impl Fixture {
     }
 }
 
-fn parse(text: &str) -> Result<Case, String> {
+fn parse(text: &str) -> Result<Case, FixtureError> {
     let text = quote_non_finite(text);
-    let json =
-        |error: serde_json::Error| format!("{error}; see msn_metrics::fixture for the two forms");
-    let value: Value = serde_json::from_str(&text).map_err(json)?;
+    let value: Value = serde_json::from_str(&text)?;
     if value.get("videos").is_some() {
-        let file: FramesFile = serde_json::from_value(value).map_err(json)?;
+        let file: FramesFile = serde_json::from_value(value)?;
         let videos = file
             .videos
             .into_iter()
@@ -178,17 +176,17 @@ fn parse(text: &str) -> Result<Case, String> {
         .iter()
         .all(|key| value.get(key).is_some())
     {
-        let file: RegionsFile = serde_json::from_value(value).map_err(json)?;
+        let file: RegionsFile = serde_json::from_value(value)?;
         let expect = file.expect.clone();
         return Ok(Case {
             fixture: Fixture::Regions(vec![regions(file)?]),
             expect,
         });
     }
-    Err("has neither `videos` nor `frames`, `tracks` and `detections`".to_owned())
+    Err(FixtureError::Form)
 }
 
-fn video(entry: VideoEntry) -> Result<ScoredVideo, String> {
+fn video(entry: VideoEntry) -> Result<ScoredVideo, FixtureError> {
     let labels = entry
         .labels
         .iter()
@@ -197,10 +195,11 @@ fn video(entry: VideoEntry) -> Result<ScoredVideo, String> {
             Label::Flag(flag) => Ok(*flag),
             Label::Number(0) => Ok(false),
             Label::Number(1) => Ok(true),
-            Label::Number(other) => Err(format!(
-                "video {}: the label of frame {frame} is {other}; labels are 0 or 1",
-                entry.name
-            )),
+            Label::Number(label) => Err(FixtureError::Label {
+                video: entry.name.clone(),
+                frame,
+                label: *label,
+            }),
         });
     Ok(ScoredVideo {
         labels: labels.collect::<Result<_, _>>()?,
@@ -213,7 +212,7 @@ fn video(entry: VideoEntry) -> Result<ScoredVideo, String> {
     })
 }
 
-fn regions(file: RegionsFile) -> Result<RegionVideo, String> {
+fn regions(file: RegionsFile) -> Result<RegionVideo, FixtureError> {
     let mut tracks: BTreeMap<i64, Track> = BTreeMap::new();
     for TrackEntry { track, region } in file.tracks {
         tracks.entry(track).or_default().regions.push(region);
@@ -231,7 +230,7 @@ fn regions(file: RegionsFile) -> Result<RegionVideo, String> {
         name: "fixture".to_owned(),
         frames: file.frames,
         tracks: tracks.into_values().collect(),
-        detections: detections.collect::<Result<_, String>>()?,
+        detections: detections.collect::<Result<_, FixtureError>>()?,
     })
 }
 

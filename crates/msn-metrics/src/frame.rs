@@ -50,7 +50,7 @@ fn checked(videos: &[ScoredVideo]) -> Result<Ranking, MetricsError> {
 
 /// AUC of one video that was checked; `None` with one class only.
 pub(crate) fn auc_of(labels: &[bool], scores: &[f64]) -> Option<f64> {
-    Ranking::new([(labels, scores)]).figures(&[1]).auc
+    Ranking::new([(labels, scores)]).metrics(&[1]).auc
 }
 
 /// AUC of one video with a normal frame of score 0 and an anomalous one of score 1 added to its
@@ -89,7 +89,7 @@ pub fn video_auc(video: &ScoredVideo) -> Result<Option<f64>, MetricsError> {
 /// Those of [`check`].
 pub fn micro_auc(videos: &[ScoredVideo]) -> Result<Option<f64>, MetricsError> {
     let ranking = checked(videos)?;
-    Ok(ranking.figures(&vec![1; videos.len()]).auc)
+    Ok(ranking.metrics(&vec![1; videos.len()]).auc)
 }
 
 /// Mean over videos of the AUC in each; videos with one class only are left out and counted.
@@ -127,7 +127,7 @@ pub fn macro_auc_pad(videos: &[ScoredVideo]) -> Result<Option<f64>, MetricsError
 /// Those of [`check`].
 pub fn average_precision(videos: &[ScoredVideo]) -> Result<Option<f64>, MetricsError> {
     let ranking = checked(videos)?;
-    Ok(ranking.figures(&vec![1; videos.len()]).average_precision)
+    Ok(ranking.metrics(&vec![1; videos.len()]).average_precision)
 }
 
 /// The rate at which false positives and false negatives are equally frequent, on the straight
@@ -137,7 +137,7 @@ pub fn average_precision(videos: &[ScoredVideo]) -> Result<Option<f64>, MetricsE
 /// Those of [`check`].
 pub fn equal_error_rate(videos: &[ScoredVideo]) -> Result<Option<f64>, MetricsError> {
     let ranking = checked(videos)?;
-    Ok(ranking.figures(&vec![1; videos.len()]).equal_error_rate)
+    Ok(ranking.metrics(&vec![1; videos.len()]).equal_error_rate)
 }
 
 /// ROC curve over the frames of all videos joined, from (0, 0) to (1, 1) with a point at each

@@ -4,9 +4,9 @@
 //!
 //! # Frames
 //! A [`ScoredVideo`] holds a label and a score for each scored frame; higher is more anomalous.
-//! [`frame_figures`] gives all figures at once:
+//! [`frame_metrics`] gives all metrics at once:
 //!
-//! | figure | what |
+//! | metric | what |
 //! |---|---|
 //! | [`micro_auc`] | area under the ROC curve over the frames of all videos joined, ties counting half |
 //! | [`macro_auc_skip`] | mean over videos of the AUC in each; videos with one class are left out and counted |
@@ -14,7 +14,7 @@
 //! | [`average_precision`] | step-wise sum over distinct scores, ties taken together |
 //! | [`equal_error_rate`] | where false positive and false negative rate meet on the ROC curve's segments |
 //!
-//! A figure that is undefined (one class only, nothing to find) is `None`, never a number.
+//! A metric that is undefined (one class only, nothing to find) is `None`, never a number.
 //! [`roc_curve`] and [`pr_curve`] give the points.
 //!
 //! # Intervals
@@ -26,10 +26,13 @@
 //! [`regions`] holds RBDC and TBDC, the components of a score map, and tracks made of masks.
 //!
 //! # Against nothing
-//! [`prior_rows`] gives the figures of three scores that never look at a pixel: a constant, the
-//! position in the video, the distance to its nearer end. A figure that does not clear them by
-//! its interval ([`Figure::clears`]) says little. [`min_max`] and [`smooth_gaussian`] are the
+//! [`prior_rows`] gives the metrics of three scores that never look at a pixel: a constant, the
+//! position in the video, the distance to its nearer end. A metric that does not clear them by
+//! its interval ([`Estimate::clears`]) says little. [`min_max`] and [`smooth_gaussian`] are the
 //! treatments of the legacy protocol; smoothing is never zero-padded, so a constant stays one.
+//!
+//! # Statistics
+//! [`stats`] holds quantiles.
 //!
 //! # Files
 //! [`read_scores_csv`] reads the scores of any method; [`fixture`] reads golden cases. Every
@@ -37,7 +40,7 @@
 //!
 //! # Example
 //! ```
-//! use msn_metrics::{Bootstrap, ScoredVideo, frame_figures};
+//! use msn_metrics::{Bootstrap, ScoredVideo, frame_metrics};
 //!
 //! # fn main() -> Result<(), msn_metrics::MetricsError> {
 //! let videos = [
@@ -52,37 +55,38 @@
 //!         scores: vec![0.2, 0.9],
 //!     },
 //! ];
-//! let figures = frame_figures(&videos, &Bootstrap::default())?;
-//! let auc = figures.micro_auc.expect("both classes are there");
+//! let metrics = frame_metrics(&videos, &Bootstrap::default())?;
+//! let auc = metrics.micro_auc.expect("both classes are there");
 //! assert_eq!(auc.value, 8.0 / 9.0);
 //! assert!(auc.low <= auc.value && auc.value <= auc.high);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The plain twins of the fast figures are in [`mod@reference`]; tests compare the two.
+//! The plain twins of the fast metrics are in [`mod@reference`]; tests compare the two.
 
 mod bootstrap;
 mod error;
-mod figures;
 pub mod fixture;
 mod frame;
+mod frame_metrics;
 mod prior;
 mod ranking;
 pub mod reference;
 pub mod regions;
+pub mod stats;
 mod table;
 mod treatment;
 mod video;
 
-pub use bootstrap::{Bootstrap, Figure};
-pub use error::MetricsError;
-pub use figures::{FrameFigures, frame_figures, micro_auc_difference};
+pub use bootstrap::{Bootstrap, Estimate};
+pub use error::{FixtureError, MetricsError};
 pub use frame::{
     MacroAuc, PrPoint, RocPoint, average_precision, equal_error_rate, macro_auc_pad,
     macro_auc_skip, micro_auc, pr_curve, roc_curve, video_auc,
 };
+pub use frame_metrics::{FrameMetrics, frame_metrics, micro_auc_difference};
 pub use prior::{Prior, PriorRow, prior_rows};
-pub use table::{VideoScores, keep_common_frames, read_scores_csv};
+pub use table::{TableScores, keep_common_frames, read_scores_csv};
 pub use treatment::{MinMax, min_max, smooth_gaussian};
 pub use video::{ScoredVideo, check};

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Bootstrap, FrameFigures, MetricsError, ScoredVideo, check, frame_figures};
+use crate::{Bootstrap, FrameMetrics, MetricsError, ScoredVideo, check, frame_metrics};
 
-/// A score that never looks at a pixel: what a figure must clear to mean anything.
+/// A score that never looks at a pixel: what a metric must clear to mean anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Prior {
@@ -39,16 +39,16 @@ impl Prior {
     }
 }
 
-/// The figures of one prior.
+/// The metrics of one prior.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PriorRow {
     /// Which prior.
     pub prior: Prior,
-    /// Its figures.
-    pub figures: FrameFigures,
+    /// Its metrics.
+    pub metrics: FrameMetrics,
 }
 
-/// Figures of the three priors on the frames of `videos`, whose own scores are not looked at.
+/// Metrics of the three priors on the frames of `videos`, whose own scores are not looked at.
 ///
 /// `treat` is the normalisation and smoothing that the scores went through; it gets the video
 /// and its prior scores and gives as many scores back.
@@ -86,7 +86,7 @@ pub fn prior_rows(
                 .collect::<Result<_, _>>()?;
             Ok(PriorRow {
                 prior,
-                figures: frame_figures(&scored, bootstrap)?,
+                metrics: frame_metrics(&scored, bootstrap)?,
             })
         })
         .collect()

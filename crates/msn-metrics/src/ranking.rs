@@ -1,6 +1,6 @@
 //! Frames in falling order of score, sorted once and read with any weights per video.
 //!
-//! A bootstrap resample of videos is a vector of multiplicities, so a figure of a resample is one
+//! A bootstrap resample of videos is a vector of multiplicities, so a metric of a resample is one
 //! pass over the sorted frames and nothing is sorted again.
 
 /// One frame in falling order of score.
@@ -29,9 +29,9 @@ pub(crate) struct Cut {
     pub(crate) score: f64,
 }
 
-/// Figures of one pass; `None` where a class is missing.
+/// Metrics of one pass; `None` where a class is missing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct RankFigures {
+pub(crate) struct RankMetrics {
     pub(crate) auc: Option<f64>,
     pub(crate) average_precision: Option<f64>,
     pub(crate) equal_error_rate: Option<f64>,
@@ -105,7 +105,7 @@ impl Ranking {
     ///
     /// Counts are whole numbers in f64, exact to 2^53, and the loop has no branch on a label:
     /// this is what a bootstrap spends its time on.
-    pub(crate) fn figures(&self, weights: &[u64]) -> RankFigures {
+    pub(crate) fn metrics(&self, weights: &[u64]) -> RankMetrics {
         let (all_anomalous, all_normal) = self.totals(weights);
         let (p, n) = (all_anomalous as f64, all_normal as f64);
         let weights: Vec<f64> = weights.iter().map(|&weight| weight as f64).collect();
@@ -133,7 +133,7 @@ impl Ranking {
             (last_hits, last_alarms) = (hits, alarms);
         }
         let both = all_anomalous > 0 && all_normal > 0;
-        RankFigures {
+        RankMetrics {
             auc: both.then(|| pairs / 2.0 / (p * n)),
             average_precision: (all_anomalous > 0).then(|| precision_sum / p),
             equal_error_rate: equal_error.filter(|_| both),

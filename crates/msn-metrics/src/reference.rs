@@ -1,4 +1,4 @@
-//! Plain twins of the fast figures, written from their definitions: slow, and what tests compare
+//! Plain twins of the fast metrics, written from their definitions: slow, and what tests compare
 //! with.
 //!
 //! Each goes over all frames or boxes again for each threshold. Inputs are taken as checked.

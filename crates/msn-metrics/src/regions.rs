@@ -23,7 +23,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 pub use components::{Component, MapSize, components};
-pub use curve::{Curves, RegionFigures, RegionPoint, curve, rbdc, region_figures, tbdc};
+pub use curve::{Curves, RegionMetrics, RegionPoint, curve, rbdc, region_metrics, tbdc};
 pub use tracks::{MaskTracker, tracks_from_masks};
 
 use crate::MetricsError;

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use crate::{MetricsError, ScoredVideo};
 
-/// Columns that place a score and are none themselves.
-const PLACES: [&str; 3] = ["video", "frame", "seconds"];
+/// Columns that say which frame a score belongs to.
+const POSITION_COLUMNS: [&str; 3] = ["video", "frame", "seconds"];
 
 /// Scores of one video as read from a table, in the order of its frames.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct VideoScores {
+pub struct TableScores {
     /// Name of the video.
     pub name: String,
     /// Frame of each score, rising, counted as in the table.
@@ -19,7 +19,7 @@ pub struct VideoScores {
     pub scores: Vec<f64>,
 }
 
-impl VideoScores {
+impl TableScores {
     /// Joins the scores with the labels of all frames of the video, `labels[frame]`.
     ///
     /// # Errors
@@ -43,9 +43,9 @@ impl VideoScores {
     }
 }
 
-/// Keeps the frames that all settings score, so that their figures can be compared; a video that
+/// Keeps the frames that all settings score, so that their metrics can be compared; a video that
 /// one of them lacks is dropped from all. Gives the number of scores dropped from each setting.
-pub fn keep_common_frames(settings: &mut [Vec<VideoScores>]) -> Vec<usize> {
+pub fn keep_common_frames(settings: &mut [Vec<TableScores>]) -> Vec<usize> {
     let mut holders: HashMap<(String, usize), usize> = HashMap::new();
     for video in settings.iter().flatten() {
         for &frame in &video.frames {
@@ -53,7 +53,7 @@ pub fn keep_common_frames(settings: &mut [Vec<VideoScores>]) -> Vec<usize> {
         }
     }
     let all = settings.len();
-    let keep = |setting: &mut Vec<VideoScores>| {
+    let keep = |setting: &mut Vec<TableScores>| {
         let mut dropped = 0;
         for video in setting.iter_mut() {
             let name = &video.name;
@@ -89,7 +89,7 @@ pub fn keep_common_frames(settings: &mut [Vec<VideoScores>]) -> Vec<usize> {
 pub fn read_scores_csv(
     path: &Path,
     column: Option<&str>,
-) -> Result<Vec<VideoScores>, MetricsError> {
+) -> Result<Vec<TableScores>, MetricsError> {
     let read = |source| MetricsError::Read {
         path: path.to_path_buf(),
         source,
@@ -122,7 +122,7 @@ impl Table<'_> {
         }
     }
 
-    fn scores(&self, text: &str, column: Option<&str>) -> Result<Vec<VideoScores>, MetricsError> {
+    fn scores(&self, text: &str, column: Option<&str>) -> Result<Vec<TableScores>, MetricsError> {
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .trim(csv::Trim::All)
@@ -155,7 +155,7 @@ impl Table<'_> {
                 score: 0,
             },
         };
-        let mut videos: Vec<Video> = Vec::new();
+        let mut videos: Vec<TableVideo> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for row in rows {
             let row = row.map_err(|error| {
@@ -174,7 +174,7 @@ impl Table<'_> {
                 None => self.stem(),
             };
             let place = *places.entry(name.clone()).or_insert_with(|| {
-                videos.push(Video {
+                videos.push(TableVideo {
                     name: name.clone(),
                     rows: 0,
                     scored: Vec::new(),
@@ -223,7 +223,7 @@ impl Table<'_> {
         let named = |name: &str| header.iter().position(|h| h.eq_ignore_ascii_case(name));
         let others: Vec<usize> = (0..header.len())
             .filter(|&i| {
-                !PLACES
+                !POSITION_COLUMNS
                     .iter()
                     .any(|place| header[i].eq_ignore_ascii_case(place))
             })
@@ -235,22 +235,20 @@ impl Table<'_> {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let score = match (column, others.as_slice()) {
-            (Some(name), _) => header
+        let score = match (column, named("score"), others.as_slice()) {
+            (Some(name), ..) => header
                 .iter()
                 .position(|h| h == name)
                 .or_else(|| named(name))
                 .ok_or_else(|| format!("has no column {name}; its score columns are: {}", names())),
-            (None, only) => match (named("score"), only) {
-                (Some(score), _) | (None, &[score]) => Ok(score),
-                (None, []) => Err("has no score column; name one `score`".to_owned()),
-                (None, _) => Err(format!(
-                    "has several score columns: {}; name one of them",
-                    names()
-                )),
-            },
-        };
-        let score = score.map_err(|what| self.error(None, what))?;
+            (None, Some(score), _) | (None, None, &[score]) => Ok(score),
+            (None, None, []) => Err("has no score column; name one `score`".to_owned()),
+            (None, None, _) => Err(format!(
+                "has several score columns: {}; name one of them",
+                names()
+            )),
+        }
+        .map_err(|what| self.error(None, what))?;
         Ok(Columns {
             video: named("video"),
             frame: named("frame"),
@@ -281,7 +279,7 @@ impl Table<'_> {
             .map_or_else(String::new, |s| s.to_string_lossy().into_owned())
     }
 
-    fn finish(&self, mut video: Video) -> Result<VideoScores, MetricsError> {
+    fn finish(&self, mut video: TableVideo) -> Result<TableScores, MetricsError> {
         video.scored.sort_by_key(|&(frame, ..)| frame);
         if let Some(pair) = video.scored.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             let what = format!(
@@ -290,7 +288,7 @@ impl Table<'_> {
             );
             return Err(self.error(pair[1].2, what));
         }
-        Ok(VideoScores {
+        Ok(TableScores {
             name: video.name,
             frames: video.scored.iter().map(|&(frame, ..)| frame).collect(),
             scores: video.scored.iter().map(|&(_, score, _)| score).collect(),
@@ -298,7 +296,7 @@ impl Table<'_> {
     }
 }
 
-struct Video {
+struct TableVideo {
     name: String,
     rows: usize,
     scored: Vec<(usize, f64, Option<u64>)>,

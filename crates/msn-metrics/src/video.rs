@@ -17,10 +17,10 @@ pub struct ScoredVideo {
     pub scores: Vec<f64>,
 }
 
-/// Refuses what no figure can be computed from.
+/// Refuses what no metric can be computed from.
 ///
 /// Each function of this crate calls it on what it is given. Videos without frames, videos of
-/// one class and an empty list are fine: figures that they leave undefined are `None`.
+/// one class and an empty list are fine: metrics that they leave undefined are `None`.
 ///
 /// # Errors
 /// [`MetricsError::NotFinite`] names the first video and frame with a score that is NaN or

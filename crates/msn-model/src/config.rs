@@ -19,17 +19,17 @@ pub enum Rewrite {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetConfig {
-    /// Past frames T that a clip holds, at least 1.
+    /// Past frames T that a clip holds, 1 to 1024.
     pub frames: usize,
     /// Channels C of a frame: 1 grey, 3 RGB.
     pub channels: usize,
-    /// Features of the first level, at least 1; levels 2 to 4 have two, four and eight times as many.
+    /// Features of the first level, 1 to 1024; levels 2 to 4 have two, four and eight times as many.
     pub width: usize,
     /// Which of the pools 1, 2, 3 (at levels 2, 3, 4) there are, ascending.
     pub pools: Vec<usize>,
-    /// Items of each pool, at least 2.
+    /// Items of each pool, 2 to 65536.
     pub items: usize,
-    /// Whether level 1 hands its feature to the decoder.
+    /// Whether the decoder gets the feature of level 1.
     pub skip1: bool,
     /// What the decoder gets from a level with a pool.
     pub rewrite: Rewrite,
@@ -68,7 +68,7 @@ impl Default for NetConfig {
 }
 
 /// A network's settings that contradict themselves.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
     /// A setting of the network is out of its range.
     #[error("{setting} = {value} is out of range: give {range}")]
@@ -85,6 +85,12 @@ pub enum ConfigError {
     Pool(#[from] MemoryError),
 }
 
+/// Bounds far beyond what trains, within which sizes of tensors fit into 64 bits and an item's
+/// index into an f32.
+const LARGEST_FRAMES: usize = 1024;
+const LARGEST_WIDTH: usize = 1024;
+const LARGEST_ITEMS: usize = 65536;
+
 impl NetConfig {
     /// Features of encoder level 1 to 4.
     pub fn features(&self, level: usize) -> usize {
@@ -94,6 +100,11 @@ impl NetConfig {
     /// Whether `pool` (1 to 3) exists.
     pub fn has_pool(&self, pool: usize) -> bool {
         self.pools.contains(&pool)
+    }
+
+    /// The temperature as the network computes with it.
+    pub(crate) fn temperature_f32(&self) -> f32 {
+        self.temperature as f32
     }
 
     /// Settings of pool 1, 2 or 3, which sits at the next level.
@@ -110,12 +121,6 @@ impl NetConfig {
         }
     }
 
-    /// Channels that the decoder gets from the encoder at level 2, 3 or 4.
-    pub fn skip_channels(&self, level: usize) -> usize {
-        let concat = self.has_pool(level - 1) && self.rewrite == Rewrite::Concat;
-        self.features(level) * if concat { 2 } else { 1 }
-    }
-
     /// Whether every setting is within its range.
     ///
     /// # Errors
@@ -128,13 +133,13 @@ impl NetConfig {
                 range,
             })
         };
-        if self.frames < 1 {
-            return wrong("frames", self.frames.to_string(), "at least 1");
+        if !(1..=LARGEST_FRAMES).contains(&self.frames) {
+            return wrong("frames", self.frames.to_string(), "1 to 1024");
         }
         if self.channels != 1 && self.channels != 3 {
             return wrong("channels", self.channels.to_string(), "1 (grey) or 3 (RGB)");
         }
-        if self.width < 1 || self.width > 1024 {
+        if !(1..=LARGEST_WIDTH).contains(&self.width) {
             return wrong("width", self.width.to_string(), "1 to 1024");
         }
         let ascending = self.pools.windows(2).all(|w| w[0] < w[1]);
@@ -144,6 +149,13 @@ impl NetConfig {
                 format!("{:?}", self.pools),
                 "some of 1,2,3, ascending, or none",
             );
+        }
+        if self.items > LARGEST_ITEMS {
+            return wrong("items", self.items.to_string(), "2 to 65536");
+        }
+        if !(f32::MIN_POSITIVE..=f32::MAX).contains(&self.temperature_f32()) {
+            let range = "above 0, and a number that f32 holds";
+            return wrong("temperature", self.temperature.to_string(), range);
         }
         // The pools' own settings are checked even where there are no pools: a file that says
         // top_k = 99 is wrong either way.

@@ -10,11 +10,11 @@ use burn::{
         ops::{ConvOptions, ConvTransposeOptions},
     },
 };
-use msn_kernels::Precision;
+use msn_kernels::{Channels, Precision};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-const EPSILON: f64 = 1e-5;
+use crate::plan::{ConvPlan, NORM_EPSILON};
 
 /// Whether statistics come from the batch (and are noted) or from training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,11 +106,12 @@ pub(crate) struct Conv<B: Backend> {
 }
 
 impl<B: Backend> Conv<B> {
-    pub fn new(cin: usize, cout: usize, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
-        let bound = bound(cin);
+    pub fn new(plan: &ConvPlan, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+        let Channels { input, output } = plan.channels;
+        let bound = bound(input);
         Self {
-            weight: uniform([cout, cin, 3, 3], bound, rng, device),
-            bias: uniform([cout], bound, rng, device),
+            weight: uniform([output, input, 3, 3], bound, rng, device),
+            bias: uniform([output], bound, rng, device),
         }
     }
 
@@ -148,7 +149,7 @@ impl<B: Backend> Norm<B> {
         let (weight, bias) = (row(self.weight.val()), row(self.bias.val()));
         match pass.mode {
             Mode::Evaluate => {
-                let std = row(self.running_var.val()).add_scalar(EPSILON).sqrt();
+                let std = row(self.running_var.val()).add_scalar(NORM_EPSILON).sqrt();
                 let scale = weight / std;
                 let shift = bias - row(self.running_mean.val()) * scale.clone();
                 x * scale + shift
@@ -173,13 +174,13 @@ impl<B: Backend> Norm<B> {
                 let mean = rough.detach() + rest.clone();
                 let centred = centred - rest;
                 let variance = over(centred.clone().square());
-                let count = count(n * h * w * ranks);
+                let count = (n * h * w * ranks) as f64;
                 pass.statistics.push(BatchStatistics {
                     mean: mean.reshape([c]),
                     variance: variance.clone().detach().reshape([c])
                         * (count / (count - 1.0).max(1.0)),
                 });
-                centred * (weight / variance.add_scalar(EPSILON).sqrt()) + bias
+                centred * (weight / variance.add_scalar(NORM_EPSILON).sqrt()) + bias
             }
         }
     }
@@ -205,18 +206,14 @@ pub(crate) struct Block<B: Backend> {
 }
 
 impl<B: Backend> Block<B> {
-    pub fn new(
-        cin: usize,
-        cout: usize,
-        last_norm: bool,
-        rng: &mut ChaCha8Rng,
-        device: &B::Device,
-    ) -> Self {
+    pub fn new(plan: &[ConvPlan; 2], rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+        let [first, second] = plan;
+        let norm = |conv: &ConvPlan| Norm::new(conv.channels.output, device);
         Self {
-            conv1: Conv::new(cin, cout, rng, device),
-            norm1: Norm::new(cout, device),
-            conv2: Conv::new(cout, cout, rng, device),
-            norm2: last_norm.then(|| Norm::new(cout, device)),
+            conv1: Conv::new(first, rng, device),
+            norm1: norm(first),
+            conv2: Conv::new(second, rng, device),
+            norm2: second.norm.is_some().then(|| norm(second)),
         }
     }
 
@@ -249,18 +246,18 @@ pub(crate) struct LastBlock<B: Backend> {
 
 impl<B: Backend> LastBlock<B> {
     pub fn new(
-        cin: usize,
-        width: usize,
-        cout: usize,
+        plan: &[ConvPlan; 2],
+        last: &ConvPlan,
         rng: &mut ChaCha8Rng,
         device: &B::Device,
     ) -> Self {
+        let [first, second] = plan;
         Self {
-            conv1: Conv::new(cin, width, rng, device),
-            norm1: Norm::new(width, device),
-            conv2: Conv::new(width, width, rng, device),
-            norm2: Norm::new(width, device),
-            conv3: Conv::new(width, cout, rng, device),
+            conv1: Conv::new(first, rng, device),
+            norm1: Norm::new(first.channels.output, device),
+            conv2: Conv::new(second, rng, device),
+            norm2: Norm::new(second.channels.output, device),
+            conv3: Conv::new(last, rng, device),
         }
     }
 
@@ -290,16 +287,17 @@ pub(crate) struct Up<B: Backend> {
 }
 
 impl<B: Backend> Up<B> {
-    pub fn new(cin: usize, cout: usize, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+    pub fn new(plan: &ConvPlan, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+        let Channels { input, output } = plan.channels;
         // PyTorch takes the second axis of a transposed weight for its fan-in.
-        let bound = bound(cout);
+        let bound = bound(output);
         let conv = UpConv {
-            weight: uniform([cin, cout, 3, 3], bound, rng, device),
-            bias: uniform([cout], bound, rng, device),
+            weight: uniform([input, output, 3, 3], bound, rng, device),
+            bias: uniform([output], bound, rng, device),
         };
         Self {
             conv,
-            norm: Norm::new(cout, device),
+            norm: Norm::new(output, device),
         }
     }
 
@@ -322,7 +320,7 @@ pub(crate) fn halve<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
 
 /// PyTorch's default for convolutions: uniform within 1 / sqrt(fan-in).
 fn bound(fan_channels: usize) -> f64 {
-    1.0 / count(fan_channels * 9).sqrt()
+    1.0 / ((fan_channels * 9) as f64).sqrt()
 }
 
 fn uniform<B: Backend, const D: usize>(
@@ -332,14 +330,9 @@ fn uniform<B: Backend, const D: usize>(
     device: &B::Device,
 ) -> Param<Tensor<B, D>> {
     let draw = |_| (rng.random::<f64>() * 2.0 - 1.0) * bound;
-    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
     let draws: Vec<f32> = (0..shape.iter().product())
         .map(draw)
         .map(|v| v as f32)
         .collect();
     Param::from_tensor(Tensor::from_data(TensorData::new(draws, shape), device))
-}
-
-fn count(n: usize) -> f64 {
-    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }

@@ -1,9 +1,9 @@
 //! MSN-net: a U-Net that predicts the next frame of a fixed camera's video through three memory
 //! pools of normal features.
 //!
-//! The encoder makes features at four scales; levels 2 to 4 ask a pool each and hand on what its
-//! items say; the decoder makes the next frame of it. What the pools have never seen is predicted
-//! badly, and that error, where it is large, is the anomaly score.
+//! The encoder makes features at four scales; those of levels 2 to 4 are looked up in a
+//! pool each and replaced by what they read; the decoder makes the next frame of that. What the pools have never seen is predicted
+//! badly; msn-eval makes the anomaly score of that error.
 //!
 //! ```
 //! use burn::{backend::Flex, tensor::Tensor};
@@ -20,27 +20,31 @@
 //!
 //! [`Weights`] reads and writes weights files whose tensors have PyTorch's names.
 
-mod calibration;
 mod config;
+mod cpu;
 mod input;
-mod kernels;
 mod layers;
 mod lookups;
 mod loss;
 mod net;
-mod score;
+mod plan;
+mod prediction;
 mod tensors;
 mod weights;
 
-pub use calibration::{Alarm, Calibration, ErrorRange, TextureClass, UsualErrors};
 pub use config::{ConfigError, NetConfig, Rewrite};
-pub use input::{Clips, OnDevice, PredictError, Predictor, push_planes};
-pub use kernels::{CpuNet, Kernels, channels_last};
+pub use cpu::{
+    CpuError, CpuNet, CpuOutput, CpuTraining, Kernels, Operation, OptimiserState, Profile,
+    UnknownKernels, channels_last,
+};
+pub use input::{Clips, push_planes};
 pub use layers::{AllReduceMean, BatchStatistics, Mode, Training};
 pub use lookups::{Cosines, Lookups, receptive_area};
 pub use loss::{LossWeights, Losses};
-pub use msn_kernels::{Algorithm, Isa, Method, Precision};
+pub use msn_kernels::{Adam, Algorithm, Collective, Isa, Method, Precision};
 pub use net::{MsnNet, Output, PoolLookup};
-pub use score::{FrameMaps, Map, Map64, evaluate};
+pub use prediction::{
+    Map, OnDevice, PredictError, Prediction, Predictor, mean_over_channels, predict,
+};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
 pub use weights::{Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
-use crate::{Clips, NetConfig, OnDevice, PredictError};
+use crate::{Clips, NetConfig, OnDevice, PredictError, plan::SIDE_MULTIPLE};
 
 /// How alike the queries of one clip and a pool's items are.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Cosines {
     pub values: Vec<f32>,
 }
 
-/// A network that tells how its pools are looked up.
+/// A network whose lookups can be observed.
 pub trait Lookups {
     /// The network's settings.
     fn config(&self) -> &NetConfig;
@@ -42,10 +42,16 @@ impl<B: Backend> Lookups for OnDevice<B> {
         let config = self.net.config();
         let (n, h, w) = (clips.count, clips.height, clips.width);
         let past = config.frames * config.channels;
-        if !h.is_multiple_of(8) || !w.is_multiple_of(8) || clips.frames.len() != n * past * h * w {
-            return Err(PredictError(format!(
-                "{n} clips of {h} x {w} pixels do not fit {past} planes of sides that are multiples of 8"
-            )));
+        if !h.is_multiple_of(SIDE_MULTIPLE)
+            || !w.is_multiple_of(SIDE_MULTIPLE)
+            || clips.frames.len() != n * past * h * w
+        {
+            return Err(PredictError::Shape {
+                clips: n,
+                height: h,
+                width: w,
+                planes: past,
+            });
         }
         let frames = TensorData::new(clips.frames, [n, past, h, w]);
         let mut all: Vec<Vec<Cosines>> = vec![Vec::new(); n];
@@ -158,7 +164,7 @@ mod tests {
     fn cosines_are_those_of_the_forward_pass_at_any_temperature() {
         let (plain, sharp) = (network(1.0), network(0.1));
         let frames = noise(2 * SIDE * SIDE);
-        let (a, b) = (ask(&plain, frames.clone()), cosines(&sharp, frames));
+        let (a, b) = (cosines(&plain, frames.clone()), cosines(&sharp, frames));
         assert_eq!(a.len(), 3);
         for (a, b) in a.iter().zip(&b) {
             assert_eq!(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AllReduceMean, Output, PoolLookup};
 
-/// How much each pool loss counts beside the prediction error.
+/// Weights of the pool losses in the total; the prediction error has weight 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossWeights {
@@ -30,20 +30,33 @@ impl Default for LossWeights {
     }
 }
 
-/// The parts of the loss, each `[1]`; pool parts are summed over pools.
-#[derive(Clone, Debug)]
-pub struct Losses<B: Backend> {
-    /// Mean squared error over [-1, 1] values.
-    pub prediction: Tensor<B, 1>,
-    /// Queries to their nearest item.
-    pub compactness: Tensor<B, 1>,
-    /// Nearest against second nearest item.
-    pub separateness: Tensor<B, 1>,
-    /// Minus the mutual information of query and item.
-    pub information: Tensor<B, 1>,
+/// The parts of the loss, not weighted; those of pools are summed over pools. Numbers, or tensors of
+/// shape `[1]` on the way to a gradient.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Losses<T = f64> {
+    /// Mean squared error of the prediction over values in [-1, 1].
+    pub prediction: T,
+    /// Squared distance of queries to their nearest item, mean over queries and features.
+    pub compactness: T,
+    /// Mean of max(0, distance to the nearest item - distance to the second nearest + 1).
+    pub separateness: T,
+    /// (Mean entropy of the addressing - entropy of its mean) / log M: minus the mutual information
+    /// of query and item.
+    pub information: T,
 }
 
-impl<B: Backend> Losses<B> {
+impl Losses {
+    /// What a training step descends, with weights as f32 holds them.
+    pub fn total(&self, weights: &LossWeights) -> f64 {
+        let weight = |w: f64| f64::from(w as f32);
+        self.prediction
+            + weight(weights.compactness) * self.compactness
+            + weight(weights.separateness) * self.separateness
+            + weight(weights.information) * self.information
+    }
+}
+
+impl<B: Backend> Losses<Tensor<B, 1>> {
     /// Of a forward pass against `target` [N, C, H, W] in [-1, 1].
     pub fn new(output: &Output<B>, target: Tensor<B, 4>) -> Self {
         Self::of(output, target, &|at| at.lookup.information())

@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     ConfigError, NetConfig, Rewrite,
     layers::{BatchStatistics, Block, LastBlock, Mode, Norm, Pass, Training, Up, halve},
+    plan::{Plan, SIDE_MULTIPLE},
 };
 
 /// Features at four scales, w at full size to 8w at an eighth.
@@ -25,7 +26,7 @@ struct Encoder<B: Backend> {
     level4: Block<B>,
 }
 
-/// From rewritten features back to a frame.
+/// From features, rewritten by the pools, back to a frame.
 #[derive(Module, Debug)]
 struct Decoder<B: Backend> {
     level4: Block<B>,
@@ -85,28 +86,23 @@ impl<B: Backend> MsnNet<B> {
         config.check()?;
         // Weights and items draw from streams of their own, so that pools change no weight.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let w = config.width;
-        let mut block = |cin, cout, last| Block::new(cin, cout, last, &mut rng, device);
+        let plan = Plan::new(config);
+        let [l1, l2, l3, l4] = &plan.levels;
+        let rng = &mut rng;
         let encoder = Encoder {
-            level1: block(config.frames * config.channels, w, true),
-            level2: block(w, 2 * w, true),
-            level3: block(2 * w, 4 * w, true),
-            level4: block(4 * w, 8 * w, false),
+            level1: Block::new(&l1.encoder, rng, device),
+            level2: Block::new(&l2.encoder, rng, device),
+            level3: Block::new(&l3.encoder, rng, device),
+            level4: Block::new(&l4.encoder, rng, device),
         };
         let decoder = Decoder {
-            level4: block(config.skip_channels(4), 8 * w, true),
-            level3: block(config.skip_channels(3) + 4 * w, 4 * w, true),
-            level2: block(config.skip_channels(2) + 2 * w, 2 * w, true),
-            level1: LastBlock::new(
-                if config.skip1 { 2 * w } else { w },
-                w,
-                config.channels,
-                &mut rng,
-                device,
-            ),
-            up4: Up::new(8 * w, 4 * w, &mut rng, device),
-            up3: Up::new(4 * w, 2 * w, &mut rng, device),
-            up2: Up::new(2 * w, w, &mut rng, device),
+            level4: Block::new(&l4.decoder, rng, device),
+            level3: Block::new(&l3.decoder, rng, device),
+            level2: Block::new(&l2.decoder, rng, device),
+            level1: LastBlock::new(&l1.decoder, &plan.last, rng, device),
+            up4: Up::new(&plan.ups[2], rng, device),
+            up3: Up::new(&plan.ups[1], rng, device),
+            up2: Up::new(&plan.ups[0], rng, device),
         };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(1);
@@ -137,13 +133,17 @@ impl<B: Backend> MsnNet<B> {
     }
 
     /// [`MsnNet::forward`] in [`Mode::Train`], on this device's part of a batch or in another
-    /// precision. A backend that does not compute in that panics: ask its `supports_dtype` first.
+    /// precision. A backend that does not compute in that panics: see its `supports_dtype`.
     pub fn forward_training(&self, frames: Tensor<B, 4>, training: Training<'_, B>) -> Output<B> {
         self.pass(frames, Mode::Train, training)
     }
 
     fn pass(&self, frames: Tensor<B, 4>, mode: Mode, training: Training<'_, B>) -> Output<B> {
-        debug_assert!(frames.dims()[2].is_multiple_of(8) && frames.dims()[3].is_multiple_of(8));
+        debug_assert!(
+            frames.dims()[2..]
+                .iter()
+                .all(|side| side.is_multiple_of(SIDE_MULTIPLE))
+        );
         let mut pass = Pass {
             mode,
             training,

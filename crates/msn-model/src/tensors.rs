@@ -1,6 +1,6 @@
 //! The network's tensors by name: PyTorch's names for the same network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
@@ -22,7 +22,7 @@ pub struct HostTensor {
 pub type Tensors = BTreeMap<String, HostTensor>;
 
 /// Tensors that do not fit a network.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TensorError {
     /// The network has a tensor that the source lacks.
     #[error("tensor {name} is missing")]
@@ -46,6 +46,39 @@ pub enum TensorError {
         /// The network's shape.
         expected: Vec<usize>,
     },
+}
+
+impl TensorError {
+    /// Checks that tensors are those of a network with these settings, all of them and in their
+    /// shapes. PyTorch's `num_batches_tracked` is passed over.
+    ///
+    /// # Errors
+    /// The first tensor that is missing or of another shape, else one that is unexpected.
+    pub(crate) fn check(config: &NetConfig, tensors: &Tensors) -> Result<(), Self> {
+        let expected = config.tensors();
+        for (name, shape) in &expected {
+            let name = name.clone();
+            let Some(tensor) = tensors.get(&name) else {
+                return Err(Self::Missing { name });
+            };
+            let len: usize = shape.iter().product();
+            if tensor.shape != *shape || tensor.values.len() != len {
+                let (found, expected) = (tensor.shape.clone(), shape.clone());
+                return Err(Self::Shape {
+                    name,
+                    found,
+                    expected,
+                });
+            }
+        }
+        let expected: BTreeSet<String> = expected.into_iter().map(|(name, _)| name).collect();
+        let known =
+            |name: &String| expected.contains(name) || name.ends_with(".num_batches_tracked");
+        match tensors.keys().find(|name| !known(name)) {
+            Some(name) => Err(Self::Unexpected { name: name.clone() }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Turns the path of a walk over the module into a tensor's name: pools go by number, not by place.
@@ -195,9 +228,7 @@ impl<B: Backend> MsnNet<B> {
     /// [`TensorError`] for a tensor that is missing, unexpected or of another shape.
     pub fn with_tensors(self, tensors: &Tensors) -> Result<Self, TensorError> {
         let config = self.config().clone();
-        let known = self.tensors();
-        let unexpected =
-            |name: &&String| !known.contains_key(*name) && !name.ends_with(".num_batches_tracked");
+        TensorError::check(&config, tensors)?;
         let mut load = Load {
             path: Path {
                 parts: Vec::new(),
@@ -207,10 +238,6 @@ impl<B: Backend> MsnNet<B> {
             error: None,
         };
         let net = self.map(&mut load);
-        match (load.error, tensors.keys().find(unexpected)) {
-            (Some(error), _) => Err(error),
-            (None, Some(name)) => Err(TensorError::Unexpected { name: name.clone() }),
-            (None, None) => Ok(net),
-        }
+        load.error.map_or(Ok(net), Err)
     }
 }

@@ -5,11 +5,9 @@ use std::{borrow::Cow, collections::HashMap, io::Write as _};
 use burn::tensor::backend::Backend;
 use camino::{Utf8Path, Utf8PathBuf};
 use safetensors::{Dtype, SafeTensors, View};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::{
-    Calibration, ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors,
-};
+use crate::{ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors};
 
 /// Version of the metadata that this crate writes and reads.
 pub const WEIGHTS_FORMAT: &str = "msn-weights-1";
@@ -23,21 +21,13 @@ pub struct Meta {
     pub config: NetConfig,
     /// What the network is fed.
     pub input: Input,
-    /// What standardises the fair score; absent in imported weights. One of a form without slope
-    /// counts as none: it would standardise another score.
-    #[serde(default, deserialize_with = "of_this_form")]
-    pub calibration: Option<Calibration>,
+    /// The calibration of the anomaly score as older files carry it; present ones have it in a file
+    /// of its own. msn-eval reads both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<serde_json::Value>,
     /// Where the weights come from: run, data, seed, versions; free text by name.
     #[serde(default)]
     pub origin: std::collections::BTreeMap<String, String>,
-}
-
-fn of_this_form<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Calibration>, D::Error> {
-    let found = Option::<serde_json::Value>::deserialize(from)?;
-    // Without edge the form is the present one's with an edge of 0.
-    let current = found.filter(|value| value.pointer("/usual/slope").is_some());
-    let calibration = current.map(serde_json::from_value).transpose();
-    calibration.map_err(serde::de::Error::custom)
 }
 
 /// The frames that a network was trained for.
@@ -224,7 +214,6 @@ fn floats(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
             .chunks_exact(4)
             .map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]))
             .collect(),
-        #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
         Dtype::F64 => data
             .chunks_exact(8)
             .map(|c| f64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]) as f32)
@@ -471,35 +460,5 @@ mod tests {
             std::fs::read(&path).unwrap() == first,
             "the same weights, other bytes"
         );
-    }
-
-    #[test]
-    fn a_calibration_of_an_earlier_form_counts_as_none() {
-        let meta = |calibration: serde_json::Value| {
-            let meta = serde_json::json!({
-                "format": WEIGHTS_FORMAT,
-                "config": NetConfig::default(),
-                "input": { "height": 64, "width": 64, "stride": 1 },
-                "calibration": calibration,
-            });
-            serde_json::from_value::<Meta>(meta)
-        };
-        let range = serde_json::json!({ "typical": -5.0, "high": -4.0 });
-        let mut calibration = serde_json::json!({
-            "window": 8, "window_stride": 2, "history": 8, "median": 0.1, "mad": 0.2, "frames": 9,
-            "map_threshold": 3.0,
-            "usual": { "slope": 0.5, "overall": range, "by_texture": [] },
-        });
-        let read = meta(calibration.clone()).unwrap().calibration.unwrap();
-        assert_eq!((read.usual.slope, read.usual.edge), (0.5, 0.0));
-        calibration["mad"] = serde_json::Value::Null;
-        assert!(meta(calibration).is_err());
-        for earlier in [
-            serde_json::Value::Null,
-            serde_json::json!({ "window": 8, "median": 0.1 }),
-            serde_json::json!({ "measure": "detail", "usual": { "overall": range, "by_texture": [] } }),
-        ] {
-            assert_eq!(meta(earlier).unwrap().calibration, None);
-        }
     }
 }

@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use burn::backend::{Autodiff, Flex};
-use msn_data::{Color, LoadedVideo, Size, hold_out};
+use msn_data::{Color, LoadedVideo, Size, calibration_split};
 use msn_train::{BurnEngine, Preset, Progress, Settings, TrainEvent, train};
 
 /// A bar that sweeps over a 32 x 32 frame.
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let trained = train(
         &settings,
         &videos,
-        &hold_out(&videos, settings.net.frames, 1, 0),
+        &calibration_split(&videos, settings.net.frames, 1, 0),
         &mut engine,
         Progress::default(),
         &mut watch,

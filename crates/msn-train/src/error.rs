@@ -1,9 +1,8 @@
 //! What ends a training.
 
 use msn_data::DataError;
-use msn_kernels::{KernelError, Precision};
 use msn_memory::MemoryError;
-use msn_model::{ConfigError, PredictError, TensorError};
+use msn_model::{ConfigError, CpuError, Precision, PredictError, TensorError};
 
 /// A training that can't begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +39,7 @@ pub enum TrainError {
     Tensors(#[from] TensorError),
     /// The kernels' engine refuses its settings, tensors or clips.
     #[error(transparent)]
-    Kernels(#[from] KernelError),
+    Kernels(#[from] CpuError),
     /// Validation clips that the network can't take.
     #[error(transparent)]
     Predict(#[from] PredictError),

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use msn_data::{HoldOut, LoadedVideo, clips};
+use msn_data::{LoadedVideo, Split, clips};
 use rand::seq::SliceRandom;
 
 use crate::{
@@ -22,7 +22,7 @@ const FRAMES: usize = 500;
 pub fn finish<B>(
     settings: &Settings,
     videos: &[LoadedVideo],
-    segments: &HoldOut,
+    segments: &Split,
     engine: &mut dyn Engine,
     observer: &mut dyn Observer<B>,
 ) -> Result<ControlFlow<B>, TrainError> {

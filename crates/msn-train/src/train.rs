@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use msn_data::{Clip, DataError, HoldOut, LoadedVideo, clips};
+use msn_data::{Clip, DataError, LoadedVideo, Split, clips};
 use msn_model::Clips;
 
 use crate::{
@@ -47,7 +47,7 @@ type Batch = (Result<Clips, DataError>, Vec<Clip>);
 pub fn train<B>(
     settings: &Settings,
     videos: &[LoadedVideo],
-    segments: &HoldOut,
+    segments: &Split,
     engine: &mut dyn Engine,
     done: Progress,
     observer: &mut dyn Observer<B>,
@@ -71,7 +71,7 @@ pub fn train<B>(
     let own = rank * share..(rank + 1) * share;
     let mut progress = ranks::begin(engine, done)?;
     let parts = t.accumulate.min(all.len() / batch);
-    let validation = Validation::new(&feed, &segments.held, batch);
+    let validation = Validation::new(&feed, &segments.calibration, batch);
     // A last batch that is not full is left out: its batch statistics would be poor.
     let per_epoch = all.len() / (batch * parts);
     let steps = per_epoch * t.epochs;

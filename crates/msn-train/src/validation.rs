@@ -133,9 +133,13 @@ impl<'a> Validation<'a> {
         }
         let mut sum = 0.0;
         for clips in self.clips.chunks(self.batch) {
-            let maps = predictor.maps(self.feed.batch(clips, 0)?)?;
-            // Maps are of values from 0 to 1.
-            sum += maps.iter().map(|m| 4.0 * m.error.mean()).sum::<f64>();
+            let batch = self.feed.batch(clips, 0)?;
+            let predictions = predictor.predict(&batch)?;
+            let pairs = predictions.iter().zip(batch.targets());
+            // Squared errors are of values from 0 to 1.
+            sum += pairs
+                .map(|(ours, target)| 4.0 * ours.squared_error(target).mean())
+                .sum::<f64>();
         }
         Ok(Some(sum / self.clips.len() as f64))
     }

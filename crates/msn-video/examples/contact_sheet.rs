@@ -3,7 +3,7 @@
 //!
 //! `cargo run -p msn-video --example contact_sheet -- VIDEO SHEET.png`; without arguments it draws
 //! a folder of frames and makes a sheet of that.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
 
@@ -54,7 +54,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     out.save(&sheet)?;
-    println!("{tile} frames of {video} in {sheet}; {}", reader.losses());
+    println!(
+        "{tile} frames of {video} in {sheet}; {}",
+        reader.decode_errors()
+    );
     for note in &reader.info().notes {
         println!("note: {note}");
     }

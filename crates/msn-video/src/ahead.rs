@@ -7,7 +7,7 @@ use std::{
 
 use camino::Utf8Path;
 
-use crate::{Info, Item, Losses, Options, PacedReader, VideoError};
+use crate::{DecodeErrors, Info, Item, Options, PacedReader, VideoError};
 
 /// A [`PacedReader`] on a thread of its own, some frames ahead of whoever takes them.
 ///
@@ -15,10 +15,10 @@ use crate::{Info, Item, Losses, Options, PacedReader, VideoError};
 #[derive(Debug)]
 pub struct ReadAhead {
     info: Info,
-    losses: Losses,
+    errors: DecodeErrors,
     /// Gone at the end.
     items: Option<Receiver<Result<Item, VideoError>>>,
-    thread: Option<JoinHandle<Option<(Info, Losses)>>>,
+    thread: Option<JoinHandle<Option<(Info, DecodeErrors)>>>,
 }
 
 /// Opens a source as [`PacedReader::open`] does, and reads up to `frames` frames ahead (at least one).
@@ -35,18 +35,18 @@ pub fn open_ahead(
     let (sender, items) = sync_channel(frames.max(1));
     let (path, options) = (path.to_owned(), *options);
     let thread = std::thread::spawn(move || read(&path, &options, rate_hz, &opened, &sender));
-    // The thread says one thing before all others, also where it fails.
+    // The thread sends one message before all others, also where it fails.
     match first.recv() {
         Ok(Ok(info)) => Ok(ReadAhead {
             info,
-            losses: Losses::default(),
+            errors: DecodeErrors::default(),
             items: Some(items),
             thread: Some(thread),
         }),
         Ok(Err(error)) => Err(error),
         Err(_) => match thread.join() {
             Err(panic) => std::panic::resume_unwind(panic),
-            Ok(_) => unreachable!("a reader that says nothing has panicked"),
+            Ok(_) => unreachable!("a reader that sends nothing has panicked"),
         },
     }
 }
@@ -57,7 +57,7 @@ fn read(
     rate_hz: Option<f64>,
     opened: &SyncSender<Result<Info, VideoError>>,
     sender: &SyncSender<Result<Item, VideoError>>,
-) -> Option<(Info, Losses)> {
+) -> Option<(Info, DecodeErrors)> {
     let mut paced = match PacedReader::open(path, options, rate_hz) {
         Ok(paced) => paced,
         Err(error) => {
@@ -73,7 +73,7 @@ fn read(
             }
         }
     }
-    Some((paced.info().clone(), paced.losses().clone()))
+    Some((paced.info().clone(), paced.decode_errors().clone()))
 }
 
 impl ReadAhead {
@@ -83,8 +83,8 @@ impl ReadAhead {
     }
 
     /// What was lost: known at the end.
-    pub fn losses(&self) -> &Losses {
-        &self.losses
+    pub fn decode_errors(&self) -> &DecodeErrors {
+        &self.errors
     }
 }
 
@@ -96,7 +96,7 @@ impl Iterator for ReadAhead {
         if next.is_none() {
             self.items = None;
             match self.thread.take().map(JoinHandle::join) {
-                Some(Ok(Some((info, losses)))) => (self.info, self.losses) = (info, losses),
+                Some(Ok(Some((info, errors)))) => (self.info, self.errors) = (info, errors),
                 Some(Err(panic)) => std::panic::resume_unwind(panic),
                 Some(Ok(None)) | None => {}
             }
@@ -109,7 +109,7 @@ impl std::iter::FusedIterator for ReadAhead {}
 
 impl Drop for ReadAhead {
     fn drop(&mut self) {
-        // The thread waits for room: it sees that nobody takes more, and ends.
+        // The thread waits for a free slot: it sees that nobody takes more, and ends.
         self.items = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

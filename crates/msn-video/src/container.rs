@@ -1,4 +1,6 @@
-//! Containers: opening them, and what their headers promise.
+//! Containers: opening them, and what their headers header.
+
+use std::sync::Once;
 
 use camino::Utf8Path;
 use ffmpeg_next::format::context::Input;
@@ -12,11 +14,22 @@ const FORMATS: &str = "avi,mov,mp4,matroska,webm,mpegts,mpeg,mpegvideo,asf,flv,o
     yuv4mpegpipe,dv,h264,hevc,m4v,mjpeg,jpeg_pipe,obu,av1,nut,rm,wtv,gif,h261,h263,vc1,vc1test,dirac,\
     gxf,nsv,pva,mjpeg_2000,cavsvideo";
 
-/// Containers whose header tells how long they last; other durations are FFmpeg's estimates.
+/// Containers whose header states their duration; other durations are FFmpeg's estimates.
 const FORMATS_WITH_DURATION: [&str; 4] = ["matroska", "mov", "flv", "asf"];
+
+/// FFmpeg writes to stderr on its own; all that matters comes back as errors.
+pub(crate) fn quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
+        // Gives errors their texts; what it could fail at is not built in.
+        let _ = ffmpeg_next::init();
+    });
+}
 
 /// Opens a file's container; nothing but the file is ever opened by it.
 pub(crate) fn open(path: &Utf8Path) -> Result<Input, VideoError> {
+    quiet();
     let mut settings = Dictionary::new();
     settings.set("protocol_whitelist", "file");
     settings.set("format_whitelist", FORMATS);
@@ -35,14 +48,14 @@ pub(crate) fn open(path: &Utf8Path) -> Result<Input, VideoError> {
     })
 }
 
-/// What a header says of a video stream.
+/// What a header says of the length of a video stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Promise {
+pub(crate) struct HeaderLength {
     /// Frames, where it counts them.
     frames: Option<u64>,
     /// Length of the video stream, seconds.
     stream_seconds: Option<f64>,
-    /// Length of the longest stream, seconds, where the header itself tells it.
+    /// Length of the longest stream, seconds, where the header itself states it.
     header_seconds: Option<f64>,
     /// Mean frames a second.
     rate_hz: Option<f64>,
@@ -59,9 +72,9 @@ pub(crate) struct Progress {
     pub seconds: f64,
 }
 
-impl Promise {
+impl HeaderLength {
     pub(crate) fn of(input: &Input, stream: &Stream<'_>, rate_hz: Option<f64>) -> Self {
-        let told = input
+        let states_duration = input
             .format()
             .name()
             .split(',')
@@ -75,7 +88,7 @@ impl Promise {
                 .ok()
                 .filter(|&frames| frames > 0),
             stream_seconds: seconds(stream.duration(), stream.time_base()),
-            header_seconds: whole.filter(|_| told),
+            header_seconds: whole.filter(|_| states_duration),
             rate_hz,
         }
     }
@@ -148,8 +161,8 @@ pub(crate) fn ticks(count: i64) -> f64 {
 mod tests {
     use super::*;
 
-    fn promise(frames: Option<u64>, stream: Option<f64>, header: Option<f64>) -> Promise {
-        Promise {
+    fn header(frames: Option<u64>, stream: Option<f64>, header: Option<f64>) -> HeaderLength {
+        HeaderLength {
             frames,
             stream_seconds: stream,
             header_seconds: header,
@@ -168,29 +181,29 @@ mod tests {
     #[test]
     fn a_whole_file_misses_nothing() {
         assert_eq!(
-            promise(Some(50), Some(5.0), None).missing(&read(50, 5.0, 5.0)),
+            header(Some(50), Some(5.0), None).missing(&read(50, 5.0, 5.0)),
             None
         );
         assert_eq!(
-            promise(None, None, Some(5.5)).missing(&read(50, 5.0, 5.0)),
+            header(None, None, Some(5.5)).missing(&read(50, 5.0, 5.0)),
             None
         );
     }
 
     #[test]
     fn a_cut_file_misses_its_end() {
-        let missing = |promise: Promise, read| promise.missing(&read).map(|(frames, _)| frames);
+        let missing = |header: HeaderLength, read| header.missing(&read).map(|(frames, _)| frames);
         assert_eq!(
-            missing(promise(Some(50), Some(5.0), None), read(20, 2.0, 2.0)),
+            missing(header(Some(50), Some(5.0), None), read(20, 2.0, 2.0)),
             Some(30)
         );
         assert_eq!(
-            missing(promise(None, None, Some(5.0)), read(20, 2.0, 2.0)),
+            missing(header(None, None, Some(5.0)), read(20, 2.0, 2.0)),
             Some(30)
         );
         // Sound goes on to the end: the picture just stops sooner.
         assert_eq!(
-            missing(promise(None, None, Some(5.0)), read(20, 2.0, 5.0)),
+            missing(header(None, None, Some(5.0)), read(20, 2.0, 5.0)),
             None
         );
     }
@@ -198,17 +211,17 @@ mod tests {
     #[test]
     fn frames_hidden_by_an_edit_list_are_not_missing() {
         assert_eq!(
-            promise(Some(60), Some(3.0), None).missing(&read(30, 3.0, 3.0)),
+            header(Some(60), Some(3.0), None).missing(&read(30, 3.0, 3.0)),
             None
         );
-        assert_eq!(promise(Some(60), Some(3.0), None).frames(), Some(30));
+        assert_eq!(header(Some(60), Some(3.0), None).frames(), Some(30));
     }
 
     #[test]
     fn absurd_headers_saturate() {
-        let absurd = promise(Some(u64::MAX), Some(1e300), Some(1e300));
+        let absurd = header(Some(u64::MAX), Some(1e300), Some(1e300));
         assert!(absurd.frames().is_some());
         assert!(absurd.missing(&read(1, 0.1, 0.1)).is_some());
-        assert_eq!(promise(None, Some(f64::NAN), None).frames(), Some(0));
+        assert_eq!(header(None, Some(f64::NAN), None).frames(), Some(0));
     }
 }

@@ -1,27 +1,21 @@
 //! Decoding video files through FFmpeg.
 
 use std::collections::VecDeque;
-use std::sync::Once;
 
 use camino::Utf8Path;
 use ffmpeg_next::codec::packet::side_data::Type as SideDataType;
 use ffmpeg_next::error::EAGAIN;
 use ffmpeg_next::format::context::Input;
-use ffmpeg_next::format::stream::Disposition;
-use ffmpeg_next::{Dictionary, Error, Packet, Stream, codec, decoder, frame, media};
+use ffmpeg_next::{Error, Packet, decoder, frame};
 
-use crate::container::{self, Progress, Promise, ticks};
-use crate::ledger::{Ledger, Missing};
+use crate::container::{self, HeaderLength, Progress, ticks};
 use crate::orientation::Orientation;
+use crate::packet_tracker::{Missing, PacketTracker};
 use crate::planes::Converter;
-use crate::reader::Account;
-use crate::{Frame, Info, Item, Losses, Lost, Options, Size, SourceKind, VideoError};
-
-/// Pixels of the largest frame that is decoded: a square of 8192.
-const MAX_PIXELS: &str = "67108864";
-
-/// Errors in a row, without progress through the file, after which it counts as ended.
-const MAX_ERRORS_IN_A_ROW: u32 = 4096;
+use crate::properties::{note_properties, turn};
+use crate::reader::SourceState;
+use crate::stream::{self, MAX_ERRORS_IN_A_ROW, is_moving, open_decoder, start_of};
+use crate::{DecodeErrors, Frame, Info, Item, Lost, Options, Size, SourceKind, VideoError};
 
 /// Seconds before a frame to seek to, tried in turn: a container without an index may lead to
 /// after the last key frame.
@@ -29,16 +23,6 @@ const SEEK_SOONER: [f64; 3] = [0.0, 2.0, 10.0];
 
 /// Distance of two frames, in frames of the mean rate, that is worth a note.
 const LONG_STEP: f64 = 2.5;
-
-/// FFmpeg writes to stderr on its own; all that matters comes back as errors.
-pub(crate) fn quiet() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
-        // Gives errors their texts; what it could fail at is not built in.
-        let _ = ffmpeg_next::init();
-    });
-}
 
 /// Reads and decodes one video stream.
 pub(crate) struct FileSource {
@@ -52,20 +36,20 @@ pub(crate) struct FileSource {
     first_size: Option<Size>,
     converter: Converter,
     frame: frame::Video,
-    ledger: Ledger,
+    tracker: PacketTracker,
     ready: VecDeque<Item>,
     index: usize,
     /// Frames before this timestamp are passed over, unconverted.
     goal: Option<i64>,
     /// Timestamp that counts as zero.
     origin: Option<i64>,
-    /// The latest time handed out.
+    /// The latest time given.
     latest: Option<f64>,
     /// A time was not later than the one before.
     went_back: bool,
     /// A time was much later than the one before.
     jumped: bool,
-    promise: Promise,
+    header: HeaderLength,
     progress: Progress,
     /// Earliest start of a stream, seconds.
     start_seconds: f64,
@@ -84,28 +68,21 @@ impl std::fmt::Debug for FileSource {
 }
 
 impl FileSource {
-    pub(crate) fn open(path: &Utf8Path, options: &Options) -> Result<(Account, Self), VideoError> {
-        quiet();
+    pub(crate) fn open(
+        path: &Utf8Path,
+        options: &Options,
+    ) -> Result<(SourceState, Self), VideoError> {
         let input = container::open(path)?;
-        let stream = match input.streams().best(media::Type::Video) {
-            Some(stream) if is_moving(&stream) => stream,
-            _ => {
-                let streams = input.streams().count();
-                return Err(VideoError::NoVideoStream {
-                    path: path.to_owned(),
-                    streams,
-                });
-            }
-        };
+        let stream = stream::best(&input, path)?;
         let decoder = open_decoder(path, &stream, options.threads)?;
         let rate_hz = container::hertz(stream.avg_frame_rate()).or(container::hertz(stream.rate()));
-        let promise = Promise::of(&input, &stream, rate_hz);
+        let header = HeaderLength::of(&input, &stream, rate_hz);
         let mut info = Info {
             source: path.to_owned(),
             kind: SourceKind::File,
             size: Size::new(decoder.width(), decoder.height()),
             rate_hz,
-            frames: promise.frames(),
+            frames: header.frames(),
             codec: Some(stream.parameters().id().name().to_owned()),
             start_seconds: None,
             notes: Vec::new(),
@@ -135,7 +112,7 @@ impl FileSource {
             first_size: None,
             converter: Converter::new(options.color),
             frame: frame::Video::empty(),
-            ledger: Ledger::default(),
+            tracker: PacketTracker::default(),
             ready: VecDeque::new(),
             index: 0,
             goal: None,
@@ -143,7 +120,7 @@ impl FileSource {
             latest: None,
             went_back: false,
             jumped: false,
-            promise,
+            header,
             progress: Progress::default(),
             start_seconds,
             read_errors: 0,
@@ -153,15 +130,15 @@ impl FileSource {
             input,
         };
         Ok((
-            Account {
+            SourceState {
                 info,
-                losses: Losses::default(),
+                errors: DecodeErrors::default(),
             },
             source,
         ))
     }
 
-    pub(crate) fn next(&mut self, account: &mut Account) -> Result<Option<Item>, VideoError> {
+    pub(crate) fn next(&mut self, state: &mut SourceState) -> Result<Option<Item>, VideoError> {
         loop {
             if let Some(item) = self.ready.pop_front() {
                 return Ok(Some(item));
@@ -173,16 +150,16 @@ impl FileSource {
                 Ok(()) => {
                     self.decode_errors = 0;
                     if !self.is_before_goal() {
-                        self.present(account)?;
+                        self.present(state)?;
                     }
                 }
-                Err(Error::Eof) => self.end(account),
-                Err(Error::Other { errno: EAGAIN }) if self.draining => self.end(account),
-                Err(Error::Other { errno: EAGAIN }) => self.feed(account),
+                Err(Error::Eof) => self.end(state),
+                Err(Error::Other { errno: EAGAIN }) if self.draining => self.end(state),
+                Err(Error::Other { errno: EAGAIN }) => self.feed(state),
                 Err(error) => {
-                    self.fail(0, error, account);
+                    self.fail(0, error, state);
                     if self.decode_errors > MAX_ERRORS_IN_A_ROW {
-                        self.end(account);
+                        self.end(state);
                     }
                 }
             }
@@ -195,7 +172,7 @@ impl FileSource {
         &mut self,
         index: usize,
         seconds: f64,
-        account: &mut Account,
+        state: &mut SourceState,
     ) -> Result<Option<Item>, VideoError> {
         let Some(origin) = self.origin else {
             return Ok(None);
@@ -210,14 +187,14 @@ impl FileSource {
                 continue;
             }
             self.decoder.flush();
-            self.ledger = Ledger::default();
+            self.tracker = PacketTracker::default();
             self.ready.clear();
             self.index = index;
             self.goal = Some(goal);
             self.latest = None;
             self.draining = false;
             self.ended = false;
-            if let Some(Item::Frame(frame)) = self.next(account)?
+            if let Some(Item::Frame(frame)) = self.next(state)?
                 && frame.index == index
                 && frame.seconds.is_some_and(|at| (at - seconds).abs() < near)
             {
@@ -232,7 +209,7 @@ impl FileSource {
         let timestamp = self.frame.timestamp();
         let before = self.goal.zip(timestamp).is_some_and(|(goal, at)| at < goal);
         if before {
-            let _ = self.ledger.presented(timestamp);
+            let _ = self.tracker.presented(timestamp);
         } else {
             self.goal = None;
         }
@@ -240,14 +217,14 @@ impl FileSource {
     }
 
     /// Gives the decoder its next packet, or tells it that there is none.
-    fn feed(&mut self, account: &mut Account) {
+    fn feed(&mut self, state: &mut SourceState) {
         loop {
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) => self.read_errors = 0,
                 Err(Error::Eof) => return self.drain(),
                 Err(error) => {
-                    account.losses.reason(format!("reading the file: {error}"));
+                    state.errors.reason(format!("reading the file: {error}"));
                     self.read_errors += 1;
                     // A demuxer finds its way again after bad data, after others it does not.
                     if error != Error::InvalidData || self.read_errors > MAX_ERRORS_IN_A_ROW {
@@ -261,21 +238,21 @@ impl FileSource {
                 continue;
             }
             if packet.is_corrupt() {
-                account
-                    .losses
+                state
+                    .errors
                     .reason("the container marks packets as damaged");
             }
             if packet.size() == 0 {
                 // The decoder would take it for the end of the stream.
-                account
+                state
                     .info
                     .note("empty packets, for frames that repeat, are passed over");
                 continue;
             }
             let bytes = u64::try_from(packet.size()).unwrap_or(u64::MAX);
-            self.ledger.sent(packet.pts().or(packet.dts()), bytes);
+            self.tracker.sent(packet.pts().or(packet.dts()), bytes);
             if let Err(error) = self.decoder.send_packet(&packet) {
-                self.fail(bytes, error, account);
+                self.fail(bytes, error, state);
             }
             self.decode_errors = 0;
             return;
@@ -309,30 +286,30 @@ impl FileSource {
         let _ = self.decoder.send_eof();
     }
 
-    /// A packet could not be decoded; which frame that costs, the ledger finds out.
-    fn fail(&mut self, bytes: u64, error: Error, account: &mut Account) {
+    /// A packet could not be decoded; the tracker finds out which frame that costs.
+    fn fail(&mut self, bytes: u64, error: Error, state: &mut SourceState) {
         let reason = format!("decoding near frame {}: {error}", self.index);
-        account.losses.reason(reason.clone());
-        self.ledger.failed(bytes, reason);
+        state.errors.reason(reason.clone());
+        self.tracker.failed(bytes, reason);
         self.decode_errors += 1;
     }
 
     /// Queues what was lost before the decoder's new frame, and the frame.
-    fn present(&mut self, account: &mut Account) -> Result<(), VideoError> {
+    fn present(&mut self, state: &mut SourceState) -> Result<(), VideoError> {
         let timestamp = self.frame.timestamp();
-        let missing = self.ledger.presented(timestamp);
-        self.lose(missing, account);
+        let missing = self.tracker.presented(timestamp);
+        self.lose(missing, state);
         let index = self.index;
         self.index += 1;
         if self.frame.is_corrupt() || self.frame.has_decode_errors() {
-            if account.losses.damaged == 0 {
-                account
-                    .losses
+            if state.errors.damaged == 0 {
+                state
+                    .errors
                     .reason(format!("damaged, partly made up frames from {index} on"));
             }
-            account.losses.damaged += 1;
+            state.errors.damaged += 1;
         }
-        let info = &mut account.info;
+        let info = &mut state.info;
         let seconds = self.seconds(timestamp, index, info);
         let orientation = match self.frame.side_data(frame::side_data::Type::DisplayMatrix) {
             Some(matrix) => turn(matrix.data(), info),
@@ -398,9 +375,9 @@ impl FileSource {
         Some(seconds)
     }
 
-    fn lose(&mut self, missing: Missing, account: &mut Account) {
-        account.losses.frames += missing.frames;
-        account.losses.bytes += missing.bytes;
+    fn lose(&mut self, missing: Missing, state: &mut SourceState) {
+        state.errors.lost += missing.frames;
+        state.errors.bytes += missing.bytes;
         for _ in 0..missing.frames {
             let reason = missing.reason.clone();
             self.ready.push_back(Item::Lost(Lost {
@@ -411,114 +388,14 @@ impl FileSource {
         }
     }
 
-    /// Closes the account.
-    fn end(&mut self, account: &mut Account) {
+    /// Accounts for what is missing at the end.
+    fn end(&mut self, state: &mut SourceState) {
         self.ended = true;
-        let missing = self.ledger.ended();
-        self.lose(missing, account);
-        if let Some((frames, reason)) = self.promise.missing(&self.progress) {
-            account.losses.missing = frames;
-            account.losses.reason(reason);
+        let missing = self.tracker.ended();
+        self.lose(missing, state);
+        if let Some((frames, reason)) = self.header.missing(&self.progress) {
+            state.errors.missing = frames;
+            state.errors.reason(reason);
         }
-    }
-}
-
-fn open_decoder(
-    path: &Utf8Path,
-    stream: &Stream<'_>,
-    threads: usize,
-) -> Result<decoder::Video, VideoError> {
-    let parameters = stream.parameters();
-    let id = parameters.id();
-    let codec = decoder::find(id).ok_or_else(|| VideoError::MissingCodec {
-        path: path.to_owned(),
-        codec: match id {
-            codec::Id::None => "something its container has no name for".to_owned(),
-            id => id.name().to_owned(),
-        },
-    })?;
-    let open = || -> Result<decoder::Video, Error> {
-        let mut context = codec::Context::from_parameters(parameters)?.decoder();
-        context.set_packet_time_base(stream.time_base());
-        let mut settings = Dictionary::new();
-        settings.set("threads", &threads.min(64).to_string());
-        settings.set("max_pixels", MAX_PIXELS);
-        context.open_as_with(codec, settings)?.video()
-    };
-    open().map_err(|error| VideoError::NotAVideo {
-        path: path.to_owned(),
-        reason: format!("its {} decoder does not start: {error}", id.name()),
-    })
-}
-
-/// Times of the packets of a file's video stream, in seconds, in the file's order.
-pub(crate) fn packet_seconds(path: &Utf8Path) -> Result<Vec<f64>, VideoError> {
-    quiet();
-    let mut input = container::open(path)?;
-    let stream = match input.streams().best(media::Type::Video) {
-        Some(stream) if is_moving(&stream) => stream,
-        _ => {
-            let streams = input.streams().count();
-            return Err(VideoError::NoVideoStream {
-                path: path.to_owned(),
-                streams,
-            });
-        }
-    };
-    let (index, tick_seconds) = (stream.index(), f64::from(stream.time_base()));
-    let mut seconds = Vec::new();
-    let mut errors = 0;
-    loop {
-        let mut packet = Packet::empty();
-        match packet.read(&mut input) {
-            Ok(()) => errors = 0,
-            Err(Error::InvalidData) if errors < MAX_ERRORS_IN_A_ROW => {
-                errors += 1;
-                continue;
-            }
-            Err(_) => return Ok(seconds),
-        }
-        if packet.stream() == index && packet.size() > 0 {
-            let time = packet.pts().or(packet.dts());
-            seconds.extend(time.map(|time| ticks(time) * tick_seconds));
-        }
-    }
-}
-
-/// True for video streams other than cover pictures.
-fn is_moving(stream: &Stream<'_>) -> bool {
-    stream.parameters().medium() == media::Type::Video
-        && !stream.disposition().contains(Disposition::ATTACHED_PIC)
-}
-
-/// The timestamp a stream starts at, where the container tells.
-fn start_of(stream: &Stream<'_>) -> Option<i64> {
-    Some(stream.start_time()).filter(|&start| start != ffmpeg_next::ffi::AV_NOPTS_VALUE)
-}
-
-fn turn(matrix: &[u8], info: &mut Info) -> Orientation {
-    Orientation::from_display_matrix(matrix).unwrap_or_else(|| {
-        info.note("a rotation that is no multiple of 90 degrees is ignored");
-        Orientation::default()
-    })
-}
-
-/// Notes what of a frame is not carried over to its picture.
-fn note_properties(frame: &frame::Video, info: &mut Info) {
-    if frame.is_interlaced() {
-        info.note("interlaced: both fields are taken as one picture");
-    }
-    let aspect = frame.aspect_ratio();
-    if aspect.numerator() > 0 && aspect.numerator() != aspect.denominator() {
-        info.note(format!(
-            "sample aspect ratio {}:{} is ignored: pixels are taken as stored",
-            aspect.numerator(),
-            aspect.denominator()
-        ));
-    }
-    let name = crate::layout::name(frame.format());
-    let alpha = ["yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya"];
-    if alpha.iter().any(|prefix| name.starts_with(prefix)) {
-        info.note("transparency is ignored");
     }
 }

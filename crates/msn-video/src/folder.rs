@@ -1,13 +1,12 @@
 //! Folders of frames, one picture file each.
 
-use std::cmp::Ordering;
-
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::natural::natural_order;
 use crate::picture::Picture;
-use crate::reader::Account;
+use crate::reader::SourceState;
 use crate::still;
-use crate::{Frame, Info, Item, Losses, Lost, Options, Resizer, SourceKind, VideoError};
+use crate::{DecodeErrors, Frame, Info, Item, Lost, Options, Resizer, SourceKind, VideoError};
 
 /// Endings of frame files, compared without regard to case.
 const FRAME_ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "tif", "tiff", "bmp"];
@@ -47,8 +46,9 @@ pub fn frame_files(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, VideoError> {
     Ok(files)
 }
 
-/// True for a name that a frame file has.
-pub(crate) fn is_frame_file(path: &Utf8Path) -> bool {
+/// True if a name ends as pictures do (`.jpg`, `.png`, `.tif`, ...) and is not hidden.
+#[must_use]
+pub fn is_frame_file(path: &Utf8Path) -> bool {
     !name(path).starts_with('.')
         && path.extension().is_some_and(|e| {
             FRAME_ENDINGS
@@ -59,44 +59,6 @@ pub(crate) fn is_frame_file(path: &Utf8Path) -> bool {
 
 fn name(path: &Utf8Path) -> &str {
     path.file_name().unwrap_or_default()
-}
-
-/// Compares runs of ASCII digits by value, all else by character; equal values by their text,
-/// so that the order is total.
-pub(crate) fn natural_order(a: &str, b: &str) -> Ordering {
-    let (mut left, mut right) = (a, b);
-    loop {
-        let (digits_a, digits_b) = (leading_digits(left), leading_digits(right));
-        if !digits_a.is_empty() && !digits_b.is_empty() {
-            let (value_a, value_b) = (
-                digits_a.trim_start_matches('0'),
-                digits_b.trim_start_matches('0'),
-            );
-            let order = value_a
-                .len()
-                .cmp(&value_b.len())
-                .then_with(|| value_a.cmp(value_b));
-            if order.is_ne() {
-                return order;
-            }
-            left = &left[digits_a.len()..];
-            right = &right[digits_b.len()..];
-            continue;
-        }
-        let (mut chars_a, mut chars_b) = (left.chars(), right.chars());
-        match (chars_a.next(), chars_b.next()) {
-            (None, None) => return a.cmp(b),
-            (x, y) if x != y => return x.cmp(&y),
-            _ => (left, right) = (chars_a.as_str(), chars_b.as_str()),
-        }
-    }
-}
-
-fn leading_digits(text: &str) -> &str {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    &text[..end]
 }
 
 /// The number that a name ends in, before its ending.
@@ -122,7 +84,7 @@ impl FolderSource {
     pub(crate) fn open(
         folder: &Utf8Path,
         options: &Options,
-    ) -> Result<(Account, Self), VideoError> {
+    ) -> Result<(SourceState, Self), VideoError> {
         if let Some(rate_hz) = options.folder_hz
             && !(rate_hz > 0.0 && rate_hz <= 1000.0)
         {
@@ -151,20 +113,20 @@ impl FolderSource {
             first_size: None,
         };
         Ok((
-            Account {
+            SourceState {
                 info,
-                losses: Losses::default(),
+                errors: DecodeErrors::default(),
             },
             source,
         ))
     }
 
-    /// Goes to the file at place `index`.
+    /// Goes to the file of index `index`.
     pub(crate) fn seek(&mut self, index: usize) {
         self.next = index;
     }
 
-    pub(crate) fn next(&mut self, account: &mut Account) -> Result<Option<Item>, VideoError> {
+    pub(crate) fn next(&mut self, state: &mut SourceState) -> Result<Option<Item>, VideoError> {
         let index = self.next;
         let Some(path) = self.files.get(index) else {
             return Ok(None);
@@ -173,11 +135,10 @@ impl FolderSource {
         match still::read(path, self.options.color) {
             Ok(still) => {
                 if still.alpha {
-                    account.info.note("transparency is ignored");
+                    state.info.note("transparency is ignored");
                 }
-                let picture = self.fit(still.picture, account)?;
-                let place = f64::from(u32::try_from(index).unwrap_or(u32::MAX));
-                let seconds = self.options.folder_hz.map(|hz| place / hz);
+                let picture = self.fit(still.picture, state)?;
+                let seconds = self.options.folder_hz.map(|hz| index as f64 / hz);
                 Ok(Some(Item::Frame(Frame {
                     index,
                     source_index: index,
@@ -188,21 +149,21 @@ impl FolderSource {
             }
             Err(reason) => {
                 let reason = format!("{path}: {reason}");
-                account.losses.frames += 1;
-                account.losses.bytes += std::fs::metadata(path).map_or(0, |m| m.len());
-                account.losses.reason(reason.clone());
+                state.errors.lost += 1;
+                state.errors.bytes += std::fs::metadata(path).map_or(0, |m| m.len());
+                state.errors.reason(reason.clone());
                 Ok(Some(Item::Lost(Lost { index, reason })))
             }
         }
     }
 
-    fn fit(&mut self, picture: Picture, account: &mut Account) -> Result<Picture, VideoError> {
+    fn fit(&mut self, picture: Picture, state: &mut SourceState) -> Result<Picture, VideoError> {
         let first = *self.first_size.get_or_insert_with(|| {
-            account.info.size = picture.size;
+            state.info.size = picture.size;
             picture.size
         });
         if picture.size != first {
-            account.info.note_sizes(first);
+            state.info.note_sizes(first);
         }
         let target = self.options.size.unwrap_or(first);
         if picture.size == target {
@@ -215,7 +176,7 @@ impl FolderSource {
     }
 }
 
-/// Frames count by their place; a hole in the numbers is worth a note.
+/// Frames are indexed by their order; a hole in the numbers is worth a note.
 fn note_numbering(files: &[Utf8PathBuf], info: &mut Info) {
     let mut holes: u64 = 0;
     let mut example = None;
@@ -234,7 +195,7 @@ fn note_numbering(files: &[Utf8PathBuf], info: &mut Info) {
     }
     if let Some((a, b)) = example {
         info.note(format!(
-            "{holes} numbers are missing, first between {} and {}: frames count by their place",
+            "{holes} numbers are missing, first between {} and {}: frames are counted in order",
             name(a),
             name(b)
         ));
@@ -251,21 +212,6 @@ fn note_numbering(files: &[Utf8PathBuf], info: &mut Info) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn numbers_sort_by_value() {
-        let mut names = [
-            "10_a", "f10", "1_b", "f9", "f09", "f1a", "a", "2", "f010b2", "f10b10",
-        ];
-        names.sort_by(|a, b| natural_order(a, b));
-        assert_eq!(
-            names,
-            [
-                "1_b", "2", "10_a", "a", "f1a", "f09", "f9", "f10", "f010b2", "f10b10"
-            ]
-        );
-    }
 
     #[test]
     fn trailing_numbers() {
@@ -274,25 +220,5 @@ mod tests {
         assert_eq!(number("012.png"), Some(12));
         assert_eq!(number("é3.png"), Some(3));
         assert_eq!(number("x.png"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn the_order_is_total(a in "[0-9a-c]{0,8}", b in "[0-9a-c]{0,8}", c in "[0-9a-c]{0,8}") {
-            prop_assert_eq!(natural_order(&a, &b), natural_order(&b, &a).reverse());
-            prop_assert_eq!(natural_order(&a, &b).is_eq(), a == b);
-            if natural_order(&a, &b).is_le() && natural_order(&b, &c).is_le() {
-                prop_assert!(natural_order(&a, &c).is_le());
-            }
-        }
-
-        #[test]
-        fn numbered_names_sort_as_numbers(mut n in prop::collection::vec(0..100_000u32, 1..20)) {
-            let mut names: Vec<_> = n.iter().map(|i| format!("f{i}.png")).collect();
-            names.sort_by(|a, b| natural_order(a, b));
-            n.sort_unstable();
-            let sorted: Vec<_> = n.iter().map(|i| format!("f{i}.png")).collect();
-            prop_assert_eq!(names, sorted);
-        }
     }
 }

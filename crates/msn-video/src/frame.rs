@@ -1,13 +1,13 @@
-//! What a source hands out, one after another.
+//! The items of a source: frames, and lost ones.
 
 use crate::Picture;
 
 /// A decoded frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
-    /// 0-based place in the source, in order of presentation. Lost frames keep their place.
+    /// 0-based index in the source, in order of presentation. Lost frames keep their index.
     pub index: usize,
-    /// 0-based place of the source's frame: `index`, but for frames at a fixed rate
+    /// 0-based index of the source's frame: `index`, but for frames at a fixed rate
     /// ([`Reader::resampled`](crate::Reader::resampled)).
     pub source_index: usize,
     /// Presentation time in seconds since the stream's start, from the container's timestamps;
@@ -15,20 +15,20 @@ pub struct Frame {
     pub seconds: Option<f64>,
     /// The same of the source's frame: `seconds`, but for frames at a fixed rate.
     pub source_seconds: Option<f64>,
-    /// The picture.
+    /// The pixels, at the reader's size and colour.
     pub picture: Picture,
 }
 
 /// A frame that could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// 0-based place in the source.
+    /// 0-based index in the source.
     pub index: usize,
     /// What was wrong: for a folder it names the file.
     pub reason: String,
 }
 
-/// A frame, or the place where one was lost.
+/// A frame, or a lost one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     /// A decoded frame.
@@ -38,7 +38,7 @@ pub enum Item {
 }
 
 impl Item {
-    /// 0-based place in the source.
+    /// 0-based index in the source.
     pub fn index(&self) -> usize {
         match self {
             Self::Frame(frame) => frame.index,

@@ -1,4 +1,4 @@
-//! What is known of a source, and what was lost of it.
+//! Properties of a source, and what could not be decoded of it.
 
 use camino::Utf8PathBuf;
 
@@ -18,12 +18,12 @@ pub enum SourceKind {
 pub struct Info {
     /// The folder or file.
     pub source: Utf8PathBuf,
-    /// Which of the two.
+    /// Folder or file.
     pub kind: SourceKind,
     /// Size of the first frame as displayed: after rotation, in stored pixels (a sample aspect
     /// ratio is not applied).
     pub size: Size,
-    /// Average frames a second as the container tells them; `None` for folders and where unknown.
+    /// Average frames a second as the container states them; `None` for folders and where unknown.
     pub rate_hz: Option<f64>,
     /// Number of frames: exact for folders, the container's claim or an estimate for files.
     pub frames: Option<usize>,
@@ -54,21 +54,21 @@ impl Info {
 
 /// What could not be read so far. Complete once the reader has come to its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
+pub struct DecodeErrors {
     /// Frames lost: the number of [`Item::Lost`](crate::Item::Lost) given.
-    pub frames: usize,
+    pub lost: usize,
     /// Frames that the container announces after the last one found, as a file that was cut off
     /// has; no items stand for them.
     pub missing: usize,
-    /// Frames given whose decoder says that parts of them are damaged or made up.
+    /// Frames with parts that are damaged or concealed, as their decoder reports.
     pub damaged: usize,
     /// Bytes of packets or files that gave no frame.
     pub bytes: u64,
-    /// The first reasons, at most [`Losses::MAX_REASONS`].
+    /// The first reasons, at most [`DecodeErrors::MAX_REASONS`].
     pub reasons: Vec<String>,
 }
 
-impl Losses {
+impl DecodeErrors {
     /// Reasons kept; more are counted only.
     pub const MAX_REASONS: usize = 32;
 
@@ -77,7 +77,7 @@ impl Losses {
         *self == Self::default()
     }
 
-    /// Keeps `reason` if there is room and it is new.
+    /// Keeps `reason` if it is new and there are not too many.
     pub(crate) fn reason(&mut self, reason: impl Into<String>) {
         if self.reasons.len() < Self::MAX_REASONS {
             let reason = reason.into();
@@ -88,12 +88,12 @@ impl Losses {
     }
 }
 
-impl std::fmt::Display for Losses {
+impl std::fmt::Display for DecodeErrors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
             "{} frames lost, {} missing at the end, {} damaged, {} bytes unread",
-            self.frames, self.missing, self.damaged, self.bytes
+            self.lost, self.missing, self.damaged, self.bytes
         )
     }
 }

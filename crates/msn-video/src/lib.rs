@@ -1,9 +1,9 @@
 //! Video files and frame folders as sized grey or RGB frames with times.
 //!
 //! [`open`] takes a video file or a folder of pictures and gives an iterator of [`Item`]s: a
-//! [`Frame`] with its place, time and [`Picture`], or the place where one was [`Lost`]. All
+//! [`Frame`] with its index, time and [`Picture`], or the index of one that was [`Lost`]. All
 //! frames of a source have one size and colour ([`Options`]). What the source is stands in
-//! [`Info`], what could not be read in [`Losses`]. [`open_ahead`] does the same on a thread of its
+//! [`Info`], what could not be decoded in [`DecodeErrors`]. [`open_ahead`] does the same on a thread of its
 //! own.
 //!
 //! ```
@@ -19,15 +19,15 @@
 //!             pixels += 64.0 * 64.0;
 //!         }
 //!     }
-//!     if !reader.losses().is_empty() {
-//!         println!("{path}: {}", reader.losses());
+//!     if !reader.decode_errors().is_empty() {
+//!         println!("{path}: {}", reader.decode_errors());
 //!     }
 //!     Ok(sum / pixels)
 //! }
 //! ```
 //!
 //! # Pictures
-//! The whole picture is squashed to the size asked for by an antialiased triangle filter
+//! The whole picture is squashed to the target size by an antialiased triangle filter
 //! ([`Resizer`]), the same for every source. Grey is BT.601 luma in full range,
 //! `0.299 R + 0.587 G + 0.114 B`, made at the source's size and then resized:
 //! - BT.601 video (and video that names no matrix, as FFmpeg takes it): its Y, expanded from
@@ -42,18 +42,18 @@
 //! is made from the three planes after resizing them. More than 8 bits are rounded to 8. Chroma
 //! is taken as centred, whatever its siting. Transfer characteristics are not converted.
 //!
-//! # Times and places
+//! # Times and indices
 //! [`Frame::seconds`] is the frame's presentation time from the container, counted from the
-//! stream's own start time, or from the first frame where the container tells none or a later
+//! stream's own start time, or from the first frame where the container has none or a later
 //! one; [`Info::start_seconds`] is that time in the container's count. Frames of raw streams and
 //! of folders have none. Edit lists are applied, so hidden frames do not come. Timestamps that
-//! jump or go back are handed on and noted. [`Reader::resampled`] gives a fixed rate, [`pace`]
-//! tells which files need one.
+//! jump or go back are passed on and noted. [`Reader::resampled`] gives a fixed rate; which files
+//! need one is what [`pace`] finds out.
 //!
-//! [`Frame::index`] counts places. A damaged file of a folder is lost at its place. In a video, a
+//! [`Frame::index`] counts lost frames too. A damaged file of a folder is lost at its index. In a video, a
 //! failure of the decoder costs the frame whose timestamp is then passed over; it is lost at its
-//! place in order of presentation. Frames with damaged parts that the decoder conceals are given,
-//! as the `ffmpeg` program gives them, and counted in [`Losses::damaged`]; with several threads
+//! index in order of presentation. Frames with damaged parts that the decoder conceals are given,
+//! as the `ffmpeg` program gives them, and counted in [`DecodeErrors::damaged`]; with several threads
 //! what is made up may differ from run to run.
 //!
 //! # What is not carried over
@@ -78,22 +78,27 @@ mod folder;
 mod frame;
 mod info;
 #[cfg(feature = "ffmpeg")]
-mod layout;
-#[cfg(feature = "ffmpeg")]
-mod ledger;
-#[cfg(feature = "ffmpeg")]
 mod luma;
+mod natural;
 #[cfg(feature = "ffmpeg")]
 mod orientation;
 mod pace;
 mod paced;
+#[cfg(feature = "ffmpeg")]
+mod packet_tracker;
 mod picture;
 #[cfg(feature = "ffmpeg")]
+mod pixel_layout;
+#[cfg(feature = "ffmpeg")]
 mod planes;
+#[cfg(feature = "ffmpeg")]
+mod properties;
 mod reader;
 mod resample;
 mod resize;
 mod still;
+#[cfg(feature = "ffmpeg")]
+mod stream;
 #[cfg(feature = "ffmpeg")]
 mod unpack;
 #[cfg(feature = "ffmpeg")]
@@ -101,9 +106,10 @@ mod writer;
 
 pub use ahead::{ReadAhead, open_ahead};
 pub use error::VideoError;
-pub use folder::frame_files;
+pub use folder::{frame_files, is_frame_file};
 pub use frame::{Frame, Item, Lost};
-pub use info::{Info, Losses, SourceKind};
+pub use info::{DecodeErrors, Info, SourceKind};
+pub use natural::natural_order;
 pub use pace::{Pace, is_cut, pace, same_rate};
 pub use paced::PacedReader;
 pub use picture::{Color, Picture, Size};

@@ -6,14 +6,14 @@ use ffmpeg_next::util::color::Space;
 
 /// What samples mean: where black and white lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Span {
+pub(crate) enum SampleRange {
     /// Luma 16..235 and chroma 16..240, of 8 bits.
     Limited,
     /// 0..255.
     Full,
 }
 
-/// Weights of the two colour differences, as stored, beside luma in 0..255.
+/// Weights of the two colour differences, as stored, relative to luma in 0..255.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Matrix {
     red_cr: f32,
@@ -27,7 +27,7 @@ pub(crate) struct Matrix {
 
 impl Matrix {
     /// The matrix of a stream; unknown ones are taken as BT.601, as FFmpeg's scaler does.
-    pub(crate) fn of(space: Space, span: Span) -> Self {
+    pub(crate) fn of(space: Space, range: SampleRange) -> Self {
         let (kr, kb) = match space {
             Space::BT709 => (0.2126, 0.0722),
             Space::FCC => (0.30, 0.11),
@@ -36,9 +36,9 @@ impl Matrix {
             _ => (0.299, 0.114),
         };
         let kg: f32 = 1.0 - kr - kb;
-        let scale = match span {
-            Span::Full => 1.0,
-            Span::Limited => 255.0 / 224.0,
+        let scale = match range {
+            SampleRange::Full => 1.0,
+            SampleRange::Limited => 255.0 / 224.0,
         };
         let red_cr = 2.0 * (1.0 - kr) * scale;
         let blue_cb = 2.0 * (1.0 - kb) * scale;
@@ -91,10 +91,10 @@ fn centred(sample: u8) -> i16 {
 
 /// Luma in 256ths of a full-range level: for the limited range times 255 / 219, as near as
 /// 298 + 5/64 is to 298.08.
-fn widen(y: u8, span: Span) -> u16 {
-    match span {
-        Span::Full => u16::from(y) << 8,
-        Span::Limited => {
+fn widen(y: u8, range: SampleRange) -> u16 {
+    match range {
+        SampleRange::Full => u16::from(y) << 8,
+        SampleRange::Limited => {
             let y = u16::from(y.saturating_sub(16).min(219));
             y.wrapping_mul(298).wrapping_add(y.wrapping_mul(5) >> 6)
         }
@@ -104,7 +104,8 @@ fn widen(y: u8, span: Span) -> u16 {
 /// Limited range to full range: `round((y - 16) * 255 / 219)`, clipped.
 pub(crate) fn expand(row: &[u8], out: &mut [u8]) {
     for (&y, out) in row.iter().zip(out) {
-        *out = u8::try_from(widen(y, Span::Limited).wrapping_add(128) >> 8).unwrap_or(u8::MAX);
+        *out =
+            u8::try_from(widen(y, SampleRange::Limited).wrapping_add(128) >> 8).unwrap_or(u8::MAX);
     }
 }
 
@@ -134,11 +135,11 @@ pub(crate) fn spread(shift: &[i16], halvings: u8, out: &mut [i16]) {
 }
 
 /// Luma in full range plus a shift for each pixel, clipped.
-pub(crate) fn blend(row: &[u8], span: Span, shift: &[i16], out: &mut [u8]) {
-    // One loop for each span, so that the choice is made outside of it.
-    match span {
-        Span::Full => blend_as(row, shift, out, |y| widen(y, Span::Full)),
-        Span::Limited => blend_as(row, shift, out, |y| widen(y, Span::Limited)),
+pub(crate) fn blend(row: &[u8], range: SampleRange, shift: &[i16], out: &mut [u8]) {
+    // One loop for each range, so that the choice is made outside of it.
+    match range {
+        SampleRange::Full => blend_as(row, shift, out, |y| widen(y, SampleRange::Full)),
+        SampleRange::Limited => blend_as(row, shift, out, |y| widen(y, SampleRange::Limited)),
     }
 }
 
@@ -151,11 +152,11 @@ fn blend_as(row: &[u8], shift: &[i16], out: &mut [u8], widen: impl Fn(u8) -> u16
 }
 
 /// Luma of more than 8 bits, in little-endian words, to full-range bytes.
-pub(crate) fn reduce_luma(row: &[u8], bits: u32, span: Span, out: &mut [u8]) {
+pub(crate) fn reduce_luma(row: &[u8], bits: u32, range: SampleRange, out: &mut [u8]) {
     let unit = f32::from(1u16 << (bits - 8));
-    let (black, scale) = match span {
-        Span::Full => (0.0, 255.0 / (256.0 * unit - 1.0)),
-        Span::Limited => (16.0 * unit, 255.0 / (219.0 * unit)),
+    let (black, scale) = match range {
+        SampleRange::Full => (0.0, 255.0 / (256.0 * unit - 1.0)),
+        SampleRange::Limited => (16.0 * unit, 255.0 / (219.0 * unit)),
     };
     for (&word, out) in row.as_chunks::<2>().0.iter().zip(out) {
         *out = to_byte((f32::from(u16::from_le_bytes(word)) - black) * scale);
@@ -193,9 +194,9 @@ mod tests {
 
     #[test]
     fn luma_weights_vanish_for_bt601_alone() {
-        assert!(Matrix::of(Space::Unspecified, Span::Limited).is_bt601());
-        assert!(Matrix::of(Space::SMPTE170M, Span::Full).is_bt601());
-        assert!(!Matrix::of(Space::BT709, Span::Limited).is_bt601());
+        assert!(Matrix::of(Space::Unspecified, SampleRange::Limited).is_bt601());
+        assert!(Matrix::of(Space::SMPTE170M, SampleRange::Full).is_bt601());
+        assert!(!Matrix::of(Space::BT709, SampleRange::Limited).is_bt601());
     }
 
     const SPACES: [Space; 6] = [
@@ -215,8 +216,8 @@ mod tests {
             limited: bool,
             halvings in 0..3u8,
         ) {
-            let span = if limited { Span::Limited } else { Span::Full };
-            let matrix = Matrix::of(SPACES[space], span);
+            let range = if limited { SampleRange::Limited } else { SampleRange::Full };
+            let matrix = Matrix::of(SPACES[space], range);
             let cb: Vec<u8> = samples.iter().map(|s| s[1]).collect();
             let cr: Vec<u8> = samples.iter().map(|s| s[2]).collect();
             let mut narrow = vec![0; samples.len()];
@@ -227,7 +228,7 @@ mod tests {
             let mut shift = vec![0; width];
             spread(&narrow, halvings, &mut shift);
             let mut out = vec![0; width];
-            blend(&row, span, &shift, &mut out);
+            blend(&row, range, &shift, &mut out);
             for (x, &out) in out.iter().enumerate() {
                 let [y, cb, cr] = samples[x >> halvings].map(f32::from);
                 let y = if limited { (y - 16.0).clamp(0.0, 219.0) * 255.0 / 219.0 } else { y };
@@ -239,7 +240,7 @@ mod tests {
 
         #[test]
         fn grey_is_grey_in_every_matrix(y: u8, space in 0..6usize) {
-            let matrix = Matrix::of(SPACES[space], Span::Full);
+            let matrix = Matrix::of(SPACES[space], SampleRange::Full);
             prop_assert_eq!(matrix.rgb(y, 128, 128), [y; 3]);
         }
     }

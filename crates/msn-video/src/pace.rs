@@ -14,7 +14,7 @@ const SAME_RATE: f64 = 0.02;
 const CUT_STEPS: f64 = 10.0;
 const CUT_SECONDS: f64 = 1.0;
 
-/// Whether time is cut between two frames that follow each other, a usual step being
+/// Whether time is cut between two frames that follow each other, the median step being
 /// `step_seconds`: over ten steps and over a second pass, or time goes back.
 pub fn is_cut(before_seconds: f64, seconds: f64, step_seconds: f64) -> bool {
     seconds < before_seconds || is_gap(seconds - before_seconds, step_seconds)
@@ -35,13 +35,13 @@ pub(crate) fn is_restart(before_seconds: f64, seconds: f64) -> bool {
     seconds < before_seconds - CUT_SECONDS
 }
 
-/// Times between a file's frames, as its packets tell them.
+/// Times between a file's frames, as its packets have them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
-    /// The usual time between two frames, seconds: that of the steps about the median, or of all
-    /// where over half of them are far shorter than their mean.
+    /// The nominal time between two frames, seconds: the mean of the steps about the median, or of
+    /// all where over half of them are far shorter than their mean.
     pub step_seconds: f64,
-    /// Share of the steps that differ from the usual one by over half of it, 0..=1.
+    /// Share of the steps that differ from the nominal one by over half of it, 0..=1.
     pub uneven: f64,
 }
 
@@ -71,40 +71,41 @@ impl Pace {
             return None;
         }
         steps.sort_by(f64::total_cmp);
-        let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
         let median = steps[steps.len() / 2];
         // Gaps are no steps.
         let whole = steps.partition_point(|&step| !is_gap(step, median));
-        let mean = steps[..whole].iter().sum::<f64>() / count(whole.max(1));
+        let mean = steps[..whole].iter().sum::<f64>() / whole.max(1) as f64;
         // Frames that come in bursts have a median that nothing moves at. Else the mean of what
         // lies about the median, since timestamps may be rounded to milliseconds.
-        let usual = if mean > 2.0 * median {
+        let nominal = if mean > 2.0 * median {
             mean
         } else {
             let first = steps.partition_point(|&step| step < (1.0 - TOLERANCE) * median);
             let last = steps.partition_point(|&step| step <= (1.0 + TOLERANCE) * median);
-            steps[first..last].iter().sum::<f64>() / count((last - first).max(1))
+            steps[first..last].iter().sum::<f64>() / (last - first).max(1) as f64
         };
-        let odd = steps[..whole]
+        let uneven = steps[..whole]
             .iter()
-            .filter(|step| (*step - usual).abs() > TOLERANCE * usual)
+            .filter(|step| (*step - nominal).abs() > TOLERANCE * nominal)
             .count();
         Some(Self {
-            step_seconds: usual,
-            uneven: count(odd) / count(whole.max(1)),
+            step_seconds: nominal,
+            uneven: uneven as f64 / whole.max(1) as f64,
         })
     }
 
-    /// Frames a second at the usual step.
+    /// Frames a second at the nominal step.
     pub fn rate_hz(&self) -> f64 {
         1.0 / self.step_seconds
     }
 
-    /// Frames a second at the usual step; as the container tells them, where that is the same to
+    /// Frames a second at the nominal step; as the container states them, where that is the same to
     /// 2 %.
-    pub fn rate_near(&self, told_hz: Option<f64>) -> f64 {
+    pub fn rate_near(&self, stated_hz: Option<f64>) -> f64 {
         let own = self.rate_hz();
-        told_hz.filter(|told| same_rate(own, *told)).unwrap_or(own)
+        stated_hz
+            .filter(|stated| same_rate(own, *stated))
+            .unwrap_or(own)
     }
 
     /// Whether more than a few steps are uneven.
@@ -132,7 +133,7 @@ pub fn pace(path: &Utf8Path) -> Result<Option<Pace>, VideoError> {
     }
     #[cfg(feature = "ffmpeg")]
     {
-        Ok(Pace::of(&crate::file::packet_seconds(path)?))
+        Ok(Pace::of(&crate::stream::packet_seconds(path)?))
     }
     #[cfg(not(feature = "ffmpeg"))]
     {

@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use crate::{Info, Item, Losses, Options, Reader, Resampled, VideoError, open};
+use crate::{DecodeErrors, Info, Item, Options, Reader, Resampled, VideoError, open};
 
 /// A [`Reader`], or a [`Resampled`] one.
 #[derive(Debug)]
@@ -33,13 +33,13 @@ impl PacedReader {
     }
 
     /// What was lost so far; complete at the end.
-    pub fn losses(&self) -> &Losses {
-        self.reader().losses()
+    pub fn decode_errors(&self) -> &DecodeErrors {
+        self.reader().decode_errors()
     }
 
-    /// Places of the source that were read so far; at the end, all that it has.
+    /// Frames of the source that were read so far, lost ones included; at the end, all of them.
     pub fn source_frames(&self) -> usize {
-        self.reader().places()
+        self.reader().frames_read()
     }
 
     fn reader(&self) -> &Reader {

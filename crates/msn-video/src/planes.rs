@@ -9,9 +9,9 @@ use ffmpeg_next::Error;
 use ffmpeg_next::frame::Video;
 use ffmpeg_next::util::color::Space;
 
-use crate::layout::{self, Layout};
-use crate::luma::{self, Matrix, Span};
+use crate::luma::{self, Matrix, SampleRange};
 use crate::orientation::Orientation;
+use crate::pixel_layout::{self, PixelLayout};
 use crate::resize::Plane;
 use crate::unpack::{Key, Unpacker};
 use crate::{Color, Picture, Resizer, Size, VideoError};
@@ -62,39 +62,43 @@ impl Converter {
         if self.resizer.size() != stored {
             self.resizer = Resizer::new(stored, self.color);
         }
-        let (span, space) = (layout::span(frame), frame.color_space());
+        let (range, space) = (pixel_layout::sample_range(frame), frame.color_space());
         let from = Size::new(frame.width(), frame.height());
         let fail = |reason: String| VideoError::Resize {
             from,
             to: target,
             reason,
         };
-        let unpacked = self.unpack(frame, span).map_err(|e| fail(e.to_string()))?;
+        let unpacked = self.unpack(frame, range).map_err(|e| fail(e.to_string()))?;
         let frame = unpacked.as_ref().unwrap_or(frame);
         if from.is_empty() || !is_upright(frame) {
             return Err(fail("the decoder gave a frame without rows".to_owned()));
         }
-        let picture = match layout::layout(frame.format()) {
-            Layout::Planar { bits, chroma } => self.planar(frame, bits, chroma, span, space)?,
-            Layout::Rgb24 => self.packed(plane(frame, 0, Color::Rgb))?,
-            Layout::Other(format) => return Err(fail(format!("FFmpeg's scaler gave no {format}"))),
+        let picture = match PixelLayout::of(frame.format()) {
+            PixelLayout::Planar { bits, chroma } => {
+                self.planar(frame, bits, chroma, range, space)?
+            }
+            PixelLayout::Rgb24 => self.packed(plane(frame, 0, Color::Rgb))?,
+            PixelLayout::Other(format) => {
+                return Err(fail(format!("FFmpeg's scaler gave no {format}")));
+            }
         };
         Ok(orientation.apply(picture))
     }
 
     /// The frame in a format that can be read in place; `None` where it is already.
-    fn unpack(&mut self, frame: &mut Video, span: Span) -> Result<Option<Video>, Error> {
+    fn unpack(&mut self, frame: &mut Video, range: SampleRange) -> Result<Option<Video>, Error> {
         let upright = is_upright(frame);
-        let to = match layout::layout(frame.format()) {
-            Layout::Other(format) => format,
-            _ if !upright => layout::name(frame.format()),
+        let to = match PixelLayout::of(frame.format()) {
+            PixelLayout::Other(format) => format,
+            _ if !upright => pixel_layout::name(frame.format()),
             _ => return Ok(None),
         };
         let key = Key {
             size: Size::new(frame.width(), frame.height()),
             from: frame.format(),
             to,
-            full: span == Span::Full || to == "rgb24",
+            full: range == SampleRange::Full || to == "rgb24",
             upright,
         };
         let mut unpacker = match self.unpacker.take() {
@@ -112,10 +116,10 @@ impl Converter {
         frame: &Video,
         bits: u32,
         chroma: bool,
-        span: Span,
+        range: SampleRange,
         space: Space,
     ) -> Result<Picture, VideoError> {
-        let matrix = Matrix::of(space, span);
+        let matrix = Matrix::of(space, range);
         let mut y = plane(frame, 0, Color::Grey);
         let plain = !chroma || self.color == Color::Grey && matrix.is_bt601();
         if chroma && !plain {
@@ -123,14 +127,14 @@ impl Converter {
             let cb = eight_bits(plane(frame, 1, Color::Grey), bits, cb);
             let cr = eight_bits(plane(frame, 2, Color::Grey), bits, cr);
             if self.color == Color::Rgb {
-                let luma = full_range(y, bits, span, &mut self.full);
+                let luma = full_range(y, bits, range, &mut self.full);
                 return combine([luma, cb, cr], &matrix, &mut self.resizer, &mut self.small);
             }
-            let span = if bits > 8 {
-                y = full_range(y, bits, span, &mut self.deep);
-                Span::Full
+            let range = if bits > 8 {
+                y = full_range(y, bits, range, &mut self.deep);
+                SampleRange::Full
             } else {
-                span
+                range
             };
             let halvings = frame
                 .format()
@@ -138,7 +142,7 @@ impl Converter {
                 .map_or((0, 0), |d| (d.log2_chroma_w(), d.log2_chroma_h()));
             let grey = shifted(
                 y,
-                span,
+                range,
                 [cb, cr],
                 halvings,
                 &matrix,
@@ -147,7 +151,7 @@ impl Converter {
             );
             return self.resizer.resize_plane(grey);
         }
-        let luma = full_range(y, bits, span, &mut self.full);
+        let luma = full_range(y, bits, range, &mut self.full);
         Ok(self.resizer.resize_plane(luma)?.into_color(self.color))
     }
 
@@ -180,12 +184,17 @@ fn plane(frame: &Video, index: usize, color: Color) -> Plane<'_> {
 }
 
 /// Luma in full-range bytes: in place where it is that, else in `buffer`.
-fn full_range<'a>(y: Plane<'a>, bits: u32, span: Span, buffer: &'a mut Vec<u8>) -> Plane<'a> {
-    match (bits, span) {
-        (8, Span::Full) => y,
-        (8, Span::Limited) => rewrite(y, 1, buffer, luma::expand),
+fn full_range<'a>(
+    y: Plane<'a>,
+    bits: u32,
+    range: SampleRange,
+    buffer: &'a mut Vec<u8>,
+) -> Plane<'a> {
+    match (bits, range) {
+        (8, SampleRange::Full) => y,
+        (8, SampleRange::Limited) => rewrite(y, 1, buffer, luma::expand),
         _ => rewrite(y, 2, buffer, |row, out| {
-            luma::reduce_luma(row, bits, span, out)
+            luma::reduce_luma(row, bits, range, out)
         }),
     }
 }
@@ -204,7 +213,7 @@ fn eight_bits<'a>(chroma: Plane<'a>, bits: u32, buffer: &'a mut Vec<u8>) -> Plan
 /// rows.
 fn shifted<'a>(
     y: Plane<'_>,
-    span: Span,
+    range: SampleRange,
     [cb, cr]: [Plane<'_>; 2],
     (columns, rows): (u8, u8),
     matrix: &Matrix,
@@ -228,7 +237,7 @@ fn shifted<'a>(
             matrix.luma_shift(cb, cr, narrow);
             luma::spread(narrow, columns, wide);
         }
-        luma::blend(source, span, wide, out);
+        luma::blend(source, range, wide, out);
     }
     Plane {
         data: buffer,

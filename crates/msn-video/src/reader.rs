@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use camino::Utf8Path;
 
 use crate::folder::FolderSource;
-use crate::{Color, Info, Item, Losses, Resampled, Size, VideoError};
+use crate::{Color, DecodeErrors, Info, Item, Resampled, Size, VideoError};
 
 /// How frames are to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -16,15 +16,16 @@ pub struct Options {
     pub color: Color,
     /// Threads of FFmpeg's decoder; 0 for its own choice. Frame folders use one.
     pub threads: usize,
-    /// Frames a second of a frame folder, which does not tell: frame `i` is then at `i` over this.
+    /// Frames a second of a frame folder, which has no times of its own: frame `i` is at `i`
+    /// divided by this, seconds.
     pub folder_hz: Option<f64>,
 }
 
-/// What a source works on while it reads: the reader's public account of it.
+/// What a source updates while it reads, and the reader shows.
 #[derive(Debug)]
-pub(crate) struct Account {
+pub(crate) struct SourceState {
     pub info: Info,
-    pub losses: Losses,
+    pub errors: DecodeErrors,
 }
 
 #[derive(Debug)]
@@ -39,12 +40,12 @@ enum Source {
 /// An `Err` ends it, and after the end it stays at its end. All frames have one size.
 #[derive(Debug)]
 pub struct Reader {
-    account: Account,
+    state: SourceState,
     source: Source,
     /// Items read ahead while opening.
     ahead: VecDeque<Item>,
-    /// Places given by the source so far.
-    places: usize,
+    /// Frames of the source so far, lost ones included.
+    frames: usize,
     done: bool,
 }
 
@@ -64,9 +65,9 @@ pub fn open(path: &Utf8Path, options: &Options) -> Result<Reader, VideoError> {
         reason,
     };
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    let (account, source) = if metadata.is_dir() {
-        let (account, folder) = FolderSource::open(path, options)?;
-        (account, Source::Folder(Box::new(folder)))
+    let (state, source) = if metadata.is_dir() {
+        let (state, folder) = FolderSource::open(path, options)?;
+        (state, Source::Folder(Box::new(folder)))
     } else if !metadata.is_file() {
         return Err(VideoError::NotAFile {
             path: path.to_owned(),
@@ -81,10 +82,10 @@ pub fn open(path: &Utf8Path, options: &Options) -> Result<Reader, VideoError> {
         open_file(path, options)?
     };
     let mut reader = Reader {
-        account,
+        state,
         source,
         ahead: VecDeque::new(),
-        places: 0,
+        frames: 0,
         done: false,
     };
     reader.read_ahead()?;
@@ -92,18 +93,18 @@ pub fn open(path: &Utf8Path, options: &Options) -> Result<Reader, VideoError> {
 }
 
 #[cfg(feature = "ffmpeg")]
-fn open_file(path: &Utf8Path, options: &Options) -> Result<(Account, Source), VideoError> {
+fn open_file(path: &Utf8Path, options: &Options) -> Result<(SourceState, Source), VideoError> {
     if crate::folder::is_frame_file(path) {
         return Err(VideoError::SinglePicture {
             path: path.to_owned(),
         });
     }
-    let (account, file) = crate::file::FileSource::open(path, options)?;
-    Ok((account, Source::File(Box::new(file))))
+    let (state, file) = crate::file::FileSource::open(path, options)?;
+    Ok((state, Source::File(Box::new(file))))
 }
 
 #[cfg(not(feature = "ffmpeg"))]
-fn open_file(path: &Utf8Path, _: &Options) -> Result<(Account, Source), VideoError> {
+fn open_file(path: &Utf8Path, _: &Options) -> Result<(SourceState, Source), VideoError> {
     if crate::folder::is_frame_file(path) {
         return Err(VideoError::SinglePicture {
             path: path.to_owned(),
@@ -117,17 +118,17 @@ fn open_file(path: &Utf8Path, _: &Options) -> Result<(Account, Source), VideoErr
 impl Reader {
     /// The source's properties. Notes may be added while reading.
     pub fn info(&self) -> &Info {
-        &self.account.info
+        &self.state.info
     }
 
     /// What was lost so far; complete at the end.
-    pub fn losses(&self) -> &Losses {
-        &self.account.losses
+    pub fn decode_errors(&self) -> &DecodeErrors {
+        &self.state.errors
     }
 
-    /// Places read from the source so far.
-    pub(crate) fn places(&self) -> usize {
-        self.places
+    /// Frames read from the source so far, lost ones included.
+    pub(crate) fn frames_read(&self) -> usize {
+        self.frames
     }
 
     /// The frames at a fixed rate instead: at each time `k / rate_hz` the frame that is on
@@ -140,14 +141,14 @@ impl Reader {
         Resampled::new(self, rate_hz)
     }
 
-    /// Goes to a frame that an earlier reading found at place `index` and `seconds`, forwards or
-    /// back: it is the next item, and places go on from there.
+    /// Goes to a frame that an earlier reading found at `index` and `seconds`, forwards or back: it
+    /// is the next item, and indices go on from there.
     ///
     /// In a video file, frames from the last key frame before it are decoded. That needs times
-    /// that grow and an index that is true of the file: `false` says that it did not lead there,
+    /// that grow and an index that is true of the file: `false` means that it did not lead there,
     /// and nothing more can be read. In a damaged file, or one whose key frames are none, the
     /// picture may be another than the earlier reading's. What is passed over, and anything lost
-    /// from here on, is not part of [`Reader::losses`] in any useful way.
+    /// from here on, is not part of [`Reader::decode_errors`] in any useful way.
     ///
     /// # Errors
     /// Any of [`VideoError`] about reading.
@@ -164,7 +165,7 @@ impl Reader {
             #[cfg(feature = "ffmpeg")]
             Source::File(file) => {
                 let found = match seconds {
-                    Some(seconds) => file.seek(index, seconds, &mut self.account)?,
+                    Some(seconds) => file.seek(index, seconds, &mut self.state)?,
                     None => None,
                 };
                 self.ahead.extend(found);
@@ -184,9 +185,9 @@ impl Reader {
                 return Ok(());
             }
         }
-        let reasons = &self.account.losses.reasons;
+        let reasons = &self.state.errors.reasons;
         Err(VideoError::NothingDecoded {
-            path: self.account.info.source.clone(),
+            path: self.state.info.source.clone(),
             lost,
             reason: reasons
                 .first()
@@ -197,12 +198,12 @@ impl Reader {
 
     fn advance(&mut self) -> Result<Option<Item>, VideoError> {
         let item = match &mut self.source {
-            Source::Folder(folder) => folder.next(&mut self.account),
+            Source::Folder(folder) => folder.next(&mut self.state),
             #[cfg(feature = "ffmpeg")]
-            Source::File(file) => file.next(&mut self.account),
+            Source::File(file) => file.next(&mut self.state),
         }?;
         if let Some(item) = &item {
-            self.places = self.places.max(item.index() + 1);
+            self.frames = self.frames.max(item.index() + 1);
         }
         Ok(item)
     }

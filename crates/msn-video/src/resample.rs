@@ -9,7 +9,7 @@ const ROUNDING: f64 = 5e-7;
 /// A reader's frames at a fixed rate, by sample and hold.
 ///
 /// Each item stands for a time `k / rate_hz` and is the frame on display then: the last one whose
-/// time is not later. Its `seconds` is that time and its `source_index` tells which frame of the
+/// time is not later. Its `seconds` is that time and its `source_index` is which frame of the
 /// source it is, so frames are repeated where the source is slower or stands still for a moment,
 /// and left out where it is faster. Before the first frame nothing is on display: times start at
 /// the first frame's, and `index` is `k`.
@@ -73,7 +73,7 @@ impl Resampled {
         })
     }
 
-    /// The reader underneath, for its properties and losses.
+    /// The reader underneath, for its properties and decode errors.
     pub fn reader(&self) -> &Reader {
         &self.reader
     }
@@ -115,8 +115,7 @@ impl Resampled {
 
     /// Goes to the first step that is not before a frame's time.
     fn move_to(&mut self, at: f64) {
-        // A step too far for its type is its last one.
-        #[allow(clippy::cast_possible_truncation)]
+        // The cast saturates: a step too far for its type is its last one.
         let step = ((at - ROUNDING) * self.rate_hz).ceil() as i32;
         self.step = step;
         if self.time() + ROUNDING < at {

@@ -45,6 +45,21 @@ pub(crate) struct Plane<'a> {
     pub color: Color,
 }
 
+/// What the resizing library refuses.
+#[derive(Debug, thiserror::Error)]
+enum ResizeError {
+    #[error(transparent)]
+    Buffer(#[from] fir::ImageBufferError),
+    #[error(transparent)]
+    Crop(#[from] fir::CropBoxError),
+    #[error(transparent)]
+    Resize(#[from] fir::ResizeError),
+    #[error(transparent)]
+    Range(#[from] std::num::TryFromIntError),
+    #[error(transparent)]
+    Size(#[from] VideoError),
+}
+
 impl Resizer {
     /// A resizer to `size` and `color`.
     pub fn new(size: Size, color: Color) -> Self {
@@ -110,31 +125,27 @@ impl Resizer {
         .map_err(|reason| VideoError::Resize {
             from: plane.size,
             to: self.size,
-            reason,
+            reason: reason.to_string(),
         })
     }
 
     /// The pixel type is named here, and one kind of view is used, because fast_image_resize
     /// otherwise compiles every one of them, which takes minutes.
-    fn resize_grey(&mut self, plane: Plane<'_>, out: &mut [u8]) -> Result<(), String> {
+    fn resize_grey(&mut self, plane: Plane<'_>, out: &mut [u8]) -> Result<(), ResizeError> {
         let Size { width, height } = plane.size;
-        let stride = u32::try_from(plane.stride).map_err(|e| e.to_string())?;
-        let rows = TypedImageRef::<U8>::from_buffer(stride, height, plane.data)
-            .map_err(|e| e.to_string())?;
-        let source =
-            TypedCroppedImage::new(rows, 0, 0, width, height).map_err(|e| e.to_string())?;
-        let mut target = TypedImage::<U8>::from_buffer(self.size.width, self.size.height, out)
-            .map_err(|e| e.to_string())?;
+        let stride = u32::try_from(plane.stride)?;
+        let rows = TypedImageRef::<U8>::from_buffer(stride, height, plane.data)?;
+        let source = TypedCroppedImage::new(rows, 0, 0, width, height)?;
+        let mut target = TypedImage::<U8>::from_buffer(self.size.width, self.size.height, out)?;
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        self.inner
-            .resize_typed(&source, &mut target, &options)
-            .map_err(|e| e.to_string())
+        self.inner.resize_typed(&source, &mut target, &options)?;
+        Ok(())
     }
 
     /// Channel by channel.
-    fn resize_rgb(&mut self, plane: Plane<'_>, out: &mut [u8]) -> Result<(), String> {
-        let width = usize::try_from(plane.size.width).map_err(|e| e.to_string())?;
-        let pixels = bytes(plane.size, Color::Grey).map_err(|e| e.to_string())?;
+    fn resize_rgb(&mut self, plane: Plane<'_>, out: &mut [u8]) -> Result<(), ResizeError> {
+        let width = usize::try_from(plane.size.width)?;
+        let pixels = bytes(plane.size, Color::Grey)?;
         let (mut channel, mut small) = (take(&mut self.channel), take(&mut self.small));
         channel.resize(pixels, 0);
         small.resize(out.len() / 3, 0);

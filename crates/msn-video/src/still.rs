@@ -5,7 +5,7 @@ use std::io::{BufReader, Cursor};
 use camino::Utf8Path;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use crate::{Color, Picture, Size};
+use crate::{Color, Picture, Size, VideoError};
 
 /// Pixels of the largest picture that is decoded: a square of 8192, as for video files.
 const MAX_PIXELS: u64 = 8192 * 8192;
@@ -17,35 +17,47 @@ pub(crate) struct Still {
     pub alpha: bool,
 }
 
-/// Reads a picture by its content, whatever its name ends in; an error is the reason alone.
-pub(crate) fn read(path: &Utf8Path, color: Color) -> Result<Still, String> {
-    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+/// Why a picture can't be used. The caller names the file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StillError {
+    #[error(transparent)]
+    Read(#[from] std::io::Error),
+    #[error("the file is empty")]
+    Empty,
+    #[error("the file is cut off: its end marker is missing")]
+    CutOff,
+    #[error("its header claims {size} pixels, which is beyond reason")]
+    TooLarge { size: Size },
+    #[error(transparent)]
+    Decode(#[from] image::ImageError),
+    #[error(transparent)]
+    Picture(#[from] VideoError),
+}
+
+/// Reads a picture by its content, whatever its name ends in.
+pub(crate) fn read(path: &Utf8Path, color: Color) -> Result<Still, StillError> {
+    let bytes = std::fs::read(path)?;
     if bytes.is_empty() {
-        return Err("the file is empty".to_owned());
+        return Err(StillError::Empty);
     }
     decode(&bytes, color)
 }
 
-fn decode(bytes: &[u8], color: Color) -> Result<Still, String> {
-    let reader = ImageReader::new(BufReader::new(Cursor::new(bytes)))
-        .with_guessed_format()
-        .map_err(|e| e.to_string())?;
+fn decode(bytes: &[u8], color: Color) -> Result<Still, StillError> {
+    let reader = ImageReader::new(BufReader::new(Cursor::new(bytes))).with_guessed_format()?;
     // The decoder fills the rest of a cut-off JPEG with grey and reports nothing.
     if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_is_complete(bytes) {
-        return Err("the file is cut off: its end marker is missing".to_owned());
+        return Err(StillError::CutOff);
     }
-    let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(format!(
-            "its header claims {width}x{height} pixels, which is beyond reason"
-        ));
+        let size = Size::new(width, height);
+        return Err(StillError::TooLarge { size });
     }
-    decoder
-        .set_limits(Limits::default())
-        .map_err(|e| e.to_string())?;
-    let orientation = decoder.orientation().map_err(|e| e.to_string())?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
+    decoder.set_limits(Limits::default())?;
+    let orientation = decoder.orientation()?;
+    let mut image = DynamicImage::from_decoder(decoder)?;
     image.apply_orientation(orientation);
     let size = Size::new(image.width(), image.height());
     let kind = image.color();
@@ -54,9 +66,8 @@ fn decode(bytes: &[u8], color: Color) -> Result<Still, String> {
     } else {
         Picture::new(size, Color::Grey, image.into_luma8().into_raw())
     };
-    let picture = picture.map_err(|e| e.to_string())?.into_color(color);
     Ok(Still {
-        picture,
+        picture: picture?.into_color(color),
         alpha: kind.has_alpha(),
     })
 }

@@ -69,7 +69,7 @@ impl VideoWriter {
     /// [`VideoError::BadRate`] for a rate outside 1 to 65535, [`VideoError::Unwritable`] for
     /// another ending than those above, a missing folder, or what FFmpeg refuses.
     pub fn create(path: &Utf8Path, size: Size, rate_hz: u32) -> Result<Self, VideoError> {
-        crate::file::quiet();
+        crate::container::quiet();
         let fail = |reason: String| VideoError::Unwritable {
             path: path.to_owned(),
             reason,
@@ -177,7 +177,7 @@ impl VideoWriter {
         drop(output);
         let file = File::open(&temporary).map_err(|e| fail(e.to_string()))?;
         file.sync_all().map_err(|e| fail(e.to_string()))?;
-        // Closing flushes, and FFmpeg does not say whether that worked.
+        // Closing flushes, and FFmpeg does not report whether that worked.
         let length = file.metadata().map_err(|e| fail(e.to_string()))?.len();
         if length < bytes {
             return Err(fail(format!(

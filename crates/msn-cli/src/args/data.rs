@@ -1,7 +1,11 @@
 //! What the command line says of footage, and the commands of `msn data`.
 
-use camino::Utf8PathBuf;
+use anyhow::Result;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand};
+use msn_data::{DataSet, FrameStore, OpenOptions};
+
+use crate::Usage;
 
 /// How a data set's folders are read.
 #[derive(Debug, Args)]
@@ -9,6 +13,21 @@ pub(crate) struct LayoutArgs {
     /// Layout of the data set [default: recognised]
     #[arg(long)]
     pub layout: Option<String>,
+}
+
+impl LayoutArgs {
+    /// How a data set is opened whose folders of frames have `folder_hz`.
+    ///
+    /// # Errors
+    /// [`Usage`] for a layout that does not exist.
+    pub fn options(&self, folder_hz: Option<f64>) -> Result<OpenOptions, Usage> {
+        let parse = |l: &String| l.parse().map_err(|e| Usage(format!("--layout {l}: {e}")));
+        Ok(OpenOptions {
+            layout: self.layout.as_ref().map(parse).transpose()?,
+            folder_hz,
+            ..OpenOptions::default()
+        })
+    }
 }
 
 /// How a data set is read.
@@ -21,6 +40,28 @@ pub(crate) struct SourceArgs {
     pub labels: Option<Utf8PathBuf>,
 }
 
+impl SourceArgs {
+    /// How the data set is opened.
+    ///
+    /// # Errors
+    /// [`Usage`] for a layout that does not exist.
+    pub fn options(&self, folder_hz: Option<f64>) -> Result<OpenOptions, Usage> {
+        Ok(OpenOptions {
+            labels: self.labels.clone(),
+            ..self.layout.options(folder_hz)?
+        })
+    }
+
+    /// Opens a data set and says what a user should know of it.
+    pub fn open(&self, data: &Utf8Path, folder_hz: Option<f64>) -> Result<DataSet> {
+        let set = DataSet::open(data, &self.options(folder_hz)?)?;
+        for warning in &set.warnings {
+            eprintln!("warning: {warning}");
+        }
+        Ok(set)
+    }
+}
+
 /// What frame folders do not tell.
 #[derive(Debug, Args)]
 pub(crate) struct FpsArgs {
@@ -29,15 +70,36 @@ pub(crate) struct FpsArgs {
     pub fps: Option<f64>,
 }
 
-/// Where decoded frames are kept.
+/// Where decoded frames are stored.
 #[derive(Debug, Args)]
-pub(crate) struct KeepArgs {
+pub(crate) struct StoreArgs {
     /// Memory for decoded frames, such as 4GiB or 500MB; what does not fit goes to the cache
     #[arg(long, value_name = "SIZE", default_value = "4GiB")]
     pub memory: bytesize::ByteSize,
     /// Folder for frames that do not fit into memory, safe to delete, or none: then they are decoded again and again [default: msn/frames in the user's cache folder]
     #[arg(long, value_name = "DIR|none")]
     pub cache: Option<Utf8PathBuf>,
+}
+
+impl StoreArgs {
+    /// The store that is asked for.
+    pub fn store(&self) -> FrameStore {
+        let cache = match &self.cache {
+            Some(path) if path == "none" => None,
+            Some(path) => Some(path.clone()),
+            None => user_cache(),
+        };
+        FrameStore::new(self.memory.as_u64(), cache)
+    }
+}
+
+/// `msn/frames` in the user's cache folder.
+fn user_cache() -> Option<Utf8PathBuf> {
+    let folder = |name: &str| std::env::var(name).ok().filter(|path| !path.is_empty());
+    let caches = folder("XDG_CACHE_HOME").or_else(|| folder("LOCALAPPDATA"));
+    let caches = caches.map(Utf8PathBuf::from);
+    let caches = caches.or_else(|| Some(Utf8PathBuf::from(folder("HOME")?).join(".cache")));
+    Some(caches?.join("msn/frames"))
 }
 
 fn frames_a_second(text: &str) -> Result<f64, String> {
@@ -71,7 +133,7 @@ pub(crate) enum DataCommand {
         #[arg(long)]
         frames: bool,
     },
-    /// Draw the training videos to hold out, as a file for `msn train --split`
+    /// Draw the calibration split, as a file for `msn train --split`
     Split {
         /// Data set folder
         dir: Utf8PathBuf,
@@ -94,7 +156,7 @@ pub(crate) enum DataCommand {
         #[command(flatten)]
         layout: LayoutArgs,
         #[command(flatten)]
-        keep: KeepArgs,
+        store: StoreArgs,
     },
     /// Say what a folder is recognised as, and what is wrong with it
     Check {

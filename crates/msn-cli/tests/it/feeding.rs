@@ -86,7 +86,7 @@ fn a_split_decides_what_is_held_out() {
     let (_guard, dir) = temporary();
     scene(&dir);
     let drawn = stdout(msn(&dir).args(["data", "split", "scene", "--seed", "5"]));
-    assert!(drawn.contains("held = ["), "{drawn}");
+    assert!(drawn.contains("calibration = ["), "{drawn}");
     stdout(msn(&dir).args([
         "data",
         "split",
@@ -105,7 +105,7 @@ fn a_split_decides_what_is_held_out() {
         .lines()
         .map(|line| match line {
             l if l.starts_with("train") => "train = [\"01.mp4\", \"03.mp4\"]",
-            l if l.starts_with("held") => "held = [\"02.mp4\", \"04.mp4\"]",
+            l if l.starts_with("calibration") => "calibration = [\"02.mp4\", \"04.mp4\"]",
             l => l,
         })
         .filter(|l| l.contains('=') && !l.starts_with(' '))
@@ -199,13 +199,13 @@ fn a_rate_gives_folders_of_frames_their_times() {
         last.split(',').nth(2).unwrap().to_owned()
     };
     let per_hour =
-        |eval: &serde_json::Value| eval["events"]["figures"]["false_alarms_per_hour"].clone();
+        |eval: &serde_json::Value| eval["events"]["metrics"]["false_alarms_per_hour"].clone();
     let rate = || {
         let shown =
             stdout(msn(&dir).args(["weights", "show", "run/weights/last.safetensors", "--json"]));
         let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
         let input = &shown["msn"]["input"];
-        let alarm = &shown["msn"]["calibration"]["alarm"];
+        let alarm = &shown["calibration"]["alarm"];
         (input["rate_hz"].as_f64(), alarm["per_hour"].as_f64())
     };
 

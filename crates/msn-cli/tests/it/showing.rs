@@ -62,7 +62,7 @@ fn a_memory_shows_what_it_has_learned() {
         "2",
     ];
     let card = json(&stdout(msn(&dir).args(shown)));
-    assert_eq!(card["asked"], 40);
+    assert_eq!(card["surveyed"], 40);
     let run = json(&read("run/run.json"));
     let held: Vec<&Value> = run["data"]["held_out"].as_array().unwrap().iter().collect();
     for pool in card["pools"].as_array().unwrap() {
@@ -95,7 +95,7 @@ fn a_memory_shows_what_it_has_learned() {
         section(read("again/report.html")),
         section(read("run/report.html"))
     );
-    assert_eq!(json(&kept)["asked"], 120);
+    assert_eq!(json(&kept)["surveyed"], 120);
 }
 
 #[test]

@@ -8,10 +8,68 @@ use rayon::prelude::*;
 use super::find::LabelReader;
 use super::names::{assign, folder_of};
 use super::npy::{self, Contents, Flags};
-use super::{Labels, Marks};
+use super::{Annotation, Labels};
 use crate::folder::{extension, list};
 use crate::load::count_frames;
 use crate::{DataError, Video};
+
+/// Why arrays can't be used as frame labels.
+#[derive(Debug, thiserror::Error)]
+pub enum ArrayError {
+    /// An array that can't be read.
+    #[error(transparent)]
+    Npy(#[from] npy::NpyError),
+    /// Objects where one array was expected.
+    #[error("it holds {0} objects; one number for each frame was expected")]
+    Objects(usize),
+    /// More dimensions than frames take.
+    #[error("its shape is {0:?}; one number for each frame of one video was expected")]
+    Shape(Vec<usize>),
+    /// Numbers that are no truth values.
+    #[error("it holds other numbers than 0 and 1; one of them for each frame was expected")]
+    NotBinary,
+    /// An object of an array of objects.
+    #[error("object {number} of it: {reason}")]
+    Object {
+        /// Its number, from 1.
+        number: usize,
+        /// What is wrong with it.
+        reason: Box<ArrayError>,
+    },
+    /// An array of an archive.
+    #[error("array `{name}`: {reason}")]
+    Array {
+        /// Its name in the archive.
+        name: String,
+        /// What is wrong with it.
+        reason: Box<ArrayError>,
+    },
+    /// No array of a video.
+    #[error("it lacks `{0}`")]
+    Missing(String),
+    /// No archive.
+    #[error("it is no .npz file ({0})")]
+    NoArchive(zip::result::ZipError),
+    /// An entry that can't be opened.
+    #[error("entry {index} of it can't be read ({source})")]
+    Entry {
+        /// Its number, from 0.
+        index: usize,
+        /// The library's reason.
+        source: zip::result::ZipError,
+    },
+    /// An array that can't be unpacked.
+    #[error("array `{name}` can't be read ({source})")]
+    Read {
+        /// Its name in the archive.
+        name: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// An archive without arrays.
+    #[error("it holds no array; one for each test video was expected")]
+    Empty,
+}
 
 /// `test_frame_mask/01.npy`: one array for each video, one number for each frame.
 pub(crate) struct NpyFolder {
@@ -58,29 +116,19 @@ fn numbers(file: &Utf8Path, contents: Contents) -> Result<Flags, DataError> {
         Contents::Flags(flags) => Ok(flags),
         // An array of one object is that object.
         Contents::Objects(mut objects) if objects.len() == 1 => Ok(objects.remove(0)),
-        Contents::Objects(objects) => Err(DataError::label(
-            file,
-            format!(
-                "it holds {} objects; one number for each frame was expected",
-                objects.len()
-            ),
-        )),
+        Contents::Objects(objects) => {
+            Err(DataError::label(file, ArrayError::Objects(objects.len())))
+        }
     }
 }
 
 /// The values of one video: 0 and 1 (or 0 and 255), flat or with one row or column.
-fn one_video(flags: &Flags) -> Result<Vec<bool>, String> {
+fn one_video(flags: &Flags) -> Result<Vec<bool>, ArrayError> {
     if !flags.is_flat() {
-        return Err(format!(
-            "its shape is {:?}; one number for each frame of one video was expected",
-            flags.shape
-        ));
+        return Err(ArrayError::Shape(flags.shape.clone()));
     }
     if !flags.binary {
-        return Err(
-            "it holds other numbers than 0 and 1; one of them for each frame was expected"
-                .to_owned(),
-        );
+        return Err(ArrayError::NotBinary);
     }
     Ok(flags.values.clone())
 }
@@ -119,7 +167,7 @@ fn split(
     test: &[Video],
     counts: Option<&[usize]>,
 ) -> Result<Vec<Option<Labels>>, DataError> {
-    let wrong = |reason: String| DataError::label(path, reason);
+    let wrong = |reason: ArrayError| DataError::label(path, reason);
     match contents {
         Contents::Objects(objects) => {
             if objects.len() != test.len() {
@@ -134,8 +182,12 @@ fn split(
                 .iter()
                 .enumerate()
                 .map(|(index, flags)| {
-                    let values = one_video(flags)
-                        .map_err(|e| wrong(format!("object {} of it: {e}", index + 1)))?;
+                    let values = one_video(flags).map_err(|reason| {
+                        wrong(ArrayError::Object {
+                            number: index + 1,
+                            reason: Box::new(reason),
+                        })
+                    })?;
                     Ok(Some(Labels::frames(path, values)))
                 })
                 .collect()
@@ -143,7 +195,7 @@ fn split(
         Contents::Flags(flags) => match flags.shape[..] {
             [rows, columns] if rows == test.len() && rows > 1 && columns > 1 => {
                 if !flags.binary {
-                    return Err(wrong("it holds other numbers than 0 and 1".to_owned()));
+                    return Err(wrong(ArrayError::NotBinary));
                 }
                 Ok(flags
                     .values
@@ -211,24 +263,29 @@ impl LabelReader for NpzFile {
 
     fn read(&self, test: &[Video]) -> Result<Vec<Option<Labels>>, DataError> {
         let bytes = std::fs::read(&self.path).map_err(|e| DataError::io(&self.path, "read", e))?;
-        let wrong = |reason: String| DataError::label(&self.path, reason);
+        let wrong = |reason: ArrayError| DataError::label(&self.path, reason);
         let mut arrays = npz(&bytes).map_err(wrong)?;
         if arrays.len() == 1 && test.len() != 1 {
             let (_, contents) = arrays.remove(0);
             return split(&self.path, contents, test, self.counts.as_deref());
         }
         let names: Vec<Utf8PathBuf> = arrays.iter().map(|(name, _)| name.into()).collect();
-        let places = assign(&names, test, &self.path)?;
+        let assigned = assign(&names, test, &self.path)?;
         let mut labels = Vec::new();
-        for name in places {
-            let place = arrays.iter().position(|(key, _)| *key == name);
-            let place = place.ok_or_else(|| wrong(format!("it lacks `{name}`")))?;
-            let (_, contents) = arrays.swap_remove(place);
+        for name in assigned {
+            let at = arrays.iter().position(|(key, _)| *key == name);
+            let at = at.ok_or_else(|| wrong(ArrayError::Missing(name.to_string())))?;
+            let (_, contents) = arrays.swap_remove(at);
             let flags = numbers(&self.path, contents)?;
-            let values = one_video(&flags).map_err(|e| wrong(format!("array `{name}`: {e}")))?;
+            let values = one_video(&flags).map_err(|reason| {
+                wrong(ArrayError::Array {
+                    name: name.to_string(),
+                    reason: Box::new(reason),
+                })
+            })?;
             labels.push(Some(Labels {
                 file: self.path.clone(),
-                marks: Marks::Frames(values),
+                annotation: Annotation::Frames(values),
                 fallback_rate_hz: None,
             }));
         }
@@ -240,14 +297,14 @@ impl LabelReader for NpzFile {
 const LARGEST_ARRAY: u64 = 1 << 28;
 
 /// The arrays of an `.npz` with their names.
-pub(crate) fn npz(bytes: &[u8]) -> Result<Vec<(String, Contents)>, String> {
-    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes))
-        .map_err(|e| format!("it is no .npz file ({e})"))?;
+pub(crate) fn npz(bytes: &[u8]) -> Result<Vec<(String, Contents)>, ArrayError> {
+    let mut archive =
+        zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(ArrayError::NoArchive)?;
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
         let entry = archive
             .by_index(index)
-            .map_err(|e| format!("entry {index} of it can't be read ({e})"))?;
+            .map_err(|source| ArrayError::Entry { index, source })?;
         let Some(name) = entry.name().strip_suffix(".npy").map(str::to_owned) else {
             continue;
         };
@@ -255,12 +312,18 @@ pub(crate) fn npz(bytes: &[u8]) -> Result<Vec<(String, Contents)>, String> {
         entry
             .take(LARGEST_ARRAY)
             .read_to_end(&mut array)
-            .map_err(|e| format!("array `{name}` can't be read ({e})"))?;
-        let contents = npy::read(&array).map_err(|e| format!("array `{name}`: {e}"))?;
+            .map_err(|source| ArrayError::Read {
+                name: name.clone(),
+                source,
+            })?;
+        let contents = npy::read(&array).map_err(|reason| ArrayError::Array {
+            name: name.clone(),
+            reason: Box::new(reason.into()),
+        })?;
         arrays.push((name, contents));
     }
     if arrays.is_empty() {
-        return Err("it holds no array; one for each test video was expected".to_owned());
+        return Err(ArrayError::Empty);
     }
     Ok(arrays)
 }

@@ -4,8 +4,67 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 
-use super::{Extent, Span};
-use crate::{DataError, write_whole};
+use super::{Extent, LabelSpan};
+use crate::{DataError, LabelError, WriteError, write_atomically};
+
+/// What the first line must be.
+const EXPECTED: &str = "the first line must be `video,start,end,kind` (seconds) or \
+                        `video,start_frame,end_frame,kind` (frames); `kind` may be left out";
+
+/// Why a table of events can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EventsError {
+    /// No table.
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+    /// A column that the format does not have.
+    #[error("unknown column `{0}`; {expected}", expected = EXPECTED)]
+    UnknownColumn(String),
+    /// No column of videos.
+    #[error("no column `video`; {expected}", expected = EXPECTED)]
+    NoVideoColumn,
+    /// Other columns than a start and an end.
+    #[error("{expected}", expected = EXPECTED)]
+    Columns,
+    /// A line without a video.
+    #[error("line {0} names no video")]
+    NoVideo(u64),
+    /// A line with another start or end.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// Its number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: ExtentError,
+    },
+}
+
+/// Why a start and an end can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtentError {
+    /// No whole number.
+    #[error("`{0}` is no frame number (0, 1, 2, ...)")]
+    Frame(String),
+    /// No frame between them.
+    #[error("start_frame {start} is not before end_frame {end}, which is exclusive")]
+    NoFrames {
+        /// The first frame.
+        start: usize,
+        /// One past the last.
+        end: usize,
+    },
+    /// No finite, positive number.
+    #[error("`{0}` is no time in seconds")]
+    Second(String),
+    /// No time between them.
+    #[error("start {start} is not before end {end}")]
+    NoTime {
+        /// Seconds.
+        start: f64,
+        /// Seconds.
+        end: f64,
+    },
+}
 
 /// Events by the name of their video.
 pub(crate) type Events = BTreeMap<String, VideoEvents>;
@@ -15,36 +74,33 @@ pub(crate) type Events = BTreeMap<String, VideoEvents>;
 pub(crate) struct VideoEvents {
     /// The line that named the video first.
     pub line: u64,
-    pub spans: Vec<Span>,
+    pub spans: Vec<LabelSpan>,
 }
 
 /// Reads a file of events.
 pub(crate) fn read_file(path: &Utf8Path) -> Result<Events, DataError> {
     let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
-    read(&bytes).map_err(|reason| DataError::label(path, reason))
+    read(&bytes).map_err(|e| DataError::label(path, e))
 }
 
 /// Writes a file of events: in seconds where all of them are, else in frames, by way of a
 /// temporary one.
 ///
 /// # Errors
-/// [`DataError::Io`] with the system's reason; [`DataError::Label`] where some are in frames and
+/// [`DataError::Write`] with the system's reason; [`DataError::Label`] where some are in frames and
 /// some in seconds.
 pub fn write_events<'a>(
     path: &Utf8Path,
-    videos: impl IntoIterator<Item = (&'a str, &'a [Span])>,
+    videos: impl IntoIterator<Item = (&'a str, &'a [LabelSpan])>,
 ) -> Result<(), DataError> {
-    let events: Vec<(&str, &Span)> = videos
+    let events: Vec<(&str, &LabelSpan)> = videos
         .into_iter()
         .flat_map(|(video, spans)| spans.iter().map(move |span| (video, span)))
         .collect();
-    let timed = |(_, span): &(&str, &Span)| matches!(span.extent, Extent::Seconds(_));
+    let timed = |(_, span): &(&str, &LabelSpan)| matches!(span.extent, Extent::Seconds(_));
     let seconds = events.iter().filter(|event| timed(event)).count();
     if seconds != 0 && seconds != events.len() {
-        return Err(DataError::label(
-            path,
-            "some spans are in frames and some in seconds",
-        ));
+        return Err(DataError::label(path, LabelError::MixedExtents));
     }
     let mut table = csv::Writer::from_writer(Vec::new());
     let mut write = || -> csv::Result<()> {
@@ -65,10 +121,10 @@ pub fn write_events<'a>(
         }
         Ok(())
     };
-    let failed = |e: std::io::Error| DataError::io(path, "written", e);
+    let failed = |e: std::io::Error| WriteError::new(path, e);
     write().map_err(|e| failed(e.into()))?;
     let text = table.into_inner().map_err(|e| failed(e.into_error()))?;
-    write_whole(path, &text).map_err(failed)
+    Ok(write_atomically(path, &text)?)
 }
 
 /// Columns of the file.
@@ -81,24 +137,22 @@ struct Columns {
 }
 
 impl Columns {
-    fn find(headers: &csv::StringRecord) -> Result<Self, String> {
-        let place = |name: &str| headers.iter().position(|h| h == name);
-        let expected = "the first line must be `video,start,end,kind` (seconds) or \
-                        `video,start_frame,end_frame,kind` (frames); `kind` may be left out";
+    fn find(headers: &csv::StringRecord) -> Result<Self, EventsError> {
+        let column = |name: &str| headers.iter().position(|h| h == name);
         for header in headers {
             if !["video", "start", "end", "start_frame", "end_frame", "kind"].contains(&header) {
-                return Err(format!("unknown column `{header}`; {expected}"));
+                return Err(EventsError::UnknownColumn(header.to_owned()));
             }
         }
-        let video = place("video").ok_or_else(|| format!("no column `video`; {expected}"))?;
-        let seconds = place("start").zip(place("end"));
-        let frames = place("start_frame").zip(place("end_frame"));
+        let video = column("video").ok_or(EventsError::NoVideoColumn)?;
+        let seconds = column("start").zip(column("end"));
+        let frames = column("start_frame").zip(column("end_frame"));
         let ((start, end), frames) = match (seconds, frames) {
             (Some(seconds), None) => (seconds, false),
             (None, Some(frames)) => (frames, true),
-            _ => return Err(expected.to_owned()),
+            _ => return Err(EventsError::Columns),
         };
-        let kind = place("kind");
+        let kind = column("kind");
         Ok(Self {
             video,
             start,
@@ -110,24 +164,24 @@ impl Columns {
 }
 
 /// Reads events from the bytes of a file.
-pub(crate) fn read(bytes: &[u8]) -> Result<Events, String> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Events, EventsError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(bytes);
-    let headers = reader.headers().map_err(|e| e.to_string())?.clone();
+    let headers = reader.headers()?.clone();
     let columns = Columns::find(&headers)?;
     let mut events = Events::new();
     for record in reader.records() {
-        let record = record.map_err(|e| e.to_string())?;
+        let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
         let field = |column: usize| record.get(column).unwrap_or_default();
         let video = field(columns.video).replace('\\', "/");
         if video.is_empty() {
-            return Err(format!("line {line} names no video"));
+            return Err(EventsError::NoVideo(line));
         }
         let extent = extent(field(columns.start), field(columns.end), columns.frames)
-            .map_err(|reason| format!("line {line}: {reason}"))?;
+            .map_err(|reason| EventsError::Line { line, reason })?;
         let kind = columns
             .kind
             .map(field)
@@ -137,22 +191,20 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Events, String> {
             line,
             spans: Vec::new(),
         });
-        of_video.spans.push(Span { extent, kind });
+        of_video.spans.push(LabelSpan { extent, kind });
     }
     Ok(events)
 }
 
-fn extent(start: &str, end: &str, frames: bool) -> Result<Extent, String> {
+fn extent(start: &str, end: &str, frames: bool) -> Result<Extent, ExtentError> {
     if frames {
         let frame = |text: &str| {
             text.parse::<usize>()
-                .map_err(|_| format!("`{text}` is no frame number (0, 1, 2, ...)"))
+                .map_err(|_| ExtentError::Frame(text.to_owned()))
         };
         let (start, end) = (frame(start)?, frame(end)?);
         if start >= end {
-            return Err(format!(
-                "start_frame {start} is not before end_frame {end}, which is exclusive"
-            ));
+            return Err(ExtentError::NoFrames { start, end });
         }
         Ok(Extent::Frames(start..end))
     } else {
@@ -160,11 +212,11 @@ fn extent(start: &str, end: &str, frames: bool) -> Result<Extent, String> {
             text.parse::<f64>()
                 .ok()
                 .filter(|s| s.is_finite() && *s >= 0.0)
-                .ok_or_else(|| format!("`{text}` is no time in seconds"))
+                .ok_or_else(|| ExtentError::Second(text.to_owned()))
         };
         let (start, end) = (second(start)?, second(end)?);
         if start >= end {
-            return Err(format!("start {start} is not before end {end}"));
+            return Err(ExtentError::NoTime { start, end });
         }
         Ok(Extent::Seconds(start..end))
     }
@@ -205,7 +257,7 @@ mod tests {
             ("video,start_frame,end_frame\na,-1,2\n", "line 2: `-1`"),
             ("video,start,end\na,1\n", "fields"),
         ] {
-            let error = read(text.as_bytes()).unwrap_err();
+            let error = read(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
     }

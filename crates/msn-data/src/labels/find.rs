@@ -2,21 +2,21 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Labels;
 use super::arrays::{ArrayFile, NpyFolder, NpzFile};
 use super::lists::{EventsFile, GtFile, ScriptFile};
 use super::matlab::may_hold_labels;
 use super::npy::MaskStream;
 use super::regional::{cornered_box_files, mat_masks, npy_masks, picture_folders, region_sets};
+use super::{LabelError, Labels};
 use crate::folder::{extension, list};
 use crate::video::short;
-use crate::{DataError, LabelSource, Layout, RegionSource, Video};
+use crate::{DataError, DatasetLayout, LabelSource, RegionSource, Video};
 
 /// Where to look.
-pub(crate) struct Place<'a> {
+pub(crate) struct LabelSearch<'a> {
     pub root: &'a Utf8Path,
     pub name: &'a str,
-    pub layout: Layout,
+    pub layout: DatasetLayout,
     pub test_folder: &'a Utf8Path,
     /// The file or folder that the user named.
     pub named: Option<&'a Utf8Path>,
@@ -24,7 +24,7 @@ pub(crate) struct Place<'a> {
     pub counts: Option<&'a [usize]>,
 }
 
-impl Place<'_> {
+impl LabelSearch<'_> {
     /// Folders of the data set in which labels lie, each once.
     pub fn folders(&self) -> impl Iterator<Item = &Utf8Path> {
         let above = self.test_folder.parent().filter(|&f| f != self.root);
@@ -64,7 +64,7 @@ pub(crate) trait LabelReader {
 }
 
 /// Finds labels: those that the user named, or the first by precedence.
-pub(crate) fn find(place: &Place<'_>, test: &[Video]) -> Result<Found, DataError> {
+pub(crate) fn find(search: &LabelSearch<'_>, test: &[Video]) -> Result<Found, DataError> {
     let mut found = Found {
         source: None,
         labels: vec![None; test.len()],
@@ -75,12 +75,12 @@ pub(crate) fn find(place: &Place<'_>, test: &[Video]) -> Result<Found, DataError
         return Ok(found);
     }
     let mut candidates = Vec::new();
-    if let Some(path) = place.named {
-        candidates.push(named(place, path, test)?);
+    if let Some(path) = search.named {
+        candidates.push(named(search, path, test)?);
     }
-    candidates.extend(files(place)?);
+    candidates.extend(files(search)?);
     // What the user named decides; regions elsewhere that are no good are only mentioned.
-    let sets = match region_sets(place, test) {
+    let sets = match region_sets(search, test) {
         Ok(sets) => sets,
         Err(error) if candidates.is_empty() => return Err(error),
         Err(error) => {
@@ -98,7 +98,7 @@ pub(crate) fn find(place: &Place<'_>, test: &[Video]) -> Result<Found, DataError
             candidates.push(Box::new(set));
         }
     }
-    if let Some(path) = place.named {
+    if let Some(path) = search.named {
         let named = path.canonicalize_utf8().ok();
         let mut first = true;
         candidates.retain(|candidate| {
@@ -125,29 +125,29 @@ pub(crate) fn find(place: &Place<'_>, test: &[Video]) -> Result<Found, DataError
 
 /// All label files of a data set, the best first: one `.npy` for each video, then
 /// `<folder>.mat`, then others.
-fn files(place: &Place<'_>) -> Result<Vec<Box<dyn LabelReader>>, DataError> {
+fn files(search: &LabelSearch<'_>) -> Result<Vec<Box<dyn LabelReader>>, DataError> {
     let mut found: Vec<Box<dyn LabelReader>> = Vec::new();
-    for folder in place.folders() {
+    for folder in search.folders() {
         let folder = folder.join("test_frame_mask");
         if folder.is_dir() {
             found.push(Box::new(NpyFolder { folder }));
         }
     }
-    let beside = place.root.file_name().and(place.root.parent());
-    let matlab = format!("{}.mat", place.name);
-    let flat = format!("frame_labels_{}.npy", place.name);
+    let beside = search.root.file_name().and(search.root.parent());
+    let matlab = format!("{}.mat", search.name);
+    let flat = format!("frame_labels_{}.npy", search.name);
     let first = |name: &str| {
-        let here = [Some(place.root), beside];
+        let here = [Some(search.root), beside];
         let mut paths = here.into_iter().flatten().map(|folder| folder.join(name));
         paths.find(|path| path.is_file())
     };
     let mut own_files = Vec::new();
     own_files.extend(first(&matlab));
-    own_files.extend(Some(place.root.join("events.csv")).filter(|path| path.is_file()));
+    own_files.extend(Some(search.root.join("events.csv")).filter(|path| path.is_file()));
     own_files.extend(first(&flat));
-    for folder in place.folders() {
+    for folder in search.folders() {
         let files = list(folder, "labels were looked for there")?.files;
-        own_files.extend(files.into_iter().filter(|file| is_label_file(place, file)));
+        own_files.extend(files.into_iter().filter(|file| is_label_file(search, file)));
     }
     let mut seen = Vec::new();
     for path in own_files {
@@ -155,24 +155,24 @@ fn files(place: &Place<'_>) -> Result<Vec<Box<dyn LabelReader>>, DataError> {
             continue;
         }
         seen.push(path.clone());
-        found.extend(reader_of(place, path));
+        found.extend(reader_of(search, path));
     }
     Ok(found)
 }
 
 /// Whether a file that lies in a data set is one of labels, by its name and a look inside.
-fn is_label_file(place: &Place<'_>, file: &Utf8Path) -> bool {
+fn is_label_file(search: &LabelSearch<'_>, file: &Utf8Path) -> bool {
     let stem = file.file_stem().unwrap_or_default();
     match extension(file).as_str() {
         "mat" | "m" => may_hold_labels(file),
-        "npy" | "npz" => stem.starts_with("frame_labels") || stem == "gt" || stem == place.name,
+        "npy" | "npz" => stem.starts_with("frame_labels") || stem == "gt" || stem == search.name,
         _ => false,
     }
 }
 
 /// The reader for a file of labels of all videos, by its extension.
-fn reader_of(place: &Place<'_>, path: Utf8PathBuf) -> Option<Box<dyn LabelReader>> {
-    let counts = place.counts.map(<[usize]>::to_vec);
+fn reader_of(search: &LabelSearch<'_>, path: Utf8PathBuf) -> Option<Box<dyn LabelReader>> {
+    let counts = search.counts.map(<[usize]>::to_vec);
     Some(match extension(&path).as_str() {
         "npy" => Box::new(ArrayFile { path, counts }),
         "npz" => Box::new(NpzFile { path, counts }),
@@ -180,7 +180,7 @@ fn reader_of(place: &Place<'_>, path: Utf8PathBuf) -> Option<Box<dyn LabelReader
         "m" => Box::new(ScriptFile { path }),
         "csv" => Box::new(EventsFile {
             path,
-            test_folder: place.test_folder.to_owned(),
+            test_folder: search.test_folder.to_owned(),
         }),
         _ => return None,
     })
@@ -188,18 +188,13 @@ fn reader_of(place: &Place<'_>, path: Utf8PathBuf) -> Option<Box<dyn LabelReader
 
 /// The labels in a file or folder that the user named.
 pub(crate) fn named(
-    place: &Place<'_>,
+    search: &LabelSearch<'_>,
     path: &Utf8Path,
     test: &[Video],
 ) -> Result<Box<dyn LabelReader>, DataError> {
     if path.is_file() {
-        return reader_of(place, path.to_owned()).ok_or_else(|| {
-            DataError::label(
-                path,
-                "labels of all videos are a .npy, .npz, .mat, .m or .csv; name the folder where \
-                 each video has its own file",
-            )
-        });
+        return reader_of(search, path.to_owned())
+            .ok_or_else(|| DataError::label(path, LabelError::UnknownFormat));
     }
     let listing = list(path, "labels were looked for there")?;
     let first = |kind: &str| listing.files.iter().find(|file| extension(file) == kind);

@@ -8,8 +8,8 @@ use msn_video::Size;
 
 use super::mat::{Numbers, visit_cell};
 use super::npy::MaskStream;
-use crate::DataError;
 use crate::folder::{extension, list};
+use crate::{DataError, LabelError};
 
 /// A mask of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,11 +206,10 @@ impl Masks {
         let &[height, width] = &numbers.dims[..] else {
             return Err(DataError::label(
                 &self.path,
-                format!(
-                    "element {} of `volLabel` is an array of {:?}; height x width was expected",
-                    index + 1,
-                    numbers.dims
-                ),
+                LabelError::MaskShape {
+                    number: index + 1,
+                    shape: numbers.dims.clone(),
+                },
             ));
         };
         let pixels = (0..height)
@@ -224,10 +223,7 @@ impl Masks {
     fn size(&self, width: usize, height: usize) -> Result<Size, DataError> {
         match (u32::try_from(width), u32::try_from(height)) {
             (Ok(width), Ok(height)) => Ok(Size { width, height }),
-            _ => Err(DataError::label(
-                &self.path,
-                "its masks are larger than any picture",
-            )),
+            _ => Err(DataError::label(&self.path, LabelError::LargeMask)),
         }
     }
 }
@@ -253,6 +249,5 @@ fn picture(path: &Utf8Path) -> Result<Mask, DataError> {
 /// Decodes a label picture.
 pub(crate) fn decode(path: &Utf8Path) -> Result<DynamicImage, DataError> {
     let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
-    image::load_from_memory(&bytes)
-        .map_err(|e| DataError::label(path, format!("it can't be decoded ({e})")))
+    image::load_from_memory(&bytes).map_err(|e| DataError::label(path, e))
 }

@@ -6,10 +6,14 @@
 //! A reader of our own, because of the crates matfile 0.5 reads no cells, and matrw 0.1 refuses
 //! files that SciPy wrote, panics on damaged ones and holds all of a cell in memory.
 
+mod error;
+
 use std::io::Read;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use flate2::read::ZlibDecoder;
+
+pub use error::MatError;
 
 /// Most numbers in one element of a cell: a mask of 8192 x 8192 pixels.
 const MOST_NUMBERS: usize = 1 << 26;
@@ -20,12 +24,23 @@ const MOST_CELLS: usize = 1 << 20;
 /// Most dimensions and longest name that are read.
 const MOST_HEADER: u64 = 1 << 12;
 
+// Types of elements, as the format's description numbers them.
 const INT8: u32 = 1;
+const UINT8: u32 = 2;
+const INT16: u32 = 3;
+const UINT16: u32 = 4;
 const INT32: u32 = 5;
 const UINT32: u32 = 6;
+const SINGLE: u32 = 7;
+const DOUBLE: u32 = 9;
+const INT64: u32 = 12;
+const UINT64: u32 = 13;
 const MATRIX: u32 = 14;
 const COMPRESSED: u32 = 15;
+
+// Classes of arrays.
 const CELL_CLASS: u8 = 1;
+const NUMERIC_CLASSES: RangeInclusive<u8> = 6..=15;
 
 /// A numeric array.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,16 +57,16 @@ pub(crate) fn visit_cell(
     file: impl Read,
     name: &str,
     visit: &mut dyn FnMut(usize, Numbers) -> ControlFlow<()>,
-) -> Result<usize, String> {
+) -> Result<usize, MatError> {
     match scan(file, name, visit)? {
         Scan::Visited(count) => Ok(count),
-        Scan::Missing(found) if found.is_empty() => {
-            Err(format!("it holds nothing; a cell `{name}` was expected"))
-        }
-        Scan::Missing(found) => Err(format!(
-            "it holds {}; a cell `{name}` was expected",
-            found.join(", ")
-        )),
+        Scan::Missing(found) if found.is_empty() => Err(MatError::Nothing {
+            expected: name.to_owned(),
+        }),
+        Scan::Missing(found) => Err(MatError::Missing {
+            expected: name.to_owned(),
+            found,
+        }),
     }
 }
 
@@ -73,7 +88,7 @@ fn scan(
     file: impl Read,
     name: &str,
     visit: &mut dyn FnMut(usize, Numbers) -> ControlFlow<()>,
-) -> Result<Scan, String> {
+) -> Result<Scan, MatError> {
     let (mut file, big_endian) = check_head(file)?;
     let mut found = Vec::new();
     loop {
@@ -113,9 +128,9 @@ fn scan(
             Variable::Other(what) => found.push(what),
         }
         if found.len() > 256 {
-            return Err(format!(
-                "it holds too many variables; a cell `{name}` was expected"
-            ));
+            return Err(MatError::TooManyVariables {
+                expected: name.to_owned(),
+            });
         }
     }
 }
@@ -129,19 +144,16 @@ enum Variable {
 }
 
 /// Reads the head of the file and its byte order.
-fn check_head<R: Read>(mut file: R) -> Result<(R, bool), String> {
+fn check_head<R: Read>(mut file: R) -> Result<(R, bool), MatError> {
     let mut head = [0; 128];
-    file.read_exact(&mut head)
-        .map_err(|_| "it is too short for a MAT file".to_owned())?;
+    file.read_exact(&mut head).map_err(|_| MatError::Short)?;
     if head.starts_with(b"MATLAB 7.3") || head.starts_with(b"\x89HDF") || head[124..126] == [0, 2] {
-        return Err(
-            "it is a MAT file of version 7.3 (HDF5); save it with `-v7` and try again".to_owned(),
-        );
+        return Err(MatError::Hdf5);
     }
     let big_endian = match &head[126..128] {
         b"IM" => false,
         b"MI" => true,
-        _ => return Err("it is no MAT file of version 5".to_owned()),
+        _ => return Err(MatError::Format),
     };
     Ok((file, big_endian))
 }
@@ -151,7 +163,7 @@ fn variable_in<R: Read>(
     mut body: Body<R>,
     name: &str,
     visit: &mut dyn FnMut(usize, Numbers) -> ControlFlow<()>,
-) -> Result<Variable, String> {
+) -> Result<Variable, MatError> {
     let tag = Tag::read(&mut body.inner, body.big_endian)?;
     if tag.kind != MATRIX {
         return Ok(Variable::Other(format!("an element of type {}", tag.kind)));
@@ -168,7 +180,7 @@ fn variable<R: Read>(
     body: &mut Body<R>,
     name: &str,
     visit: &mut dyn FnMut(usize, Numbers) -> ControlFlow<()>,
-) -> Result<Variable, String> {
+) -> Result<Variable, MatError> {
     let head = body.matrix_head()?;
     if head.class != CELL_CLASS || head.name != name {
         return Ok(Variable::Other(format!(
@@ -179,10 +191,13 @@ fn variable<R: Read>(
     }
     let count = product(&head.dims)
         .filter(|&n| n <= MOST_CELLS)
-        .ok_or_else(|| format!("its cell `{name}` is too large"))?;
+        .ok_or_else(|| MatError::LargeCell(name.to_owned()))?;
     for index in 0..count {
-        let place = |reason: String| format!("element {} of `{name}`: {reason}", index + 1);
-        let numbers = body.numbers().map_err(place)?;
+        let numbers = body.numbers().map_err(|reason| MatError::Element {
+            number: index + 1,
+            cell: name.to_owned(),
+            reason: Box::new(reason),
+        })?;
         if visit(index, numbers).is_break() {
             break;
         }
@@ -198,20 +213,20 @@ struct Tag {
 }
 
 impl Tag {
-    fn read<R: Read>(reader: &mut R, big_endian: bool) -> Result<Self, String> {
-        Self::read_or_end(reader, big_endian)?.ok_or_else(ended)
+    fn read<R: Read>(reader: &mut R, big_endian: bool) -> Result<Self, MatError> {
+        Self::read_or_end(reader, big_endian)?.ok_or(MatError::Ended)
     }
 
-    fn read_or_end<R: Read>(reader: &mut R, big_endian: bool) -> Result<Option<Self>, String> {
+    fn read_or_end<R: Read>(reader: &mut R, big_endian: bool) -> Result<Option<Self>, MatError> {
         let mut bytes = [0; 8];
         let mut filled = 0;
         while filled < bytes.len() {
             match reader.read(&mut bytes[filled..]) {
                 Ok(0) if filled == 0 => return Ok(None),
-                Ok(0) => return Err(ended()),
+                Ok(0) => return Err(MatError::Ended),
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(format!("it can't be read ({e})")),
+                Err(e) => return Err(e.into()),
             }
         }
         let [a, b, c, d, e, f, g, h] = bytes;
@@ -258,10 +273,10 @@ struct Body<R> {
 
 impl<R: Read> Body<R> {
     /// The head of a matrix.
-    fn matrix_head(&mut self) -> Result<Head, String> {
+    fn matrix_head(&mut self) -> Result<Head, MatError> {
         let flags = self.data(UINT32, "array flags", 8)?;
         let &[a, b, c, d, ..] = &flags[..] else {
-            return Err("its array flags are too short".to_owned());
+            return Err(MatError::Flags);
         };
         let flags = word([a, b, c, d], self.big_endian);
         let [class, flag, ..] = flags.to_le_bytes();
@@ -273,7 +288,7 @@ impl<R: Read> Body<R> {
             .map(|&bytes| usize::try_from(word(bytes, self.big_endian)).ok())
             .collect();
         let dims = dims.filter(|dims| dims.len() >= 2);
-        let dims = dims.ok_or("an array of fewer than two dimensions")?;
+        let dims = dims.ok_or(MatError::Dimensions)?;
         let name = self.data(INT8, "name", MOST_HEADER)?;
         Ok(Head {
             class,
@@ -284,10 +299,10 @@ impl<R: Read> Body<R> {
     }
 
     /// A numeric array.
-    fn numbers(&mut self) -> Result<Numbers, String> {
+    fn numbers(&mut self) -> Result<Numbers, MatError> {
         let tag = Tag::read(&mut self.inner, self.big_endian)?;
         if tag.kind != MATRIX || tag.small.is_some() {
-            return Err(format!("type {} where an array was expected", tag.kind));
+            return Err(MatError::NoArray(tag.kind));
         }
         if tag.size == 0 {
             // An element that was never assigned: an empty array without a head.
@@ -301,16 +316,14 @@ impl<R: Read> Body<R> {
             big_endian: self.big_endian,
         };
         let head = body.matrix_head()?;
-        if !(6..=15).contains(&head.class) || head.complex {
+        if !NUMERIC_CLASSES.contains(&head.class) || head.complex {
             let complex = if head.complex { "complex " } else { "" };
-            return Err(format!(
-                "{complex}{} where real numbers were expected",
-                class_name(head.class)
-            ));
+            let class = class_name(head.class);
+            return Err(MatError::NotReal(format!("{complex}{class}")));
         }
         let count = product(&head.dims)
             .filter(|&n| n <= MOST_NUMBERS)
-            .ok_or("an array too large for labels")?;
+            .ok_or(MatError::LargeArray)?;
         let values = body.values(count)?;
         drain(&mut body.inner)?;
         Ok(Numbers {
@@ -320,21 +333,22 @@ impl<R: Read> Body<R> {
     }
 
     /// `count` numbers of whatever type they are stored in.
-    fn values(&mut self, count: usize) -> Result<Vec<f64>, String> {
+    fn values(&mut self, count: usize) -> Result<Vec<f64>, MatError> {
         let tag = Tag::read(&mut self.inner, self.big_endian)?;
         let size: usize = match tag.kind {
-            1 | 2 => 1,
-            3 | 4 => 2,
-            5..=7 => 4,
-            9 | 12 | 13 => 8,
-            kind => return Err(format!("numbers of the unknown type {kind}")),
+            INT8 | UINT8 => 1,
+            INT16 | UINT16 => 2,
+            INT32 | UINT32 | SINGLE => 4,
+            DOUBLE | INT64 | UINT64 => 8,
+            kind => return Err(MatError::NumberType(kind)),
         };
         let expected = count.checked_mul(size).and_then(|n| u32::try_from(n).ok());
         if expected != Some(tag.size) {
-            return Err(format!(
-                "{} bytes of data where {count} numbers of {size} bytes were expected",
-                tag.size
-            ));
+            return Err(MatError::DataSize {
+                bytes: tag.size,
+                count,
+                size,
+            });
         }
         let bytes = self.element(&tag)?;
         let big_endian = self.big_endian;
@@ -350,33 +364,31 @@ impl<R: Read> Body<R> {
     }
 
     /// The data of an element of a kind, of at most so many bytes.
-    fn data(&mut self, kind: u32, what: &str, most: u64) -> Result<Vec<u8>, String> {
+    fn data(&mut self, kind: u32, expected: &'static str, most: u64) -> Result<Vec<u8>, MatError> {
         let tag = Tag::read(&mut self.inner, self.big_endian)?;
         if tag.kind != kind || u64::from(tag.size) > most {
-            return Err(format!(
-                "type {} of {} bytes where {what} were expected",
-                tag.kind, tag.size
-            ));
+            return Err(MatError::Part {
+                kind: tag.kind,
+                bytes: tag.size,
+                expected,
+            });
         }
         self.element(&tag)
     }
 
     /// The data of an element, with what pads it to eight bytes taken off.
-    fn element(&mut self, tag: &Tag) -> Result<Vec<u8>, String> {
-        let size = usize::try_from(tag.size).map_err(|_| ended())?;
+    fn element(&mut self, tag: &Tag) -> Result<Vec<u8>, MatError> {
+        let size = usize::try_from(tag.size).map_err(|_| MatError::Ended)?;
         if let Some(small) = tag.small {
-            let data = small.get(..size).ok_or("a small element that is large")?;
+            let data = small.get(..size).ok_or(MatError::SmallElement)?;
             return Ok(data.to_vec());
         }
         let padded = u64::from(tag.size).next_multiple_of(8);
         // Grows with what is there, whatever the size says.
         let mut data = Vec::new();
-        (&mut self.inner)
-            .take(padded)
-            .read_to_end(&mut data)
-            .map_err(|e| format!("it can't be read ({e})"))?;
+        (&mut self.inner).take(padded).read_to_end(&mut data)?;
         if data.len() < size {
-            return Err(ended());
+            return Err(MatError::Ended);
         }
         data.truncate(size);
         Ok(data)
@@ -388,14 +400,13 @@ fn number(kind: u32, wide: [u8; 8]) -> f64 {
     let [a, b, c, d, ..] = wide;
     let four = [a, b, c, d];
     // Labels are frame numbers and masks: far below 2^53.
-    #[allow(clippy::cast_precision_loss)]
     match kind {
-        1 => f64::from(i8::from_le_bytes([a])),
-        3 => f64::from(i16::from_le_bytes([a, b])),
-        5 => f64::from(i32::from_le_bytes(four)),
-        7 => f64::from(f32::from_le_bytes(four)),
-        9 => f64::from_le_bytes(wide),
-        12 => i64::from_le_bytes(wide) as f64,
+        INT8 => f64::from(i8::from_le_bytes([a])),
+        INT16 => f64::from(i16::from_le_bytes([a, b])),
+        INT32 => f64::from(i32::from_le_bytes(four)),
+        SINGLE => f64::from(f32::from_le_bytes(four)),
+        DOUBLE => f64::from_le_bytes(wide),
+        INT64 => i64::from_le_bytes(wide) as f64,
         _ => u64::from_le_bytes(wide) as f64,
     }
 }
@@ -416,14 +427,9 @@ fn class_name(class: u8) -> &'static str {
     }
 }
 
-fn drain<R: Read>(reader: &mut R) -> Result<(), String> {
-    std::io::copy(reader, &mut std::io::sink())
-        .map(|_| ())
-        .map_err(|e| format!("it can't be read ({e})"))
-}
-
-fn ended() -> String {
-    "it ends too early".to_owned()
+fn drain<R: Read>(reader: &mut R) -> Result<(), MatError> {
+    std::io::copy(reader, &mut std::io::sink())?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,18 +4,75 @@ use std::ops::{ControlFlow, Range};
 
 use camino::Utf8Path;
 
-use super::mat::{Numbers, lacks_cell, visit_cell};
-use super::{Extent, Span};
+use super::mat::{MatError, Numbers, lacks_cell, visit_cell};
+use super::{Extent, LabelSpan};
 use crate::DataError;
 
+/// Why spans from MATLAB can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MatlabError {
+    /// The MAT file.
+    #[error(transparent)]
+    Mat(#[from] MatError),
+    /// An element of the cell `gt`.
+    #[error("element {number} of `gt`: {reason}")]
+    Element {
+        /// Its number, from 1.
+        number: usize,
+        /// What is wrong with it.
+        reason: SpanError,
+    },
+    /// A line of a script.
+    #[error("line {line}: {reason}; `TestVideoFile{{end+1}}.gt_frame = [61:180];` was expected")]
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: SpanError,
+    },
+    /// A script without spans.
+    #[error("it holds no `TestVideoFile{{end+1}}.gt_frame = [61:180];`, which was expected")]
+    NoStatement,
+}
+
+/// Why a span can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpanError {
+    /// Another array than of first and last frames.
+    #[error(
+        "an array of {0:?}; 2 x n was expected, with the first and the last frame of each of n spans"
+    )]
+    Shape(Vec<usize>),
+    /// A first frame without a last one.
+    #[error("half a span")]
+    Half,
+    /// No positive whole number.
+    #[error("{0} is no frame number (1, 2, ...)")]
+    Frame(f64),
+    /// The end before the beginning, or frame 0.
+    #[error("the span {first} to {last} is empty or begins at 0")]
+    Empty {
+        /// Its first frame, 1-based.
+        first: usize,
+        /// Its last frame, 1-based.
+        last: usize,
+    },
+    /// Another statement.
+    #[error("`{0}` is not understood")]
+    Statement(String),
+    /// Another list than of numbers and ranges.
+    #[error("`{0}` is no range of frames")]
+    Range(String),
+}
+
 /// The spans of each video, in order.
-pub(crate) type VideoSpans = Vec<Vec<Span>>;
+pub(crate) type VideoSpans = Vec<Vec<LabelSpan>>;
 
 /// Reads the cell `gt` of a MAT file: for each video a 2 x n array whose columns are the first
 /// and last frame of a span, 1-based and inclusive.
 pub(crate) fn read_gt(path: &Utf8Path) -> Result<VideoSpans, DataError> {
     let file = std::fs::File::open(path).map_err(|e| DataError::io(path, "read", e))?;
-    gt(std::io::BufReader::new(file)).map_err(|reason| DataError::label(path, reason))
+    gt(std::io::BufReader::new(file)).map_err(|e| DataError::label(path, e))
 }
 
 /// Whether a file that lies somewhere in a data set may be one of labels: a script with spans,
@@ -29,7 +86,7 @@ pub(crate) fn may_hold_labels(path: &Utf8Path) -> bool {
 }
 
 /// The spans in the cell `gt`.
-pub(crate) fn gt(file: impl std::io::Read) -> Result<VideoSpans, String> {
+pub(crate) fn gt(file: impl std::io::Read) -> Result<VideoSpans, MatlabError> {
     let mut videos = Vec::new();
     let mut failure = None;
     visit_cell(file, "gt", &mut |index, numbers| match columns(&numbers) {
@@ -38,7 +95,10 @@ pub(crate) fn gt(file: impl std::io::Read) -> Result<VideoSpans, String> {
             ControlFlow::Continue(())
         }
         Err(reason) => {
-            failure = Some(format!("element {} of `gt`: {reason}", index + 1));
+            failure = Some(MatlabError::Element {
+                number: index + 1,
+                reason,
+            });
             ControlFlow::Break(())
         }
     })?;
@@ -49,23 +109,19 @@ pub(crate) fn gt(file: impl std::io::Read) -> Result<VideoSpans, String> {
 }
 
 /// The columns [first; last] of an array as spans.
-fn columns(numbers: &Numbers) -> Result<Vec<Span>, String> {
+fn columns(numbers: &Numbers) -> Result<Vec<LabelSpan>, SpanError> {
     if numbers.values.is_empty() {
         return Ok(Vec::new());
     }
     let &[2, _] = &numbers.dims[..] else {
-        return Err(format!(
-            "an array of {:?}; 2 x n was expected, with the first and the last frame of each of \
-             n spans",
-            numbers.dims
-        ));
+        return Err(SpanError::Shape(numbers.dims.clone()));
     };
     numbers
         .values
         .chunks_exact(2)
         .map(|pair| {
             let &[first, last] = pair else {
-                return Err("half a span".to_owned());
+                return Err(SpanError::Half);
             };
             let (first, last) = (frame(first)?, frame(last)?);
             one_based(first, last)
@@ -74,8 +130,8 @@ fn columns(numbers: &Numbers) -> Result<Vec<Span>, String> {
 }
 
 /// A frame number out of a floating-point number.
-fn frame(value: f64) -> Result<usize, String> {
-    let wrong = || format!("{value} is no frame number (1, 2, ...)");
+fn frame(value: f64) -> Result<usize, SpanError> {
+    let wrong = || SpanError::Frame(value);
     if value.fract() != 0.0 || !(1.0..=1e9).contains(&value) {
         return Err(wrong());
     }
@@ -84,15 +140,13 @@ fn frame(value: f64) -> Result<usize, String> {
 }
 
 /// The span from frame `first` to frame `last`, 1-based and inclusive.
-fn one_based(first: usize, last: usize) -> Result<Span, String> {
+fn one_based(first: usize, last: usize) -> Result<LabelSpan, SpanError> {
     match first.checked_sub(1) {
-        Some(start) if start < last => Ok(Span {
+        Some(start) if start < last => Ok(LabelSpan {
             extent: Extent::Frames(start..last),
             kind: None,
         }),
-        _ => Err(format!(
-            "the span {first} to {last} is empty or begins at 0"
-        )),
+        _ => Err(SpanError::Empty { first, last }),
     }
 }
 
@@ -100,32 +154,25 @@ fn one_based(first: usize, last: usize) -> Result<Span, String> {
 /// `TestVideoFile{end+1}.gt_frame = [5:90, 140:200];` for each video, 1-based and inclusive.
 pub(crate) fn read_script(path: &Utf8Path) -> Result<VideoSpans, DataError> {
     let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
-    script(&String::from_utf8_lossy(&bytes)).map_err(|reason| DataError::label(path, reason))
+    script(&String::from_utf8_lossy(&bytes)).map_err(|e| DataError::label(path, e))
 }
 
 /// The spans in a script.
-pub(crate) fn script(text: &str) -> Result<VideoSpans, String> {
+pub(crate) fn script(text: &str) -> Result<VideoSpans, MatlabError> {
     let mut videos = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('%').next().unwrap_or_default().trim();
         for statement in statements(line) {
             if !is_start(statement) {
-                let spans = video(statement).map_err(|reason| {
-                    format!(
-                        "line {}: {reason}; `TestVideoFile{{end+1}}.gt_frame = [61:180];` was \
-                         expected",
-                        number + 1
-                    )
-                })?;
+                let line = number + 1;
+                let spans = video(statement);
+                let spans = spans.map_err(|reason| MatlabError::Line { line, reason })?;
                 videos.push(spans);
             }
         }
     }
     if videos.is_empty() {
-        return Err(
-            "it holds no `TestVideoFile{end+1}.gt_frame = [61:180];`, which was expected"
-                .to_owned(),
-        );
+        return Err(MatlabError::NoStatement);
     }
     Ok(videos)
 }
@@ -156,13 +203,13 @@ fn is_start(statement: &str) -> bool {
 }
 
 /// The spans of one video's statement.
-fn video(statement: &str) -> Result<Vec<Span>, String> {
+fn video(statement: &str) -> Result<Vec<LabelSpan>, SpanError> {
     let (left, right) = statement
         .split_once('=')
-        .ok_or_else(|| format!("`{}` is not understood", statement.trim()))?;
+        .ok_or_else(|| SpanError::Statement(statement.trim().to_owned()))?;
     let left: String = left.split_whitespace().collect();
     if left != "TestVideoFile{end+1}.gt_frame" {
-        return Err(format!("`{left}` is not understood"));
+        return Err(SpanError::Statement(left));
     }
     let right = right.trim();
     let inner = right
@@ -178,7 +225,7 @@ fn video(statement: &str) -> Result<Vec<Span>, String> {
         let (first, last) = part.split_once(':').unwrap_or((part, part));
         let number = |text: &str| {
             text.parse::<usize>()
-                .map_err(|_| format!("`{part}` is no range of frames"))
+                .map_err(|_| SpanError::Range(part.to_owned()))
         };
         spans.push(one_based(number(first)?, number(last)?)?);
     }
@@ -197,7 +244,7 @@ fn join_colons(text: &str) -> String {
 }
 
 /// Joins spans that follow each other without a gap, as in a list of frames.
-fn merge_single_frames(spans: Vec<Span>) -> Vec<Span> {
+fn merge_single_frames(spans: Vec<LabelSpan>) -> Vec<LabelSpan> {
     let mut merged: Vec<Range<usize>> = Vec::new();
     for span in spans {
         let Extent::Frames(range) = span.extent else {
@@ -210,7 +257,7 @@ fn merge_single_frames(spans: Vec<Span>) -> Vec<Span> {
     }
     merged
         .into_iter()
-        .map(|range| Span {
+        .map(|range| LabelSpan {
             extent: Extent::Frames(range),
             kind: None,
         })
@@ -222,7 +269,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn ranges(spans: &[Span]) -> Vec<Range<usize>> {
+    fn ranges(spans: &[LabelSpan]) -> Vec<Range<usize>> {
         spans
             .iter()
             .map(|span| match &span.extent {
@@ -256,7 +303,7 @@ mod tests {
             "TestVideoFile{end+1}.gt_frame = [a:b];",
             "TestVideoFile{end+1}.gt_frame = 3:2:9;",
         ] {
-            let error = script(text).unwrap_err();
+            let error = script(text).unwrap_err().to_string();
             assert!(error.contains("TestVideoFile{end+1}.gt_frame"), "{error}");
         }
     }

@@ -1,6 +1,7 @@
 //! Frame labels: as they are read, and as they fit a decoded video.
 
 pub(crate) mod arrays;
+mod error;
 pub(crate) mod events;
 pub(crate) mod find;
 pub(crate) mod lists;
@@ -14,6 +15,7 @@ mod plain;
 pub(crate) mod regional;
 pub(crate) mod tracks;
 
+pub use error::LabelError;
 pub use plain::read_frame_labels;
 
 use std::ops::Range;
@@ -27,21 +29,21 @@ use crate::{DataError, LoadedVideo, Masks, Resampling};
 pub struct Labels {
     /// The file or folder that they come from.
     pub file: Utf8PathBuf,
-    /// What it says.
-    pub marks: Marks,
+    /// The anomalous frames, as the file has them.
+    pub annotation: Annotation,
     /// Frames a second of a video that has neither times nor a rate of its own, from the data
     /// set's sheet.
     pub fallback_rate_hz: Option<f64>,
 }
 
-/// What a label file says about one video.
+/// What a label file has for one video.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Marks {
+pub enum Annotation {
     /// One value for each frame, true where anomalous.
     Frames(Vec<bool>),
     /// Anomalous spans; everything else is normal. Empty for a normal video.
-    Spans(Vec<Span>),
+    Spans(Vec<LabelSpan>),
     /// A pixel mask for each frame: anomalous if any pixel is. Read when the labels are
     /// resolved.
     Masks(Masks),
@@ -49,7 +51,7 @@ pub enum Marks {
 
 /// An anomalous span as it was read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Span {
+pub struct LabelSpan {
     /// Where it lies.
     pub extent: Extent,
     /// What happens in it, in free text.
@@ -92,17 +94,17 @@ impl Labels {
     pub fn frames(file: impl Into<Utf8PathBuf>, anomalous: Vec<bool>) -> Self {
         Self {
             file: file.into(),
-            marks: Marks::Frames(anomalous),
+            annotation: Annotation::Frames(anomalous),
             fallback_rate_hz: None,
         }
     }
 
     /// Labels made of spans.
     #[must_use]
-    pub fn spans(file: impl Into<Utf8PathBuf>, spans: Vec<Span>) -> Self {
+    pub fn spans(file: impl Into<Utf8PathBuf>, spans: Vec<LabelSpan>) -> Self {
         Self {
             file: file.into(),
-            marks: Marks::Spans(spans),
+            annotation: Annotation::Spans(spans),
             fallback_rate_hz: None,
         }
     }
@@ -117,19 +119,19 @@ impl Labels {
     /// The anomalous frames as sorted ranges that do not touch, where they are known without
     /// the video.
     pub(crate) fn marked_frames(&self) -> Option<Vec<Range<usize>>> {
-        let mut ranges: Vec<Range<usize>> = match &self.marks {
-            Marks::Frames(frames) => {
+        let mut ranges: Vec<Range<usize>> = match &self.annotation {
+            Annotation::Frames(frames) => {
                 let spans = FrameLabels::from_frames(frames.clone()).spans;
                 spans.into_iter().map(|s| s.start..s.end).collect()
             }
-            Marks::Spans(spans) => spans
+            Annotation::Spans(spans) => spans
                 .iter()
                 .map(|span| match &span.extent {
                     Extent::Frames(range) => Some(range.clone()),
                     Extent::Seconds(_) => None,
                 })
                 .collect::<Option<_>>()?,
-            Marks::Masks(_) => return None,
+            Annotation::Masks(_) => return None,
         };
         ranges.sort_by_key(|range| range.start);
         let mut joined: Vec<Range<usize>> = Vec::new();
@@ -173,9 +175,9 @@ impl Labels {
 
     /// Whether frames are named by their number, not by their time.
     fn counts_frames(&self) -> bool {
-        match &self.marks {
-            Marks::Frames(_) | Marks::Masks(_) => true,
-            Marks::Spans(spans) => spans
+        match &self.annotation {
+            Annotation::Frames(_) | Annotation::Masks(_) => true,
+            Annotation::Spans(spans) => spans
                 .iter()
                 .all(|span| matches!(span.extent, Extent::Frames(_))),
         }
@@ -183,10 +185,10 @@ impl Labels {
 
     pub(crate) fn fit(&self, video: &Timing<'_>) -> Result<FrameLabels, DataError> {
         let frames = video.seconds.len();
-        match &self.marks {
-            Marks::Frames(anomalous) => self.of_frames(anomalous.clone(), video),
-            Marks::Masks(masks) => self.of_frames(masks.frames()?, video),
-            Marks::Spans(spans) => {
+        match &self.annotation {
+            Annotation::Frames(anomalous) => self.of_frames(anomalous.clone(), video),
+            Annotation::Masks(masks) => self.of_frames(masks.frames()?, video),
+            Annotation::Spans(spans) => {
                 let mut anomalous = vec![false; frames];
                 let mut fitted = Vec::new();
                 for span in spans {
@@ -224,7 +226,7 @@ impl Labels {
         Ok(FrameLabels::from_frames(anomalous))
     }
 
-    fn fit_span(&self, span: &Span, video: &Timing<'_>) -> Result<Range<usize>, DataError> {
+    fn fit_span(&self, span: &LabelSpan, video: &Timing<'_>) -> Result<Range<usize>, DataError> {
         let frames = video.seconds.len();
         let outside = |what: String, video_has: String| DataError::LabelRange {
             labels: self.file.clone(),
@@ -244,14 +246,8 @@ impl Labels {
             }
             Extent::Seconds(range) => {
                 let times = video.times().ok_or_else(|| {
-                    DataError::label(
-                        &self.file,
-                        format!(
-                            "{} has no times and no rate, so seconds say nothing about it: \
-                             give start_frame and end_frame instead, or a rate in dataset.toml",
-                            video.source
-                        ),
-                    )
+                    let video = video.source.clone();
+                    DataError::label(&self.file, LabelError::NoTimes { video })
                 })?;
                 let step = video.step(&times);
                 let end = times.last().map_or(0.0, |last| last + step);
@@ -359,8 +355,5 @@ impl Timing<'_> {
 }
 
 fn index_seconds(index: usize, rate_hz: f64) -> f64 {
-    // Exact up to 2^53 frames.
-    #[allow(clippy::cast_precision_loss)]
-    let index = index as f64;
-    index / rate_hz
+    index as f64 / rate_hz
 }

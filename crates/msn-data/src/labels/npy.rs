@@ -5,7 +5,7 @@ use std::io::Read;
 use camino::Utf8Path;
 use npyz::{DType, NpyFile, Order, TypeChar};
 
-use super::pickle;
+use super::pickle::{self, PickleError};
 use crate::DataError;
 
 /// Longest header that is read, as in NumPy itself.
@@ -13,6 +13,66 @@ const LONGEST_HEADER: usize = 10_000;
 
 /// Deepest nesting of brackets in a header; that of labels is 2.
 const DEEPEST_HEADER: usize = 8;
+
+/// Why an array file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NpyError {
+    /// It ends in its header.
+    #[error("it is no .npy file, its header can't be read ({0})")]
+    Short(std::io::Error),
+    /// Its first bytes.
+    #[error("it is no .npy file: it does not begin with \\x93NUMPY")]
+    Magic,
+    /// The length of its header.
+    #[error("its header has {0} bytes, which is no array")]
+    LongHeader(usize),
+    /// Nested too deep, or with too many digits.
+    #[error("its header is not that of an array of labels")]
+    NoLabels,
+    /// The library's reason.
+    #[error("its header can't be understood ({0})")]
+    Header(std::io::Error),
+    /// More elements than can be counted.
+    #[error("its shape is impossible")]
+    Shape,
+    /// Fewer bytes than elements.
+    #[error("its shape is that of {values} values, but it has {bytes} bytes")]
+    TooShort {
+        /// Elements of the shape.
+        values: usize,
+        /// Bytes of the file.
+        bytes: usize,
+    },
+    /// Columns first, and not two-dimensional.
+    #[error("its values are in Fortran order; save it in C order")]
+    Fortran,
+    /// A structured type.
+    #[error("it holds records; booleans, integers or floats were expected")]
+    Records,
+    /// Another type of values.
+    #[error("it holds values of type {0}; booleans, integers or floats were expected")]
+    Type(String),
+    /// It ends in its values.
+    #[error("it ends after {values} values ({source})")]
+    Ended {
+        /// Values that are there.
+        values: usize,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// NaN or an infinity, with its index.
+    #[error("value {0} is no finite number")]
+    NotFinite(usize),
+    /// Another shape than that of masks.
+    #[error("its shape is {0:?}; frames x height x width was expected")]
+    MaskShape(Vec<usize>),
+    /// Masks that can't be read one after the other.
+    #[error("its values are objects or in Fortran order; save numbers in C order")]
+    MaskOrder,
+    /// Objects that are no arrays of numbers.
+    #[error(transparent)]
+    Pickle(#[from] PickleError),
+}
 
 /// An array of numbers as truth values: anything but 0 is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +103,11 @@ pub(crate) enum Contents {
 /// Reads a file of one array.
 pub(crate) fn read_file(path: &Utf8Path) -> Result<Contents, DataError> {
     let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
-    read(&bytes).map_err(|reason| DataError::label(path, reason))
+    read(&bytes).map_err(|e| DataError::label(path, e))
 }
 
 /// Reads one array.
-pub(crate) fn read(bytes: &[u8]) -> Result<Contents, String> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Contents, NpyError> {
     let file = open(bytes)?;
     let shape = shape(&file, bytes.len())?;
     if file.uses_pickled_array() {
@@ -71,31 +131,34 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Contents, String> {
 }
 
 /// Opens an array file after a look at its header, which the library would trust.
-fn open<'a>(mut reader: impl Read + 'a) -> Result<NpyFile<Box<dyn Read + 'a>>, String> {
-    let short = |e: std::io::Error| format!("it is no .npy file, its header can't be read ({e})");
+fn open<'a>(mut reader: impl Read + 'a) -> Result<NpyFile<Box<dyn Read + 'a>>, NpyError> {
     let mut head = vec![0; 8];
-    reader.read_exact(&mut head).map_err(short)?;
+    reader.read_exact(&mut head).map_err(NpyError::Short)?;
     if !head.starts_with(b"\x93NUMPY") {
-        return Err("it is no .npy file: it does not begin with \\x93NUMPY".to_owned());
+        return Err(NpyError::Magic);
     }
     let mut size = [0; 4];
     let width = if head[6] == 1 { 2 } else { 4 };
-    reader.read_exact(&mut size[..width]).map_err(short)?;
+    reader
+        .read_exact(&mut size[..width])
+        .map_err(NpyError::Short)?;
     let length = usize::try_from(u32::from_le_bytes(size)).unwrap_or(usize::MAX);
     if length > LONGEST_HEADER {
-        return Err(format!("its header has {length} bytes, which is no array"));
+        return Err(NpyError::LongHeader(length));
     }
     head.extend_from_slice(&size[..width]);
     let start = head.len();
     head.resize(start + length, 0);
-    reader.read_exact(&mut head[start..]).map_err(short)?;
+    reader
+        .read_exact(&mut head[start..])
+        .map_err(NpyError::Short)?;
     check_header(&head[start..])?;
     let whole: Box<dyn Read + 'a> = Box::new(std::io::Cursor::new(head).chain(reader));
-    NpyFile::new(whole).map_err(|e| format!("its header can't be understood ({e})"))
+    NpyFile::new(whole).map_err(NpyError::Header)
 }
 
 /// Refuses headers on which the library would run out of stack or of digits.
-fn check_header(text: &[u8]) -> Result<(), String> {
+fn check_header(text: &[u8]) -> Result<(), NpyError> {
     let (mut depth, mut deepest) = (0usize, 0);
     for c in text {
         match c {
@@ -108,34 +171,33 @@ fn check_header(text: &[u8]) -> Result<(), String> {
     // The product of the shape's numbers is below ten to the power of their digits.
     let digits = text.iter().filter(|c| c.is_ascii_digit()).count();
     if deepest > DEEPEST_HEADER || digits > 18 {
-        return Err("its header is not that of an array of labels".to_owned());
+        return Err(NpyError::NoLabels);
     }
     Ok(())
 }
 
 /// The shape, checked against the bytes that there are.
-fn shape<R: Read>(file: &NpyFile<R>, bytes: usize) -> Result<Vec<usize>, String> {
+fn shape<R: Read>(file: &NpyFile<R>, bytes: usize) -> Result<Vec<usize>, NpyError> {
     let mut elements = 1usize;
     let mut shape = Vec::new();
     for &side in file.shape() {
-        let side = usize::try_from(side).map_err(|_| "its shape is impossible")?;
-        elements = elements
-            .checked_mul(side)
-            .ok_or("its shape is impossible")?;
+        let side = usize::try_from(side).map_err(|_| NpyError::Shape)?;
+        elements = elements.checked_mul(side).ok_or(NpyError::Shape)?;
         shape.push(side);
     }
     // Each element takes at least one byte.
     if elements > bytes && !file.uses_pickled_array() {
-        return Err(format!(
-            "its shape says {elements} values, but it has {bytes} bytes"
-        ));
+        return Err(NpyError::TooShort {
+            values: elements,
+            bytes,
+        });
     }
     Ok(shape)
 }
 
-fn transposed(flags: &Flags) -> Result<Flags, String> {
+fn transposed(flags: &Flags) -> Result<Flags, NpyError> {
     let [rows, columns] = flags.shape[..] else {
-        return Err("its values are in Fortran order; save it in C order".to_owned());
+        return Err(NpyError::Fortran);
     };
     let values = (0..rows)
         .flat_map(|row| (0..columns).map(move |column| column * rows + row))
@@ -167,16 +229,15 @@ pub(crate) enum Kind {
 }
 
 impl<'a> Stream<'a> {
-    fn new(file: NpyFile<Box<dyn Read + 'a>>) -> Result<Self, String> {
-        let expected = "booleans, integers or floats were expected";
+    fn new(file: NpyFile<Box<dyn Read + 'a>>) -> Result<Self, NpyError> {
         let DType::Plain(plain) = file.dtype() else {
-            return Err(format!("it holds records; {expected}"));
+            return Err(NpyError::Records);
         };
         let size = plain.num_bytes().unwrap_or(0);
         let kind = match (plain.type_char(), size) {
             (TypeChar::Bool | TypeChar::Int | TypeChar::Uint, 1 | 2 | 4 | 8) => Kind::Whole,
             (TypeChar::Float, 4 | 8) => Kind::Float,
-            _ => return Err(format!("it holds values of type {plain}; {expected}")),
+            _ => return Err(NpyError::Type(plain.to_string())),
         };
         let big_endian = plain.endianness() == npyz::Endianness::Big;
         Ok(Self {
@@ -189,18 +250,21 @@ impl<'a> Stream<'a> {
     }
 
     /// Appends `count` values.
-    fn take(&mut self, count: usize, values: &mut Vec<bool>) -> Result<(), String> {
+    fn take(&mut self, count: usize, values: &mut Vec<bool>) -> Result<(), NpyError> {
         let mut number = [0; 8];
         let number = &mut number[..self.size];
         for _ in 0..count {
             self.reader
                 .read_exact(number)
-                .map_err(|e| format!("it ends after {} values ({e})", values.len()))?;
+                .map_err(|source| NpyError::Ended {
+                    values: values.len(),
+                    source,
+                })?;
             if self.big_endian {
                 number.reverse();
             }
-            let value = whole(number, self.kind)
-                .ok_or_else(|| format!("value {} is no finite number", values.len()))?;
+            let value =
+                whole(number, self.kind).ok_or_else(|| NpyError::NotFinite(values.len()))?;
             match value {
                 0 => {}
                 1 => self.seen[0] = true,
@@ -253,7 +317,7 @@ pub(crate) struct MaskStream {
 
 impl MaskStream {
     pub fn open(path: &Utf8Path) -> Result<Self, DataError> {
-        let failed = |reason: String| DataError::label(path, reason);
+        let failed = |e: NpyError| DataError::label(path, e);
         let read = |e| DataError::io(path, "read", e);
         let file = std::fs::File::open(path).map_err(read)?;
         let length = file.metadata().map_err(read)?.len();
@@ -262,14 +326,10 @@ impl MaskStream {
         let file = open(reader).map_err(failed)?;
         let shape = shape(&file, length).map_err(failed)?;
         let &[frames, height, width] = &shape[..] else {
-            return Err(failed(format!(
-                "its shape is {shape:?}; frames x height x width was expected"
-            )));
+            return Err(failed(NpyError::MaskShape(shape)));
         };
         if file.order() == Order::Fortran || file.uses_pickled_array() {
-            return Err(failed(
-                "its values are objects or in Fortran order; save numbers in C order".to_owned(),
-            ));
+            return Err(failed(NpyError::MaskOrder));
         }
         Ok(Self {
             stream: Stream::new(file).map_err(failed)?,
@@ -278,7 +338,7 @@ impl MaskStream {
     }
 
     /// The pixels of the next frame, row by row.
-    pub fn next_frame(&mut self) -> Result<Vec<bool>, String> {
+    pub fn next_frame(&mut self) -> Result<Vec<bool>, NpyError> {
         let [_, height, width] = self.shape;
         let mut pixels = Vec::new();
         self.stream.take(height * width, &mut pixels)?;

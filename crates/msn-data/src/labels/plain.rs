@@ -3,8 +3,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Timing;
-use super::find::{Place, named};
-use crate::{DataError, Layout, Video};
+use super::find::{LabelSearch, named};
+use crate::{DataError, DatasetLayout, Video};
 
 /// Reads the frame labels of `videos`, each a name and its number of frames, in the order in
 /// which a file without names holds them.
@@ -27,15 +27,15 @@ pub fn read_frame_labels(
         .map(|&(name, _)| Video::new(name, scores.join(name)))
         .collect();
     let counts: Vec<usize> = videos.iter().map(|&(_, frames)| frames).collect();
-    let place = Place {
+    let search = LabelSearch {
         root: &scores,
         name: "",
-        layout: Layout::Own,
+        layout: DatasetLayout::Own,
         test_folder: &scores,
         named: Some(path),
         counts: Some(&counts),
     };
-    let labels = named(&place, path, &test)?.read(&test)?;
+    let labels = named(&search, path, &test)?.read(&test)?;
     let fitted = test.iter().zip(labels).zip(counts);
     fitted
         .map(|((video, labels), frames)| {

@@ -1,16 +1,16 @@
-//! Labels that also say where in the frame: masks and boxes.
+//! Labels with regions in the frame: masks and boxes.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::find::{LabelReader, Place};
+use super::find::{LabelReader, LabelSearch};
 use super::masks::Masks;
 use super::names::{assign, stem_of};
-use super::{Extent, Labels, Marks, Span, tracks};
+use super::{Annotation, Extent, LabelSpan, Labels, tracks};
 use crate::folder::{extension, list};
 use crate::regions::{named_boxes, object_spans, read_text};
-use crate::{DataError, Layout, RegionSource, Video};
+use crate::{DataError, DatasetLayout, RegionSource, Video};
 
-/// Regions of the test videos from one place.
+/// Regions of the test videos from one place on disk.
 pub(crate) struct RegionSet {
     pub format: &'static str,
     pub path: Utf8PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct RegionSet {
 }
 
 impl RegionSet {
-    /// Whether the regions tell which frames of every video are anomalous.
+    /// Whether the regions determine which frames of every video are anomalous.
     pub fn is_complete(&self) -> bool {
         self.rest_is_normal || self.sources.iter().all(Option::is_some)
     }
@@ -76,7 +76,7 @@ fn labels(source: &RegionSource) -> Result<Labels, DataError> {
     Ok(match source {
         RegionSource::Masks(masks) => Labels {
             file: masks.path().to_owned(),
-            marks: Marks::Masks(masks.clone()),
+            annotation: Annotation::Masks(masks.clone()),
             fallback_rate_hz: None,
         },
         RegionSource::NamedBoxes { file, frames } => {
@@ -88,7 +88,7 @@ fn labels(source: &RegionSource) -> Result<Labels, DataError> {
             Labels::spans(file, tracks::spans(&boxes))
         }
         RegionSource::Objects { file, .. } => {
-            let spans = object_spans(file)?.into_iter().map(|span| Span {
+            let spans = object_spans(file)?.into_iter().map(|span| LabelSpan {
                 extent: Extent::Frames(span.first..span.last + 1),
                 kind: None,
             });
@@ -98,28 +98,31 @@ fn labels(source: &RegionSource) -> Result<Labels, DataError> {
 }
 
 /// All regions of a data set that lie where they are known to lie, tracks before masks.
-pub(crate) fn region_sets(place: &Place<'_>, test: &[Video]) -> Result<Vec<RegionSet>, DataError> {
+pub(crate) fn region_sets(
+    search: &LabelSearch<'_>,
+    test: &[Video],
+) -> Result<Vec<RegionSet>, DataError> {
     let mut sets = Vec::new();
-    if place.layout == Layout::UbNormal {
-        sets.extend(objects(place, test)?);
+    if search.layout == DatasetLayout::UbNormal {
+        sets.extend(objects(search, test)?);
     }
-    sets.extend(named_box_files(place, test));
-    for folder in place.folders().map(|folder| folder.join("tracks")) {
+    sets.extend(named_box_files(search, test));
+    for folder in search.folders().map(|folder| folder.join("tracks")) {
         if folder.is_dir() {
             sets.push(cornered_box_files(&folder, test)?);
         }
     }
-    sets.extend(pictures(place, test));
-    for folder in place.folders() {
+    sets.extend(pictures(search, test));
+    for folder in search.folders() {
         let folder = folder.join("test_pixel_mask");
         if folder.is_dir() {
             sets.push(npy_masks(&folder, test)?);
         }
     }
     // The owners of Avenue publish the labels apart, so they may lie beside the folder.
-    let beside = place.root.file_name().and(place.root.parent());
-    let beside = beside.filter(|_| place.layout == Layout::AvenueOriginal);
-    for folder in place.folders().chain(beside) {
+    let beside = search.root.file_name().and(search.root.parent());
+    let beside = beside.filter(|_| search.layout == DatasetLayout::AvenueOriginal);
+    for folder in search.folders().chain(beside) {
         for name in ["ground_truth_demo/testing_label_mask", "testing_label_mask"] {
             let folder = folder.join(name);
             if folder.is_dir() {
@@ -131,7 +134,7 @@ pub(crate) fn region_sets(place: &Place<'_>, test: &[Video]) -> Result<Vec<Regio
 }
 
 /// UBnormal: `<name>_annotations/<name>_tracks.txt` beside each abnormal video.
-fn objects(place: &Place<'_>, test: &[Video]) -> Result<Option<RegionSet>, DataError> {
+fn objects(search: &LabelSearch<'_>, test: &[Video]) -> Result<Option<RegionSet>, DataError> {
     let mut sources = Vec::new();
     let mut missing = None;
     for video in test {
@@ -156,7 +159,7 @@ fn objects(place: &Place<'_>, test: &[Video]) -> Result<Option<RegionSet>, DataE
         Some((video, labels)) => Err(DataError::Unlabelled { video, labels }),
         None => Ok(Some(RegionSet {
             format: "annotated objects (tracks.txt)",
-            path: place.root.to_owned(),
+            path: search.root.to_owned(),
             sources,
             rest_is_normal: true,
         })),
@@ -164,12 +167,12 @@ fn objects(place: &Place<'_>, test: &[Video]) -> Result<Option<RegionSet>, DataE
 }
 
 /// Street Scene: `Test001_gt.txt` in the folder of the frames or beside it.
-fn named_box_files(place: &Place<'_>, test: &[Video]) -> Option<RegionSet> {
+fn named_box_files(search: &LabelSearch<'_>, test: &[Video]) -> Option<RegionSet> {
     let sources: Vec<_> = test
         .iter()
         .map(|video| {
             let name = format!("{}_gt.txt", stem_of(&video.name));
-            [video.source.join(&name), place.test_folder.join(&name)]
+            [video.source.join(&name), search.test_folder.join(&name)]
                 .into_iter()
                 .find(|file| file.is_file())
                 .map(|file| RegionSource::NamedBoxes {
@@ -180,7 +183,7 @@ fn named_box_files(place: &Place<'_>, test: &[Video]) -> Option<RegionSet> {
         .collect();
     sources.iter().any(Option::is_some).then(|| RegionSet {
         format: "boxes of tracks (_gt.txt)",
-        path: place.test_folder.to_owned(),
+        path: search.test_folder.to_owned(),
         sources,
         rest_is_normal: false,
     })
@@ -205,17 +208,17 @@ pub(crate) fn cornered_box_files(
 }
 
 /// Folders of mask pictures: `masks/01`, or `Test001_gt` beside the frames.
-fn pictures(place: &Place<'_>, test: &[Video]) -> Option<RegionSet> {
+fn pictures(search: &LabelSearch<'_>, test: &[Video]) -> Option<RegionSet> {
     let mut used = None;
     let sources: Vec<_> = test
         .iter()
         .map(|video| {
             let name = stem_of(&video.name);
             let beside = [(
-                place.test_folder.to_owned(),
-                place.test_folder.join(format!("{name}_gt")),
+                search.test_folder.to_owned(),
+                search.test_folder.join(format!("{name}_gt")),
             )];
-            let inside = place.folders().map(|folder| {
+            let inside = search.folders().map(|folder| {
                 let masks = folder.join("masks");
                 let folder = masks.join(name);
                 (masks, folder)

@@ -2,11 +2,58 @@
 
 use std::collections::BTreeMap;
 
-use super::{Extent, Span};
+use super::{Extent, LabelSpan};
 use crate::TrackBox;
 
 /// Largest coordinate that is taken for a pixel.
 const FARTHEST: f64 = 1e6;
+
+/// A line of tracks that can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct TracksError {
+    /// Its number, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: TrackError,
+}
+
+/// Why a box or a span of a track can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TrackError {
+    /// Other fields than these.
+    #[error("`{0}` was expected")]
+    Fields(&'static str),
+    /// A frame that the video does not have.
+    #[error("there is no frame `{0}`")]
+    NoFrame(String),
+    /// No frame number of this machine.
+    #[error("the frame {0} is too large")]
+    LargeFrame(u64),
+    /// A side of no pixels.
+    #[error("the box is empty")]
+    EmptyBox,
+    /// No whole number.
+    #[error("`{0}` is no whole number")]
+    NotWhole(String),
+    /// No coordinate.
+    #[error("`{0}` is no number of pixels")]
+    NotPixels(String),
+    /// A coordinate beyond all pictures.
+    #[error("{0} is no pixel")]
+    Pixel(f64),
+    /// No grey value.
+    #[error("an object is a grey value from 1 to 255")]
+    Object,
+    /// The last frame before the first.
+    #[error("the span {first} to {last} is empty")]
+    EmptySpan {
+        /// First frame.
+        first: usize,
+        /// Last frame.
+        last: usize,
+    },
+}
 
 /// Boxes of Street Scene (and of MERL's annotations for other sets): on each line
 /// `frame track x y width height` between blanks. The frame is the name of its picture, (x, y)
@@ -14,20 +61,20 @@ const FARTHEST: f64 = 1e6;
 pub(crate) fn named_boxes(
     text: &str,
     frame_index: &dyn Fn(&str) -> Option<usize>,
-) -> Result<Vec<TrackBox>, String> {
+) -> Result<Vec<TrackBox>, TracksError> {
     lines(text, |line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [frame, track, x, y, width, height] = fields[..] else {
-            return Err("`frame track x y width height` was expected".to_owned());
+            return Err(TrackError::Fields("frame track x y width height"));
         };
         let stem = frame.rsplit(['/', '\\']).next().unwrap_or(frame);
         let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
-        let index = frame_index(stem).ok_or_else(|| format!("there is no frame `{frame}`"))?;
+        let index = frame_index(stem).ok_or_else(|| TrackError::NoFrame(frame.to_owned()))?;
         let track = number(track)?;
         let (x, y) = (real(x)?, real(y)?);
         let (width, height) = (real(width)?, real(height)?);
         if width <= 0.0 || height <= 0.0 {
-            return Err("the box is empty".to_owned());
+            return Err(TrackError::EmptyBox);
         }
         let (x1, x2) = side(x, width)?;
         let (y1, y2) = side(y, height)?;
@@ -43,7 +90,7 @@ pub(crate) fn named_boxes(
 }
 
 /// First and last pixel of a side of a box from its middle and length.
-fn side(middle: f64, length: f64) -> Result<(i32, i32), String> {
+fn side(middle: f64, length: f64) -> Result<(i32, i32), TrackError> {
     let first = pixel((middle - length / 2.0).round())?;
     let last = pixel((middle + length / 2.0).round() - 1.0)?;
     Ok((first, last.max(first)))
@@ -51,23 +98,23 @@ fn side(middle: f64, length: f64) -> Result<(i32, i32), String> {
 
 /// Boxes as Georgescu et al. publish them for ShanghaiTech:
 /// `track,frame,x_min,y_min,x_max,y_max`, frames 0-based, corners inclusive.
-pub(crate) fn cornered_boxes(text: &str) -> Result<Vec<TrackBox>, String> {
+pub(crate) fn cornered_boxes(text: &str) -> Result<Vec<TrackBox>, TracksError> {
     lines(text, |line| {
         let fields: Vec<&str> = line.split(',').map(str::trim).collect();
         let [track, frame, x1, y1, x2, y2] = fields[..] else {
-            return Err("`track,frame,x_min,y_min,x_max,y_max` was expected".to_owned());
+            return Err(TrackError::Fields("track,frame,x_min,y_min,x_max,y_max"));
         };
         let corner = |text: &str| real(text).and_then(|value| pixel(value.round()));
         let track = TrackBox {
             track: number(track)?,
-            frame: usize::try_from(number(frame)?).map_err(|_| "the frame is too large")?,
+            frame: frame_number(frame)?,
             x1: corner(x1)?,
             y1: corner(y1)?,
             x2: corner(x2)?,
             y2: corner(y2)?,
         };
         if track.x2 < track.x1 || track.y2 < track.y1 {
-            return Err("the box is empty".to_owned());
+            return Err(TrackError::EmptyBox);
         }
         Ok(track)
     })
@@ -83,22 +130,19 @@ pub(crate) struct ObjectSpan {
 }
 
 /// Tracks of UBnormal: `object,first,last` on each line, frames 0-based and inclusive.
-pub(crate) fn object_spans(text: &str) -> Result<Vec<ObjectSpan>, String> {
+pub(crate) fn object_spans(text: &str) -> Result<Vec<ObjectSpan>, TracksError> {
     lines(text, |line| {
         let fields: Vec<&str> = line.split(',').map(str::trim).collect();
         let [object, first, last] = fields[..] else {
-            return Err("`object,first,last` was expected".to_owned());
+            return Err(TrackError::Fields("object,first,last"));
         };
-        let frame = |text: &str| {
-            number(text).and_then(|n| usize::try_from(n).map_err(|_| "too large".to_owned()))
-        };
-        let (first, last) = (frame(first)?, frame(last)?);
+        let (first, last) = (frame_number(first)?, frame_number(last)?);
         let object = u8::try_from(number(object)?)
             .ok()
             .filter(|&object| object > 0)
-            .ok_or("an object is a grey value from 1 to 255")?;
+            .ok_or(TrackError::Object)?;
         if first > last || last == usize::MAX {
-            return Err(format!("the span {first} to {last} is empty"));
+            return Err(TrackError::EmptySpan { first, last });
         }
         Ok(ObjectSpan {
             object,
@@ -109,7 +153,7 @@ pub(crate) fn object_spans(text: &str) -> Result<Vec<ObjectSpan>, String> {
 }
 
 /// The frames of tracks as spans: each unbroken stretch of each track.
-pub(crate) fn spans(boxes: &[TrackBox]) -> Vec<Span> {
+pub(crate) fn spans(boxes: &[TrackBox]) -> Vec<LabelSpan> {
     let mut tracks: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for found in boxes {
         tracks.entry(found.track).or_default().push(found.frame);
@@ -120,7 +164,7 @@ pub(crate) fn spans(boxes: &[TrackBox]) -> Vec<Span> {
         frames.dedup();
         for stretch in frames.chunk_by(|a, b| a + 1 == *b) {
             if let (Some(first), Some(last)) = (stretch.first(), stretch.last()) {
-                spans.push(Span {
+                spans.push(LabelSpan {
                     extent: Extent::Frames(*first..last + 1),
                     kind: None,
                 });
@@ -131,20 +175,29 @@ pub(crate) fn spans(boxes: &[TrackBox]) -> Vec<Span> {
 }
 
 /// Reads every line that is not blank; errors name the line.
-fn lines<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+fn lines<T>(
+    text: &str,
+    read: impl Fn(&str) -> Result<T, TrackError>,
+) -> Result<Vec<T>, TracksError> {
     text.lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| read(line.trim()).map_err(|e| format!("line {}: {e}", index + 1)))
+        .map(|(index, line)| {
+            let line_number = index + 1;
+            read(line.trim()).map_err(|reason| TracksError {
+                line: line_number,
+                reason,
+            })
+        })
         .collect()
 }
 
 /// A whole number, which NumPy may have written as a float (`3.000000e+00`).
-fn number(text: &str) -> Result<u64, String> {
+fn number(text: &str) -> Result<u64, TrackError> {
     if let Ok(value) = text.parse() {
         return Ok(value);
     }
-    let wrong = || format!("`{text}` is no whole number");
+    let wrong = || TrackError::NotWhole(text.to_owned());
     let value: f64 = text.parse().map_err(|_| wrong())?;
     if value.fract() != 0.0 || !(0.0..=1e15).contains(&value) {
         return Err(wrong());
@@ -152,18 +205,23 @@ fn number(text: &str) -> Result<u64, String> {
     format!("{value:.0}").parse().map_err(|_| wrong())
 }
 
-fn real(text: &str) -> Result<f64, String> {
+fn frame_number(text: &str) -> Result<usize, TrackError> {
+    let frame = number(text)?;
+    usize::try_from(frame).map_err(|_| TrackError::LargeFrame(frame))
+}
+
+fn real(text: &str) -> Result<f64, TrackError> {
     text.parse::<f64>()
         .ok()
         .filter(|value| value.abs() <= FARTHEST)
-        .ok_or_else(|| format!("`{text}` is no number of pixels"))
+        .ok_or_else(|| TrackError::NotPixels(text.to_owned()))
 }
 
 /// A whole number of pixels as an integer.
-fn pixel(value: f64) -> Result<i32, String> {
+fn pixel(value: f64) -> Result<i32, TrackError> {
     format!("{value:.0}")
         .parse()
-        .map_err(|_| format!("{value} is no pixel"))
+        .map_err(|_| TrackError::Pixel(value))
 }
 
 #[cfg(test)]
@@ -202,7 +260,9 @@ mod tests {
                 },
             ]
         );
-        let error = named_boxes("002.jpg 0 20 10 8\n", &by_number).unwrap_err();
+        let error = named_boxes("002.jpg 0 20 10 8\n", &by_number)
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("line 1: `frame track"), "{error}");
         assert!(named_boxes("000.jpg 0 20 10 8 8", &by_number).is_err());
         assert!(named_boxes("001.jpg 0 20 10 0 8", &by_number).is_err());

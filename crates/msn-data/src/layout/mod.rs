@@ -16,7 +16,7 @@ use crate::{DataError, Video};
 /// published descriptions and scripts and tried on small folders made in that layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Layout {
+pub enum DatasetLayout {
     /// `training/frames/01/000.jpg`, `testing/frames/01/000.jpg`: how Ped2, Avenue and
     /// ShanghaiTech circulate with published code.
     Frames,
@@ -41,7 +41,7 @@ pub enum Layout {
     Own,
 }
 
-impl Layout {
+impl DatasetLayout {
     /// All layouts.
     pub const ALL: [Self; 8] = [
         Self::Frames,
@@ -84,31 +84,35 @@ impl Layout {
     }
 }
 
-impl fmt::Display for Layout {
+impl fmt::Display for DatasetLayout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Layout {
-    type Err = String;
+/// A name that no layout has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no layout; there are {names}", names = DatasetLayout::ALL.map(DatasetLayout::name).join(", "))]
+pub struct UnknownLayout(pub String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let names: Vec<_> = Self::ALL.iter().map(|layout| layout.name()).collect();
+impl FromStr for DatasetLayout {
+    type Err = UnknownLayout;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLayout> {
         Self::ALL
             .into_iter()
             .find(|layout| layout.name() == text)
-            .ok_or_else(|| format!("`{text}` is no layout; there are {}", names.join(", ")))
+            .ok_or_else(|| UnknownLayout(text.to_owned()))
     }
 }
 
-impl serde::Serialize for Layout {
+impl serde::Serialize for DatasetLayout {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Layout {
+impl<'de> serde::Deserialize<'de> for DatasetLayout {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
@@ -117,7 +121,7 @@ impl<'de> serde::Deserialize<'de> for Layout {
 
 /// The videos of a data set.
 #[derive(Debug, Default)]
-pub(crate) struct Split {
+pub(crate) struct FoundVideos {
     pub train: Vec<Video>,
     pub test: Vec<Video>,
     /// Where the test videos lie.
@@ -125,14 +129,14 @@ pub(crate) struct Split {
     pub warnings: Vec<String>,
 }
 
-impl Layout {
+impl DatasetLayout {
     /// Finds out in which layout a folder is.
     pub(crate) fn recognise(root: &Utf8Path) -> Result<Self, DataError> {
         recognise::recognise(root)
     }
 
     /// Finds the videos of a data set in this layout.
-    pub(crate) fn open(self, root: &Utf8Path) -> Result<Split, DataError> {
+    pub(crate) fn open(self, root: &Utf8Path) -> Result<FoundVideos, DataError> {
         open::open(self, root)
     }
 }

@@ -1,28 +1,29 @@
 //! The videos of a data set in each layout.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use msn_video::is_frame_file;
 
 use super::recognise::numbered;
-use super::{Layout, Split};
-use crate::folder::{has_folder, is_picture, list};
+use super::{DatasetLayout, FoundVideos};
+use crate::folder::{has_folder, list};
 use crate::{DataError, Video, natural_order};
 
 /// Finds the videos.
-pub(super) fn open(layout: Layout, root: &Utf8Path) -> Result<Split, DataError> {
+pub(super) fn open(layout: DatasetLayout, root: &Utf8Path) -> Result<FoundVideos, DataError> {
     list(root, "give the folder of a data set")?;
-    if layout == Layout::UbNormal {
+    if layout == DatasetLayout::UbNormal {
         return ubnormal(root);
     }
     let (train, test) = match layout {
-        Layout::UcsdOriginal | Layout::StreetScene => ("Train", "Test"),
-        Layout::AvenueOriginal => ("training_videos", "testing_videos"),
-        Layout::ShanghaiTechOriginal => (
+        DatasetLayout::UcsdOriginal | DatasetLayout::StreetScene => ("Train", "Test"),
+        DatasetLayout::AvenueOriginal => ("training_videos", "testing_videos"),
+        DatasetLayout::ShanghaiTechOriginal => (
             either(root, "training/videos", "training/frames"),
             either(root, "testing/frames", "testing/videos"),
         ),
-        Layout::NwpuCampus => ("videos/train", "videos/test"),
-        Layout::Own => ("train", "test"),
-        Layout::Frames | Layout::UbNormal => ("training/frames", "testing/frames"),
+        DatasetLayout::NwpuCampus => ("videos/train", "videos/test"),
+        DatasetLayout::Own => ("train", "test"),
+        DatasetLayout::Frames | DatasetLayout::UbNormal => ("training/frames", "testing/frames"),
     };
     let read = |name: &'static str| -> Result<Vec<Video>, DataError> {
         let path = root.join(name);
@@ -30,16 +31,16 @@ pub(super) fn open(layout: Layout, root: &Utf8Path) -> Result<Split, DataError> 
             return Ok(Vec::new());
         }
         match layout {
-            Layout::Frames => frame_folders(&path, |_| true),
-            Layout::UcsdOriginal | Layout::StreetScene => {
+            DatasetLayout::Frames => frame_folders(&path, |_| true),
+            DatasetLayout::UcsdOriginal | DatasetLayout::StreetScene => {
                 frame_folders(&path, |folder| numbered(folder, name))
             }
-            Layout::Own => footage(&path),
+            DatasetLayout::Own => footage(&path),
             _ if name.ends_with("frames") => frame_folders(&path, |_| true),
             _ => video_files(&path),
         }
     };
-    let mut split = Split {
+    let mut split = FoundVideos {
         train: read(train)?,
         test: read(test)?,
         test_folder: root.join(test),
@@ -122,7 +123,7 @@ fn some(videos: Vec<Video>, path: &Utf8Path, what: &str) -> Result<Vec<Video>, D
         return Ok(videos);
     }
     let listing = list(path, "videos were looked for there")?;
-    let pictures = listing.files.iter().any(|file| is_picture(file));
+    let pictures = listing.files.iter().any(|file| is_frame_file(file));
     let hint = if pictures {
         " (the pictures in it lack a folder for each video)"
     } else {
@@ -134,8 +135,8 @@ fn some(videos: Vec<Video>, path: &Utf8Path, what: &str) -> Result<Vec<Video>, D
     })
 }
 
-/// UBnormal: the owners' lists say which videos are for what.
-fn ubnormal(root: &Utf8Path) -> Result<Split, DataError> {
+/// UBnormal: the owners' lists have the split.
+fn ubnormal(root: &Utf8Path) -> Result<FoundVideos, DataError> {
     let train = ubnormal_videos(root, &["normal_training_video_names.txt"])?;
     let test = ubnormal_videos(
         root,
@@ -144,7 +145,7 @@ fn ubnormal(root: &Utf8Path) -> Result<Split, DataError> {
             "abnormal_test_video_names.txt",
         ],
     )?;
-    Ok(Split {
+    Ok(FoundVideos {
         train,
         test,
         test_folder: root.to_owned(),

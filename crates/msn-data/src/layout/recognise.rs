@@ -1,13 +1,14 @@
 //! Which layout a folder is in.
 
 use camino::Utf8Path;
+use msn_video::is_frame_file;
 
-use super::Layout;
+use super::DatasetLayout;
 use crate::DataError;
-use crate::folder::{Listing, extension, has_folder, is_picture, list};
+use crate::folder::{Listing, extension, has_folder, list};
 
 /// The layout of a folder.
-pub(super) fn recognise(root: &Utf8Path) -> Result<Layout, DataError> {
+pub(super) fn recognise(root: &Utf8Path) -> Result<DatasetLayout, DataError> {
     let listing = list(root, "give the folder of a data set")?;
     if let Some(layout) = layout_of(root, &listing)? {
         return Ok(layout);
@@ -15,32 +16,32 @@ pub(super) fn recognise(root: &Utf8Path) -> Result<Layout, DataError> {
     Err(unrecognised(root, &listing))
 }
 
-fn layout_of(root: &Utf8Path, listing: &Listing) -> Result<Option<Layout>, DataError> {
+fn layout_of(root: &Utf8Path, listing: &Listing) -> Result<Option<DatasetLayout>, DataError> {
     let has = |name: &str| has_folder(root, name);
     if has("training/frames") || (has("testing/frames") && !has("training/videos")) {
-        return Ok(Some(Layout::Frames));
+        return Ok(Some(DatasetLayout::Frames));
     }
     if has("training/videos") || has("testing/videos") {
-        return Ok(Some(Layout::ShanghaiTechOriginal));
+        return Ok(Some(DatasetLayout::ShanghaiTechOriginal));
     }
     if has("training_videos") || has("testing_videos") {
-        return Ok(Some(Layout::AvenueOriginal));
+        return Ok(Some(DatasetLayout::AvenueOriginal));
     }
     if has("videos/train") || has("videos/test") {
-        return Ok(Some(Layout::NwpuCampus));
+        return Ok(Some(DatasetLayout::NwpuCampus));
     }
     if listing
         .folders
         .iter()
         .any(|folder| numbered(folder, "Scene"))
     {
-        return Ok(Some(Layout::UbNormal));
+        return Ok(Some(DatasetLayout::UbNormal));
     }
     if has("Train") || has("Test") {
         return ucsd_or_street_scene(root);
     }
     if has("train") || has("test") {
-        return Ok(Some(Layout::Own));
+        return Ok(Some(DatasetLayout::Own));
     }
     Ok(None)
 }
@@ -54,7 +55,7 @@ pub(super) fn numbered(folder: &Utf8Path, word: &str) -> bool {
 }
 
 /// Street Scene took UCSD's names; its frames are JPEG, its labels text.
-fn ucsd_or_street_scene(root: &Utf8Path) -> Result<Option<Layout>, DataError> {
+fn ucsd_or_street_scene(root: &Utf8Path) -> Result<Option<DatasetLayout>, DataError> {
     let mut numbered_folders = Vec::new();
     for split in ["Test", "Train"] {
         if !has_folder(root, split) {
@@ -62,10 +63,10 @@ fn ucsd_or_street_scene(root: &Utf8Path) -> Result<Option<Layout>, DataError> {
         }
         let listing = list(&root.join(split), "clips were looked for there")?;
         if listing.files.iter().any(|file| extension(file) == "m") {
-            return Ok(Some(Layout::UcsdOriginal));
+            return Ok(Some(DatasetLayout::UcsdOriginal));
         }
         if listing.files.iter().any(|file| is_box_text(file)) {
-            return Ok(Some(Layout::StreetScene));
+            return Ok(Some(DatasetLayout::StreetScene));
         }
         let clips = listing.folders.into_iter();
         numbered_folders.extend(clips.filter(|folder| numbered(folder, split)));
@@ -78,9 +79,9 @@ fn ucsd_or_street_scene(root: &Utf8Path) -> Result<Option<Layout>, DataError> {
         .iter()
         .any(|file| is_box_text(file) || matches!(extension(file).as_str(), "jpg" | "jpeg"));
     Ok(Some(if street {
-        Layout::StreetScene
+        DatasetLayout::StreetScene
     } else {
-        Layout::UcsdOriginal
+        DatasetLayout::UcsdOriginal
     }))
 }
 
@@ -105,7 +106,7 @@ fn unrecognised(root: &Utf8Path, listing: &Listing) -> DataError {
             "it is none itself".to_owned(),
             format!("give one of the data sets in it: {}", sets.join(", ")),
         )
-    } else if listing.files.iter().any(|file| is_picture(file)) {
+    } else if listing.files.iter().any(|file| is_frame_file(file)) {
         (
             "it holds pictures, so it is one video".to_owned(),
             "give a folder with train/ and test/, and put this one into one of them".to_owned(),
@@ -116,7 +117,10 @@ fn unrecognised(root: &Utf8Path, listing: &Listing) -> DataError {
             "put normal videos into train/ and others into test/".to_owned(),
         )
     } else {
-        let expected: Vec<&str> = Layout::ALL.iter().map(|layout| layout.expects()).collect();
+        let expected: Vec<&str> = DatasetLayout::ALL
+            .iter()
+            .map(|layout| layout.expects())
+            .collect();
         (
             format!("looked for {}", expected.join(", ")),
             "put normal videos into train/ and others into test/, or name the layout with --layout"

@@ -1,6 +1,6 @@
 //! `check` and `split`.
 
-use msn_data::{Manifest, OpenOptions, Severity, check, load_all, split};
+use msn_data::{OpenOptions, Severity, SplitManifest, check, load_all};
 
 use crate::tiny::{SMALL, Tiny};
 
@@ -104,21 +104,35 @@ fn labels_that_can_not_be_read_are_a_problem_not_the_end() {
 fn a_split_can_be_written_and_read() {
     let tiny = ped2_like();
     let set = tiny.open().unwrap();
-    let manifest = split(&set, 7);
-    assert_eq!((manifest.train.len(), manifest.held.len()), (4, 1));
+    let manifest = SplitManifest::draw(&set, 7);
+    assert_eq!((manifest.train.len(), manifest.calibration.len()), (4, 1));
     let path = tiny.root.join("split.toml");
     manifest.write(&path).unwrap();
-    assert_eq!(Manifest::read(&path).unwrap(), manifest);
-    // The same videos as the hold-out of training draws.
+    assert_eq!(SplitManifest::read(&path).unwrap(), manifest);
+    // Version 1 called the calibration split by another name.
+    let text = std::fs::read_to_string(&path).unwrap();
+    let old = text
+        .replace("version = 2", "version = 1")
+        .replace("calibration =", "held =");
+    assert_ne!(old, text);
+    std::fs::write(tiny.root.join("old.toml"), old).unwrap();
+    assert_eq!(
+        SplitManifest::read(&tiny.root.join("old.toml")).unwrap(),
+        manifest
+    );
+    let newer = text.replace("version = 2", "version = 3");
+    let error = SplitManifest::parse(&newer, &path).unwrap_err().to_string();
+    assert!(error.contains("its version is 3"), "{error}");
+    // The same videos as a training draws.
     let videos = load_all(&set.train, &SMALL).unwrap();
-    let parts = msn_data::hold_out(&videos, 4, 1, 7);
+    let parts = msn_data::calibration_split(&videos, 4, 1, 7);
     assert_eq!(manifest.apply(&videos, 4, 1).unwrap(), parts);
     // A video that came or went is named.
     let error = manifest.apply(&videos[1..], 4, 1).unwrap_err().to_string();
     assert!(error.contains("`01` is in the split"), "{error}");
     let mut short = manifest.clone();
     short.train.retain(|name| name != "05");
-    short.held.retain(|name| name != "05");
+    short.calibration.retain(|name| name != "05");
     let error = short.apply(&videos, 4, 1).unwrap_err().to_string();
     assert!(error.contains("`05`"), "{error}");
     let error = manifest
@@ -132,10 +146,10 @@ fn few_videos_are_split_inside() {
     let tiny = Tiny::new("set");
     tiny.frames("train/a", 0, 40, "png");
     let set = tiny.open().unwrap();
-    let manifest = split(&set, 1);
-    assert!(!manifest.whole_videos && manifest.held.is_empty());
+    let manifest = SplitManifest::draw(&set, 1);
+    assert!(!manifest.whole_videos && manifest.calibration.is_empty());
     let videos = load_all(&set.train, &SMALL).unwrap();
     let parts = manifest.apply(&videos, 4, 1).unwrap();
-    assert_eq!(parts, msn_data::hold_out(&videos, 4, 1, 1));
-    assert_eq!(parts.held[0].frames, 34..40);
+    assert_eq!(parts, msn_data::calibration_split(&videos, 4, 1, 1));
+    assert_eq!(parts.calibration[0].frames, 34..40);
 }

@@ -1,9 +1,9 @@
-//! Laws of clips and of the hold-out.
+//! Laws of clips and of the calibration split.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use msn_data::{LoadedVideo, Segment, clips, hold_out, segments};
+use msn_data::{LoadedVideo, Segment, calibration_split, clips, segments};
 use proptest::prelude::*;
 
 use crate::tiny::blank;
@@ -63,40 +63,40 @@ proptest! {
     }
 
     #[test]
-    fn held_and_trained_frames_share_nothing(
+    fn calibration_and_training_frames_share_nothing(
         videos in videos(), past in 1usize..6, stride in 1usize..4, seed in any::<u64>(),
     ) {
-        let parts = hold_out(&videos, past, stride, seed);
-        prop_assert_eq!(&parts, &hold_out(&videos, past, stride, seed));
+        let parts = calibration_split(&videos, past, stride, seed);
+        prop_assert_eq!(&parts, &calibration_split(&videos, past, stride, seed));
         let train: BTreeSet<_> = frames(&parts.train).into_iter().collect();
-        let held: BTreeSet<_> = frames(&parts.held).into_iter().collect();
+        let calibration: BTreeSet<_> = frames(&parts.calibration).into_iter().collect();
         prop_assert_eq!(train.len(), frames(&parts.train).len());
-        prop_assert!(train.is_disjoint(&held));
+        prop_assert!(train.is_disjoint(&calibration));
         let all: BTreeSet<_> = frames(&segments(&videos)).into_iter().collect();
-        prop_assert!(train.is_subset(&all) && held.is_subset(&all));
+        prop_assert!(train.is_subset(&all) && calibration.is_subset(&all));
 
         let reach = past * stride;
         let usable: Vec<usize> = (0..videos.len())
             .filter(|&v| videos[v].runs.iter().any(|run| run.len() > reach))
             .collect();
-        let held_videos: BTreeSet<usize> = held.iter().map(|&(video, _)| video).collect();
+        let calibration_videos: BTreeSet<usize> = calibration.iter().map(|&(video, _)| video).collect();
         if usable.len() >= 4 {
             // Whole videos, and as many as the method says.
-            prop_assert_eq!(train.len() + held.len(), all.len());
-            prop_assert!(train.iter().all(|(video, _)| !held_videos.contains(video)));
+            prop_assert_eq!(train.len() + calibration.len(), all.len());
+            prop_assert!(train.iter().all(|(video, _)| !calibration_videos.contains(video)));
             let eighth = (usable.len() as f64 / 8.0).round() as usize;
-            prop_assert_eq!(held_videos.len(), eighth.max(1));
-            prop_assert!(held_videos.iter().all(|video| usable.contains(video)));
+            prop_assert_eq!(calibration_videos.len(), eighth.max(1));
+            prop_assert!(calibration_videos.iter().all(|video| usable.contains(video)));
         } else {
             // A gap of past * stride frames lies between the parts, and no clip crosses it.
-            for &(video, frame) in &held {
+            for &(video, frame) in &calibration {
                 prop_assert!(!train.iter().any(|&(v, f)| v == video && f + reach >= frame));
             }
         }
         // No clip of one part sees a frame of the other.
         for clip in clips(&parts.train, past, stride) {
             for frame in clip.past(past, stride).chain([clip.target(past, stride)]) {
-                prop_assert!(!held.contains(&(clip.video, frame)));
+                prop_assert!(!calibration.contains(&(clip.video, frame)));
             }
         }
     }
@@ -105,30 +105,30 @@ proptest! {
 #[test]
 fn few_videos_give_their_last_part() {
     let videos = [blank("a", 100, vec![0..100])];
-    let parts = hold_out(&videos, 4, 1, 0);
-    assert_eq!(parts.held[0].frames, 85..100);
+    let parts = calibration_split(&videos, 4, 1, 0);
+    assert_eq!(parts.calibration[0].frames, 85..100);
     assert_eq!(parts.train[0].frames, 0..81);
-    // A short video still holds out one clip.
+    // A short video still gives one clip.
     let videos = [blank("a", 20, vec![0..20])];
-    let parts = hold_out(&videos, 4, 1, 0);
-    assert_eq!(parts.held[0].frames, 15..20);
+    let parts = calibration_split(&videos, 4, 1, 0);
+    assert_eq!(parts.calibration[0].frames, 15..20);
     assert_eq!(parts.train[0].frames, 0..11);
 }
 
 #[test]
-fn seeds_hold_out_other_videos() {
+fn seeds_calibration_split_other_videos() {
     let videos: Vec<_> = (0..16)
         .map(|i| blank(&format!("v{i}"), 20, vec![0..20]))
         .collect();
-    let held: BTreeSet<Vec<usize>> = (0..20)
+    let calibration: BTreeSet<Vec<usize>> = (0..20)
         .map(|seed| {
-            hold_out(&videos, 4, 1, seed)
-                .held
+            calibration_split(&videos, 4, 1, seed)
+                .calibration
                 .iter()
                 .map(|s| s.video)
                 .collect()
         })
         .collect();
-    assert!(held.iter().all(|videos| videos.len() == 2));
-    assert!(held.len() > 10);
+    assert!(calibration.iter().all(|videos| videos.len() == 2));
+    assert!(calibration.len() > 10);
 }

@@ -1,6 +1,6 @@
 //! Every layout is recognised without a flag.
 
-use msn_data::{DataError, DataSet, Layout, OpenOptions, RegionSource, Regions};
+use msn_data::{DataError, DataSet, DatasetLayout, OpenOptions, RegionSource, Regions};
 
 use crate::tiny::{Tiny, npy, resolved};
 
@@ -19,7 +19,7 @@ fn frames() {
         .write("training/.DS_Store", "")
         .write("training/frames/1/Thumbs.db", "");
     let set = tiny.open().unwrap();
-    assert_eq!(set.layout, Layout::Frames);
+    assert_eq!(set.layout, DatasetLayout::Frames);
     assert_eq!(names(&set.train), ["1", "2", "10"]);
     assert_eq!(resolved(&set), [[0, 1, 1, 0]]);
     assert_eq!(set.name, "set");
@@ -38,7 +38,7 @@ fn ucsd_as_published() {
              TestVideoFile{end+1}.gt_frame = [1, 3];\n",
         );
     let set = tiny.open().unwrap();
-    assert_eq!(set.layout, Layout::UcsdOriginal);
+    assert_eq!(set.layout, DatasetLayout::UcsdOriginal);
     assert_eq!(names(&set.test), ["Test001", "Test002"]);
     assert_eq!(resolved(&set), [vec![0, 1, 1, 0], vec![1, 0, 1]]);
     assert_eq!(set.labels.as_ref().unwrap().anomalous, Some(4));
@@ -62,7 +62,7 @@ fn avenue_as_published() {
             "ground_truth_demo/testing_label_mask/2_label.mat",
         );
     let set = tiny.open().unwrap();
-    assert_eq!(set.layout, Layout::AvenueOriginal);
+    assert_eq!(set.layout, DatasetLayout::AvenueOriginal);
     assert_eq!(names(&set.test), ["01", "02"]);
     let labels = set.labels.as_ref().unwrap();
     assert!(labels.format.contains("volLabel"), "{}", labels.format);
@@ -90,7 +90,7 @@ fn shanghaitech_as_published() {
             npy(&[3, 10, 12], &pixels),
         );
     let set = tiny.open().unwrap();
-    assert_eq!(set.layout, Layout::ShanghaiTechOriginal);
+    assert_eq!(set.layout, DatasetLayout::ShanghaiTechOriginal);
     assert_eq!(names(&set.train), ["01_001"]);
     assert_eq!(resolved(&set), [[0, 1, 0]]);
     let unused = &set.labels.as_ref().unwrap().unused;
@@ -143,7 +143,7 @@ fn ubnormal() -> Tiny {
 fn ubnormal_as_published() {
     let tiny = ubnormal();
     let set = tiny.open().unwrap();
-    assert_eq!(set.layout, Layout::UbNormal);
+    assert_eq!(set.layout, DatasetLayout::UbNormal);
     assert_eq!(names(&set.train), ["normal_scene_1_scenario_1"]);
     assert_eq!(
         names(&set.test),
@@ -187,7 +187,7 @@ fn street_scene_as_published() {
             .frames("Test/Test001", 1, 4, "jpg")
             .write(text, "002.jpg 0 6 5 4 2\n003.jpg 0 6 5 4 2\n");
         let set = tiny.open().unwrap();
-        assert_eq!(set.layout, Layout::StreetScene);
+        assert_eq!(set.layout, DatasetLayout::StreetScene);
         assert_eq!(resolved(&set), [[0, 1, 1, 0]]);
         let Regions::Tracks(boxes) = set.regions[0].as_ref().unwrap().read().unwrap() else {
             panic!("tracks were expected");
@@ -208,7 +208,7 @@ fn nwpu_campus_as_published() {
         .write("videos/test/02.avi", "")
         .copy("deflated.npz", "gt.npz");
     let set = tiny.open().unwrap();
-    assert_eq!(set.layout, Layout::NwpuCampus);
+    assert_eq!(set.layout, DatasetLayout::NwpuCampus);
     assert_eq!(set.labels.as_ref().unwrap().anomalous, Some(4));
     let anomalous: Vec<_> = set
         .test
@@ -231,7 +231,7 @@ fn own_footage() {
             "video,start_frame,end_frame,kind\ncam1/clip,1,3,fall\n",
         );
     let set = tiny.open().unwrap();
-    assert_eq!(set.layout, Layout::Own);
+    assert_eq!(set.layout, DatasetLayout::Own);
     assert_eq!(names(&set.train), ["cam2/tuesday", "monday.mp4"]);
     assert_eq!(names(&set.test), ["b.mp4", "cam1/clip"]);
     let labels = set.test[1].labels.as_ref().unwrap();
@@ -245,7 +245,7 @@ fn a_layout_that_is_named_overrides() {
     let tiny = Tiny::new("both");
     tiny.frames("training/frames/01", 0, 5, "png")
         .frames("train/a", 0, 5, "png");
-    assert_eq!(tiny.open().unwrap().layout, Layout::Frames);
+    assert_eq!(tiny.open().unwrap().layout, DatasetLayout::Frames);
     let named = |layout| {
         DataSet::open(
             &tiny.root,
@@ -255,17 +255,17 @@ fn a_layout_that_is_named_overrides() {
             },
         )
     };
-    assert_eq!(names(&named(Layout::Own).unwrap().train), ["a"]);
-    let error = named(Layout::AvenueOriginal).unwrap_err();
+    assert_eq!(names(&named(DatasetLayout::Own).unwrap().train), ["a"]);
+    let error = named(DatasetLayout::AvenueOriginal).unwrap_err();
     assert!(matches!(error, DataError::Missing { .. }), "{error}");
     assert!(error.to_string().contains("training_videos"), "{error}");
 }
 
 #[test]
 fn layouts_have_names() {
-    for layout in Layout::ALL {
+    for layout in DatasetLayout::ALL {
         assert_eq!(layout.to_string().parse(), Ok(layout));
     }
-    let error = "ped3".parse::<Layout>().unwrap_err();
+    let error = "ped3".parse::<DatasetLayout>().unwrap_err().to_string();
     assert!(error.contains("street-scene"), "{error}");
 }

@@ -5,7 +5,7 @@
 
 mod bad_input;
 mod checking;
-mod keeping;
+mod frame_store;
 mod labels;
 mod laws;
 mod layouts;

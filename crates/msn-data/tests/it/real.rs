@@ -138,7 +138,7 @@ fn other_label_files_have_their_known_counts() {
         std::fs::read(labels.join("UCSDped1.m")).unwrap(),
     );
     let set = tiny.open().unwrap();
-    assert_eq!(set.layout, msn_data::Layout::UcsdOriginal);
+    assert_eq!(set.layout, msn_data::DatasetLayout::UcsdOriginal);
     assert_eq!(set.labels.unwrap().anomalous, Some(4045));
     // ShanghaiTech: 40,791 frames, in one video here.
     let tiny = Tiny::new("shanghai");

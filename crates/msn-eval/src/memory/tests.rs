@@ -90,9 +90,12 @@ fn items_show_their_usage_their_cosines_and_where_they_are_found() {
     });
     let card = of(&[video], 100, 3).unwrap();
     // Nine frames hold seven clips of two past frames and a target.
-    assert_eq!((card.asked, card.clips, card.pools.len()), (7, 7, 1));
+    assert_eq!((card.surveyed, card.clips, card.pools.len()), (7, 7, 1));
     let pool = &card.pools[0];
-    assert_eq!((pool.positions, pool.area, pool.features), ([8, 8], 68, 8));
+    assert_eq!(
+        (pool.positions, pool.receptive_field, pool.features),
+        ([8, 8], 68, 8)
+    );
     let [bright, dark] = &pool.items[..] else {
         panic!("two items");
     };
@@ -139,7 +142,7 @@ fn no_two_patches_are_of_the_same_place() {
 fn clips_are_spread_over_the_footage() {
     let video = video(42, |frame, _, _| u8::try_from(frame).unwrap());
     let card = of(std::slice::from_ref(&video), 4, 1).unwrap();
-    assert_eq!((card.asked, card.clips), (4, 40));
+    assert_eq!((card.surveyed, card.clips), (4, 40));
     // The four newest past frames are 6, 16, 26 and 36; the last is the brightest.
     assert_eq!(card.pools[0].items[0].patches[0].frame, 36);
     assert_eq!(card.pools[0].items[1].patches[0].frame, 6);
@@ -180,11 +183,11 @@ fn zero_queries_are_told() {
 }
 
 #[test]
-fn what_can_not_be_asked_is_an_error() {
+fn what_can_not_be_surveyed_is_an_error() {
     let short = [video(2, |_, _, _| 9)];
     assert!(matches!(
         of(&short, 9, 1),
-        Err(EvalError::NothingAsked { needed: 3 })
+        Err(EvalError::NothingToSurvey { needed: 3 })
     ));
     let mut none = Bright::new();
     none.0.pools.clear();

@@ -71,11 +71,6 @@ impl Canvas {
         };
         for (old, new) in pixel.iter_mut().zip(color) {
             let mixed = f64::from(*old) * (1.0 - share) + f64::from(new) * share;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "between two bytes"
-            )]
             let byte = mixed.round() as u8;
             *old = byte;
         }

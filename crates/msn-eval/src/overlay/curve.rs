@@ -1,6 +1,6 @@
 //! The score of a whole video below its frames.
 
-use msn_events::Event;
+use msn_events::{Event, FrameRange};
 use msn_video::Size;
 
 use super::{ALARM, INK, LABEL, PAPER, SOFT, canvas::Canvas, column};
@@ -29,13 +29,9 @@ impl Curve {
         let at = |frame: usize| column(frame, video.frames, size.width);
         let wide = |start: usize, end: usize| at(end.saturating_sub(1)) + 1 - at(start);
         if let Some(labels) = &video.labels {
-            let mut frame = 0;
-            for run in labels.anomalous.chunk_by(|a, b| a == b) {
-                let end = frame + run.len();
-                if run.first() == Some(&true) {
-                    canvas.fill([at(frame), 0], [wide(frame, end), size.height], SPAN);
-                }
-                frame = end;
+            for span in FrameRange::of_labels(&labels.anomalous) {
+                let width = wide(span.start, span.end);
+                canvas.fill([at(span.start), 0], [width, size.height], SPAN);
             }
         }
         let scores = video.fair.as_deref().unwrap_or_default();
@@ -47,11 +43,6 @@ impl Curve {
             .fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
         let row = |score: f64| {
             let share = (high - score) / (high - low);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "0 to the height"
-            )]
             let down = (share.clamp(0.0, 1.0) * f64::from(size.height - 2 * EDGE)) as u32;
             EDGE + down
         };

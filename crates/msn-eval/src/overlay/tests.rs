@@ -1,20 +1,21 @@
 use msn_data::{FrameLabels, FrameSpan};
-use msn_model::{Alarm, FrameMaps, Map64};
+use msn_model::Prediction;
 
 use super::*;
-use crate::{FrameScore, fair::Windows};
+use crate::{AlarmThreshold, Baseline, FrameMaps, FrameScore};
 
 fn calibration() -> Calibration {
     Calibration {
+        weights: None,
         window: 8,
         window_stride: 8,
         history: 8,
-        usual: msn_model::UsualErrors::default(),
+        baseline: Baseline::default(),
         median: 0.0,
         mad: 1.0 / 1.4826,
         frames: 100,
         map_threshold: 1.0,
-        alarm: Some(Alarm {
+        alarm: Some(AlarmThreshold {
             threshold: 3.0,
             per_hour: None,
             per_thousand_frames: Some(1.0),
@@ -44,21 +45,20 @@ fn scored() -> (VideoScores, HeatMaps) {
             distances: Vec::new(),
             excess,
         };
-        let grid = |values: [f64; 4]| Map64 {
+        let grid = |values: [f64; 4]| WindowMap {
             height: 2,
             width: 2,
             values: values.to_vec(),
         };
-        heat.push(&ScoredFrame {
-            score: score.clone(),
-            maps: FrameMaps::new(vec![0.0; 256], &[0.0; 256], (16, 16), Vec::new()),
-            excess: grid([0.0, 0.0, 0.0, excess]),
-            windows: Windows {
-                error: grid([0.0; 4]),
-                texture: grid([0.0; 4]),
-                edge: vec![false; 4],
-            },
-        });
+        let prediction = Prediction {
+            height: 16,
+            width: 16,
+            planes: vec![0.0; 256],
+            distances: Vec::new(),
+        };
+        let maps = FrameMaps::new(prediction, &[0.0; 256]);
+        let excess = grid([0.0, 0.0, 0.0, excess]);
+        heat.push(&ScoredFrame::of_maps(score.clone(), maps, excess));
         scores.push(score);
     }
     let anomalous: Vec<bool> = (0..40).map(|f| (18..30).contains(&f)).collect();

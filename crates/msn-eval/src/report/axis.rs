@@ -1,6 +1,6 @@
 //! Axes: places in time and round ticks.
 
-use crate::{VideoScores, fair::count};
+use crate::VideoScores;
 
 /// The time axis of a video.
 #[derive(Debug)]
@@ -19,11 +19,11 @@ impl Axis {
     /// In seconds where all scored frames have rising times, else in frames.
     pub fn of(video: &VideoScores) -> Self {
         let scored = video.scores.last().map_or(0, |s| s.frame.saturating_add(1));
-        let frames = count(video.frames.max(scored).max(1));
+        let frames = video.frames.max(scored).max(1) as f64;
         let times: Option<Vec<(f64, f64)>> = video
             .scores
             .iter()
-            .map(|s| s.seconds.map(|t| (count(s.frame), t)))
+            .map(|s| s.seconds.map(|t| (s.frame as f64, t)))
             .collect();
         let rising =
             |t: &[(f64, f64)]| t[0].0 < t[1].0 && t[0].1 < t[1].1 && (t[1].1 - t[0].1).is_finite();
@@ -68,7 +68,7 @@ impl Axis {
 
     /// Share of the width at which a frame starts.
     pub fn place(&self, frame: usize) -> f64 {
-        self.share(self.value(count(frame)))
+        self.share(self.value(frame as f64))
     }
 }
 
@@ -107,11 +107,6 @@ pub(super) fn ticks(low: f64, high: f64, most: f64) -> Vec<Tick> {
 }
 
 fn decimal(value: f64, digits: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0 to 9"
-    )]
     let text = format!("{:.*}", digits as usize, value.abs());
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let sign = if value < 0.0 { "−" } else { "" };

@@ -2,12 +2,13 @@
 
 use maud::{Markup, PreEscaped, html};
 use msn_data::FrameLabels;
+use msn_events::FrameRange;
 
 use super::{
     axis::{Axis, number, ticks},
     path::{Point, thin, time_path},
 };
-use crate::{VideoScores, fair::count};
+use crate::VideoScores;
 
 /// Pixel columns that a curve can show.
 const COLUMNS: f64 = 600.0;
@@ -22,7 +23,7 @@ const LOW: f64 = 44.0;
 /// Ticks and title of the time axis.
 const FOOT: f64 = 32.0;
 
-/// What a curve shows beside the video's own scores.
+/// What a curve shows in addition to the video's scores.
 #[derive(Debug)]
 pub(super) struct Look<'a> {
     /// The legacy scores to be drawn.
@@ -46,10 +47,10 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
     let runs = video
         .labels
         .as_ref()
-        .map(anomalous_runs)
+        .map(|labels| FrameRange::of_labels(&labels.anomalous))
         .unwrap_or_default();
     let kinds = Kinds::place(video.labels.as_ref(), &axis);
-    let top = TITLE + LANE * count(kinds.lanes);
+    let top = TITLE + LANE * kinds.lanes as f64;
     let smoothed = look
         .smoothing
         .map(|s| format!(", smoothed (σ = {s} frames)"));
@@ -97,9 +98,9 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
             text x="0" y=(if i == 0 { 10.0 } else { panel.top - 5.0 }) { (panel.title) }
             rect class="panel" x="0" y=(panel.top) width="100%" height=(panel.height) {}
             @for run in &runs {
-                rect class="span" x=(percent(axis.place(run.0))) y=(panel.top)
-                    width=(percent(axis.place(run.1) - axis.place(run.0))) height=(panel.height) {
-                    title { "labelled anomalous: frames " (run.0) " to " (run.1 - 1) }
+                rect class="span" x=(percent(axis.place(run.start))) y=(panel.top)
+                    width=(percent(axis.place(run.end) - axis.place(run.start))) height=(panel.height) {
+                    title { "labelled anomalous: frames " (run.start) " to " (run.end - 1) }
                 }
             }
             (panel.grid())
@@ -111,7 +112,7 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
             }
             @for label in kinds.labels.iter().filter(|_| i == 0) {
                 line class="edge" x1=(percent(label.at)) x2=(percent(label.at))
-                    y1=(TITLE + LANE * count(label.lane)) y2=(panel.top + panel.height) {}
+                    y1=(TITLE + LANE * label.lane as f64) y2=(panel.top + panel.height) {}
             }
             svg x="0" y=(panel.top) width="100%" height=(panel.height) overflow="visible"
                 viewBox={ "0 0 1200 " (panel.height * 4.0) } preserveAspectRatio="none" {
@@ -120,7 +121,7 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
         }
         @for label in &kinds.labels {
             text class={ "kind" @if label.ends { " end" } } x=(percent(if label.ends { 1.0 } else { label.at }))
-                dx=[(!label.ends).then_some(3)] y=(TITLE + LANE * count(label.lane) + 10.0) { (label.text) }
+                dx=[(!label.ends).then_some(3)] y=(TITLE + LANE * label.lane as f64 + 10.0) { (label.text) }
         }
         @for tick in ticks(axis.low, axis.high, 6.0) {
             @let place = percent(axis.share(tick.value));
@@ -186,19 +187,6 @@ pub(super) fn fair_range<'a>(
         .map_or(high, |t| high.max(t));
     let edge = (high - low) * 0.04;
     (low - edge, high + edge)
-}
-
-/// Frames `start..end` that are labelled, joined where they touch.
-pub(super) fn anomalous_runs(labels: &FrameLabels) -> Vec<(usize, usize)> {
-    let mut runs = Vec::new();
-    let mut frame = 0;
-    for run in labels.anomalous.chunk_by(|a, b| a == b) {
-        if run.first() == Some(&true) {
-            runs.push((frame, frame + run.len()));
-        }
-        frame += run.len();
-    }
-    runs
 }
 
 /// Breaks between scored frames.
@@ -283,7 +271,7 @@ impl Kinds {
         for span in labels.map(|l| l.spans.as_slice()).unwrap_or_default() {
             let Some(text) = &span.kind else { continue };
             // The letters' width as a share of a phone's: what fits there fits everywhere.
-            let width = (count(text.chars().count()) * 6.0 + 8.0) / 320.0;
+            let width = (text.chars().count() as f64 * 6.0 + 8.0) / 320.0;
             let at = axis.place(span.start);
             let set_against_edge = at + width > 1.0;
             let from = if set_against_edge { 1.0 - width } else { at };

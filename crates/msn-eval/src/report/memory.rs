@@ -50,8 +50,8 @@ pub(super) fn section(card: &MemoryCard, most: usize) -> Markup {
             "their cosine: 1 would be the same item twice."
         }
         p class="from" {
-            "Asked about " (number(card.asked)) " of the " (number(card.clips)) " training clips of " (card.data)
-            @if card.asked < card.clips { ", spread evenly" } "."
+            "Surveyed with " (number(card.surveyed)) " of the " (number(card.clips)) " training clips of " (card.data)
+            @if card.surveyed < card.clips { ", spread evenly" } "."
         }
         @for pool in &card.pools { (shown(pool, most)) }
     }
@@ -71,7 +71,7 @@ fn shown(pool: &PoolCard, most: usize) -> Markup {
             "places of a frame",
             format!(
                 "{rows} × {columns}, each seeing {0} × {0} pixels",
-                pool.area
+                pool.receptive_field
             ),
         ),
         (
@@ -196,11 +196,6 @@ fn short(cosine: f64) -> String {
 
 fn picture(pool: &PoolCard) -> Option<Vec<u8>> {
     let count = pool.items.len();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0 to 255"
-    )]
     let grey = |cosine: &f64| (cosine.clamp(0.0, 1.0) * 255.0).round() as u8;
     let pixels: Vec<u8> = pool
         .items
@@ -234,13 +229,13 @@ mod tests {
             format: MEMORY_FORMAT.into(),
             data: "plaza & <co>".into(),
             weights: String::new(),
-            asked: 300,
+            surveyed: 300,
             clips: 1234,
             pools: vec![PoolCard {
                 pool: 2,
                 features: 64,
                 positions: [32, 32],
-                area: 32,
+                receptive_field: 32,
                 usage_entropy: 0.5,
                 zero_queries: 0.0,
                 items: (0..items).map(item).collect(),

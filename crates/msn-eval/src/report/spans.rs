@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
+use msn_events::FrameRange;
+use msn_metrics::stats::quantile;
 
-use super::{axis::number, curve::anomalous_runs};
-use crate::{EvalError, Evaluation, VideoScores, events::detected, fair::count};
+use super::axis::number;
+use crate::{EvalError, Evaluation, VideoScores, score::alarm::detected};
 
-/// Missed spans that are named; of more, the number is told.
+/// Missed spans that are named; of more, the number is given.
 const NAMED: usize = 12;
 
 /// The spans of one kind.
@@ -76,8 +78,8 @@ fn by_kind(videos: &[VideoScores], threshold: f64) -> Result<BTreeMap<String, Sp
             Some((kind, span.start, span.end))
         });
         let mut spans: Vec<(String, usize, usize)> = named.collect();
-        // Runs that no kind tells of.
-        for (start, end) in anomalous_runs(labels) {
+        // Runs without a kind.
+        for FrameRange { start, end } in FrameRange::of_labels(&labels.anomalous) {
             if !spans.iter().any(|(_, s, e)| *s < end && start < *e) {
                 spans.push(("anomalous".to_owned(), start, end));
             }
@@ -104,14 +106,6 @@ fn by_kind(videos: &[VideoScores], threshold: f64) -> Result<BTreeMap<String, Sp
 }
 
 fn median(delays: &[usize]) -> String {
-    let mut sorted = delays.to_vec();
-    sorted.sort_unstable();
-    let middle = |i: usize| sorted.get(i).copied().map(count);
-    match (
-        middle(sorted.len().saturating_sub(1) / 2),
-        middle(sorted.len() / 2),
-    ) {
-        (Some(a), Some(b)) => format!("{:.1}", (a + b) / 2.0),
-        _ => "–".to_owned(),
-    }
+    let delays: Vec<f64> = delays.iter().map(|&delay| delay as f64).collect();
+    quantile(&delays, 0.5).map_or_else(|| "–".to_owned(), |median| format!("{median:.1}"))
 }

@@ -1,15 +1,15 @@
-//! Tables of figures and facts.
+//! Tables of metrics and facts.
 
 use maud::{Markup, html};
-use msn_metrics::{Figure, Prior};
+use msn_metrics::{Estimate, Prior};
 
 use super::axis::number;
-use crate::{Evaluation, LabelCard, Protocol};
+use crate::{Evaluation, LabelCard, ProtocolMetrics};
 
-/// A figure of a protocol: its name, where it stands, and whether more of it is better.
+/// A metric of a protocol: its name, where it stands, and whether more of it is better.
 struct Row {
     name: &'static str,
-    of: fn(&Protocol) -> Option<Figure>,
+    of: fn(&ProtocolMetrics) -> Option<Estimate>,
     more_is_better: bool,
 }
 
@@ -41,19 +41,23 @@ const ROWS: [Row; 5] = [
     },
 ];
 
-/// Whether a figure's whole interval lies beyond the best of its priors; `None` without priors.
-fn clears(figure: &Figure, priors: &[f64], more_is_better: bool) -> Option<bool> {
+/// Whether a metric's whole interval lies beyond the best of its priors; `None` without priors.
+fn clears(metric: &Estimate, priors: &[f64], more_is_better: bool) -> Option<bool> {
     let best = if more_is_better { f64::max } else { f64::min };
     let best = priors.iter().copied().reduce(best)?;
     Some(if more_is_better {
-        figure.clears(best)
+        metric.clears(best)
     } else {
-        figure.high < best
+        metric.high < best
     })
 }
 
-/// The figures of one protocol beside its priors.
-pub(super) fn figures(evaluation: &Evaluation, protocol: &str, figures: &Protocol) -> Markup {
+/// The metrics of one protocol and of its priors.
+pub(super) fn metrics(
+    evaluation: &Evaluation,
+    protocol: &str,
+    metrics: &ProtocolMetrics,
+) -> Markup {
     let none = std::collections::BTreeMap::new();
     let priors = evaluation.priors.get(protocol).unwrap_or(&none);
     let known = Prior::ALL.map(Prior::name);
@@ -70,7 +74,7 @@ pub(super) fn figures(evaluation: &Evaluation, protocol: &str, figures: &Protoco
                         tr class="group" { th colspan="2" {} th colspan=(columns.len()) scope="colgroup" { "priors" } }
                     }
                     tr {
-                        th scope="col" { "figure" }
+                        th scope="col" { "metric" }
                         th scope="col" { (protocol) br; "[95\u{a0}%]" }
                         @for name in &columns { th scope="col" { (name.replace('_', " ")) } }
                     }
@@ -80,15 +84,15 @@ pub(super) fn figures(evaluation: &Evaluation, protocol: &str, figures: &Protoco
                         @let of_priors: Vec<Option<f64>> =
                             columns.iter().map(|name| (row.of)(&priors[*name]).map(|f| f.value)).collect();
                         @let known: Vec<f64> = of_priors.iter().flatten().copied().collect();
-                        @let figure = (row.of)(figures);
+                        @let metric = (row.of)(metrics);
                         tr {
                             th scope="row" {
                                 (row.name)
                                 @if !row.more_is_better { small { "less is better" } }
                             }
                             td {
-                                (shown(figure))
-                                @if figure.is_some_and(|f| clears(&f, &known, row.more_is_better) == Some(false)) {
+                                (shown(metric))
+                                @if metric.is_some_and(|f| clears(&f, &known, row.more_is_better) == Some(false)) {
                                     small class="warn" { "does not clear its priors" }
                                 }
                             }
@@ -103,10 +107,10 @@ pub(super) fn figures(evaluation: &Evaluation, protocol: &str, figures: &Protoco
     }
 }
 
-/// What the prediction error is worth alone, and how far the fair score is ahead of it.
-pub(super) fn errors(evaluation: &Evaluation) -> Markup {
+/// Metrics of the prediction error alone, and the fair score's difference to them.
+pub(super) fn prediction_error(evaluation: &Evaluation) -> Markup {
     html! {
-        @if !evaluation.errors.is_empty() {
+        @if !evaluation.prediction_error.is_empty() {
             p class="from" {
                 "The prediction error alone, nothing normalised: the largest window's mean square (patch) and the whole "
                 "frame's (psnr). The difference has its interval over one set of resamples."
@@ -117,15 +121,15 @@ pub(super) fn errors(evaluation: &Evaluation) -> Markup {
                         tr {
                             th scope="col" { "error" }
                             th scope="col" { "micro AUC" br; "[95\u{a0}%]" }
-                            th scope="col" { "fair ahead by" br; "[95\u{a0}%]" }
+                            th scope="col" { "difference of fair to it" br; "[95\u{a0}%]" }
                         }
                     }
                     tbody {
-                        @for (name, error) in &evaluation.errors {
+                        @for (name, error) in &evaluation.prediction_error {
                             tr {
                                 th scope="row" { (name) }
-                                td { (shown(error.figures.micro_auc)) }
-                                td { (shown(error.fair_ahead)) }
+                                td { (shown(error.metrics.micro_auc)) }
+                                td { (shown(error.fair_difference)) }
                             }
                         }
                     }
@@ -140,15 +144,15 @@ pub(super) fn regions(evaluation: &Evaluation) -> Markup {
     html! {
         @if let Some(card) = &evaluation.regions {
             p class="from" {
-                "Where in the frame: boxes and tracks found by the parts of the fair score's map above "
-                (format!("{:.3}", card.threshold)) " (99.5 % of held-out normal windows are below), up to one false "
+                "Where in the frame: boxes and tracks found by the components of the anomaly score's map above "
+                (format!("{:.3}", card.threshold)) " (99.5 % of the windows of the calibration split are below), up to one false "
                 "detection a frame. " (number(card.tracks)) " tracks of " (number(card.boxes)) " boxes"
                 @if card.tracks_from_masks { ", made of the data set's masks by following their parts" }
                 "; " (number(card.detections)) " detections."
             }
             div class="scroll" {
                 table {
-                    thead { tr { th scope="col" { "figure" } th scope="col" { "fair" br; "[95\u{a0}%]" } } }
+                    thead { tr { th scope="col" { "metric" } th scope="col" { "fair" br; "[95\u{a0}%]" } } }
                     tbody {
                         tr { th scope="row" { "RBDC" } td { (shown(evaluation.rbdc)) } }
                         tr { th scope="row" { "TBDC" } td { (shown(evaluation.tbdc)) } }
@@ -159,21 +163,21 @@ pub(super) fn regions(evaluation: &Evaluation) -> Markup {
     }
 }
 
-/// What an operator would have seen at the calibrated threshold.
+/// Events at the calibrated threshold.
 pub(super) fn events(evaluation: &Evaluation) -> Markup {
     let share = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
     html! {
         @if let Some(card) = &evaluation.events {
-            @let f = &card.figures;
+            @let f = &card.metrics;
             p class="from" {
-                "Events: the fair score, smoothed causally, above " (format!("{:.3}", card.alarm.threshold))
-                ", the threshold that held-out normal frames gave for "
+                "Events: the anomaly score, smoothed causally, above " (format!("{:.3}", card.alarm.threshold))
+                ", the threshold calibrated for "
                 @match (card.alarm.per_hour, card.alarm.per_thousand_frames) {
                     (Some(n), _) => { (n) " false alarm an hour" }
                     (None, Some(n)) => { "one false alarm in " (format!("{:.0}", 1000.0 / n)) " frames" }
                     (None, None) => { "an unknown budget" }
                 }
-                @if !card.alarm.counted { " (estimated: the held-out frames are too few to count)" }
+                @if !card.alarm.counted { " (estimated: the calibration split is too short to count)" }
                 "."
             }
             div class="scroll" {
@@ -196,7 +200,7 @@ pub(super) fn events(evaluation: &Evaluation) -> Markup {
     }
 }
 
-/// Figures of single kinds of anomaly, both protocols under their headers.
+/// Metrics of single kinds of anomaly, both protocols under their headers.
 pub(super) fn kinds(evaluation: &Evaluation) -> Markup {
     html! {
         p class="from" {
@@ -214,13 +218,13 @@ pub(super) fn kinds(evaluation: &Evaluation) -> Markup {
                     }
                 }
                 tbody {
-                    @for (kind, figures) in &evaluation.kinds {
+                    @for (kind, metrics) in &evaluation.kinds {
                         tr {
                             th scope="row" { (kind.replace('+', " + ")) }
-                            td { (number(figures.frames)) }
-                            td { (shown(figures.legacy_micro_auc)) }
+                            td { (number(metrics.frames)) }
+                            td { (shown(metrics.legacy_micro_auc)) }
                             td {
-                                @if evaluation.fair.is_some() { (shown(figures.fair_micro_auc)) }
+                                @if evaluation.fair.is_some() { (shown(metrics.fair_micro_auc)) }
                                 @else { small { "not calibrated" } }
                             }
                         }
@@ -231,9 +235,9 @@ pub(super) fn kinds(evaluation: &Evaluation) -> Markup {
     }
 }
 
-fn shown(figure: Option<Figure>) -> Markup {
+fn shown(metric: Option<Estimate>) -> Markup {
     html! {
-        @match figure {
+        @match metric {
             Some(f) => { (short(f.value)) small { "[" (short(f.low)) ", " (short(f.high)) "]" } }
             None => small { "undefined" },
         }
@@ -254,7 +258,7 @@ fn smoothing(evaluation: &Evaluation, protocol: &str) -> String {
     }
 }
 
-/// The protocols that there are figures of.
+/// The protocols that there are metrics of.
 pub(super) fn shown_protocols(evaluation: &Evaluation) -> &'static str {
     if evaluation.fair.is_some() {
         "legacy and fair"
@@ -263,7 +267,7 @@ pub(super) fn shown_protocols(evaluation: &Evaluation) -> &'static str {
     }
 }
 
-/// What stands beside every figure: protocol, smoothing, data set, labels' version and seed.
+/// Where every metric comes from: protocol, smoothing, data set, labels' version and seed.
 pub(super) fn provenance(evaluation: &Evaluation, protocol: &str) -> String {
     let data = &evaluation.data;
     let seed = match evaluation.seed {
@@ -315,15 +319,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_figure_is_held_against_its_best_prior() {
-        let figure = Figure {
+    fn a_metric_is_compared_with_its_best_prior() {
+        let metric = Estimate {
             value: 0.8,
             low: 0.7,
             high: 0.9,
         };
-        assert_eq!(clears(&figure, &[0.5, 0.69], true), Some(true));
-        assert_eq!(clears(&figure, &[0.5, 0.7], true), Some(false));
-        let rate = Figure {
+        assert_eq!(clears(&metric, &[0.5, 0.69], true), Some(true));
+        assert_eq!(clears(&metric, &[0.5, 0.7], true), Some(false));
+        let rate = Estimate {
             value: 0.2,
             low: 0.1,
             high: 0.3,

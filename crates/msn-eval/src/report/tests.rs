@@ -1,21 +1,22 @@
 use msn_data::{FrameLabels, FrameSpan};
 use msn_metrics::Bootstrap;
-use msn_model::{Alarm, Calibration, Input, NetConfig};
+use msn_model::{Input, NetConfig};
 
 use super::*;
-use crate::{DataCard, EvalOptions, FrameScore, LabelCard, evaluate};
+use crate::{AlarmThreshold, Baseline, DataCard, EvalOptions, FrameScore, LabelCard, evaluate};
 
 fn calibration() -> Calibration {
     Calibration {
+        weights: None,
         window: 16,
         window_stride: 4,
         history: 8,
-        usual: msn_model::UsualErrors::default(),
+        baseline: Baseline::default(),
         median: -7.0,
         mad: 0.2,
         frames: 412,
         map_threshold: 3.25,
-        alarm: Some(Alarm {
+        alarm: Some(AlarmThreshold {
             threshold: 2.5,
             per_hour: Some(1.0),
             per_thousand_frames: None,
@@ -24,7 +25,7 @@ fn calibration() -> Calibration {
     }
 }
 
-fn meta(calibration: Option<Calibration>) -> Meta {
+fn meta() -> Meta {
     Meta {
         format: "msn-weights-1".into(),
         config: NetConfig::default(),
@@ -34,7 +35,7 @@ fn meta(calibration: Option<Calibration>) -> Meta {
             stride: 1,
             rate_hz: 0.0,
         },
-        calibration,
+        calibration: None,
         origin: [("made_by".to_owned(), "<b>somebody</b>".to_owned())].into(),
     }
 }
@@ -61,7 +62,7 @@ fn video(
     let mut noise = 12345u32;
     let score = |frame: usize| {
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let t = crate::fair::count(frame);
+        let t = frame as f64;
         let jitter = f64::from(noise >> 8) / f64::from(1 << 24);
         let bump = if anomalous[frame] { 2.2 } else { 0.0 };
         let excess = -7.0 + 0.25 * (t / 9.0).sin() + 0.3 * jitter + bump;
@@ -146,7 +147,8 @@ fn strings_are_escaped() {
     let page = report(
         &evaluation(&videos, None),
         &videos,
-        &meta(Some(calibration())),
+        &meta(),
+        Some(&calibration()),
         &[],
         None,
     )
@@ -165,10 +167,18 @@ fn strings_are_escaped() {
 }
 
 #[test]
-fn the_page_holds_every_video_and_figure() {
+fn the_page_holds_every_video_and_metric() {
     let videos = some(true);
     let evaluation = evaluation(&videos, Some(3.0));
-    let page = report(&evaluation, &videos, &meta(Some(calibration())), &[], None).unwrap();
+    let page = report(
+        &evaluation,
+        &videos,
+        &meta(),
+        Some(&calibration()),
+        &[],
+        None,
+    )
+    .unwrap();
     for video in ["01 &lt;script", "<b>02</b>", "<b>03</b>"] {
         assert!(page.contains(video), "{video}");
     }
@@ -210,10 +220,18 @@ fn the_page_holds_every_video_and_figure() {
 }
 
 #[test]
-fn without_a_calibration_fair_is_told_in_words() {
+fn without_a_calibration_fair_is_described_in_words() {
     let videos = some(false);
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[], None).unwrap();
-    assert!(page.contains("no fair figures") && page.contains("msn weights calibrate"));
+    let page = report(
+        &evaluation(&videos, None),
+        &videos,
+        &meta(),
+        None,
+        &[],
+        None,
+    )
+    .unwrap();
+    assert!(page.contains("no fair metrics") && page.contains("msn weights calibrate"));
     assert!(page.contains("not calibrated"));
     assert!(!page.contains("fair: robust") && !page.contains(r#"class="fair""#));
     assert!(!page.contains("0.000<"));
@@ -224,7 +242,7 @@ fn what_priors_explain_is_marked() {
     let videos = some(true);
     let mut evaluation = evaluation(&videos, None);
     let marks = |e: &Evaluation| {
-        report(e, &videos, &meta(None), &[], None)
+        report(e, &videos, &meta(), None, &[], None)
             .unwrap()
             .matches("does not clear its priors")
             .count()
@@ -242,12 +260,20 @@ fn what_priors_explain_is_marked() {
 }
 
 #[test]
-fn undefined_figures_are_told_in_words() {
+fn undefined_metrics_are_described_in_words() {
     let videos = vec![
         video("a", 60, &[], true, true),
         video("b", 3, &[], true, true),
     ];
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[], None).unwrap();
+    let page = report(
+        &evaluation(&videos, None),
+        &videos,
+        &meta(),
+        None,
+        &[],
+        None,
+    )
+    .unwrap();
     assert!(page.contains("<small>undefined</small>") && page.contains("No curves"));
     assert!(page.contains("Too short to be scored."));
     let unlabelled = vec![VideoScores {
@@ -257,38 +283,44 @@ fn undefined_figures_are_told_in_words() {
     let page = report(
         &evaluation(&unlabelled, None),
         &unlabelled,
-        &meta(None),
+        &meta(),
+        None,
         &[],
         None,
     )
     .unwrap();
     assert!(page.contains("no labels"));
-    assert!(report(&evaluation(&[], None), &[], &meta(None), &[], None).is_ok());
+    assert!(report(&evaluation(&[], None), &[], &meta(), None, &[], None).is_ok());
 }
 
 #[test]
-fn scores_that_are_no_numbers_are_an_error() {
+fn scores_that_are_not_finite_are_an_error() {
     let mut videos = some(true);
     let evaluation = evaluation(&videos, None);
     videos[1].legacy[3] = f64::NAN;
     assert!(matches!(
-        report(&evaluation, &videos, &meta(None), &[], None),
+        report(&evaluation, &videos, &meta(), None, &[], None),
         Err(EvalError::Metrics(_))
     ));
 }
 
 #[test]
-fn the_error_alone_stands_beside_the_fair_score() {
+fn the_fair_scores_difference_to_the_error_alone_is_shown() {
     let evaluation = evaluation(&some(true), None);
-    for error in evaluation.errors.values() {
-        let (fair, alone) = (evaluation.fair.as_ref().unwrap(), &error.figures);
+    for error in evaluation.prediction_error.values() {
+        let (fair, alone) = (evaluation.fair.as_ref().unwrap(), &error.metrics);
         let [fair, alone] = [fair, alone].map(|p| p.micro_auc.unwrap().value);
-        assert!((error.fair_ahead.unwrap().value - (fair - alone)).abs() < 1e-12);
+        assert!((error.fair_difference.unwrap().value - (fair - alone)).abs() < 1e-12);
     }
-    let page = report(&evaluation, &some(true), &meta(None), &[], None).unwrap();
-    assert!(page.contains("fair ahead by") && page.contains(">patch<"));
+    let page = report(&evaluation, &some(true), &meta(), None, &[], None).unwrap();
+    assert!(page.contains("difference of fair to it") && page.contains(">patch<"));
     let uncalibrated = super::tests::evaluation(&some(false), None);
-    assert!(uncalibrated.errors.values().all(|e| e.fair_ahead.is_none()));
+    assert!(
+        uncalibrated
+            .prediction_error
+            .values()
+            .all(|e| e.fair_difference.is_none())
+    );
 }
 
 #[test]
@@ -322,7 +354,15 @@ fn large_reports_stay_small() {
     let videos: Vec<_> = (0..12)
         .map(|i| video(&i.to_string(), 200, &[("cart", 90, 130)], true, true))
         .collect();
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[], None).unwrap();
+    let page = report(
+        &evaluation(&videos, None),
+        &videos,
+        &meta(),
+        None,
+        &[],
+        None,
+    )
+    .unwrap();
     assert!(page.len() < 200_000, "{}", page.len());
     let one = video("long", 10_000, &[("cart", 3000, 4500)], true, true);
     assert!(
@@ -333,9 +373,9 @@ fn large_reports_stay_small() {
 }
 
 #[test]
-fn pictures_lie_within_the_page() {
+fn images_lie_within_the_page() {
     let videos = some(true);
-    let picture = Picture {
+    let image = ReportImage {
         title: "Look".into(),
         caption: "a <b> & c".into(),
         png: b"\x89PNG".into(),
@@ -343,15 +383,24 @@ fn pictures_lie_within_the_page() {
     let page = report(
         &evaluation(&videos, None),
         &videos,
-        &meta(None),
-        &[picture],
+        &meta(),
+        None,
+        &[image],
         None,
     )
     .unwrap();
     assert!(
         page.contains("data:image/png;base64,iVBORw==") && page.contains("a &lt;b&gt; &amp; c")
     );
-    let without = report(&evaluation(&videos, None), &videos, &meta(None), &[], None).unwrap();
+    let without = report(
+        &evaluation(&videos, None),
+        &videos,
+        &meta(),
+        None,
+        &[],
+        None,
+    )
+    .unwrap();
     assert!(!without.contains("<img"));
 }
 
@@ -359,7 +408,7 @@ fn pictures_lie_within_the_page() {
 fn missed_spans_are_named_by_kind() {
     let videos = some(true);
     let mut evaluation = evaluation(&videos, None);
-    let page = |e: &Evaluation| report(e, &videos, &meta(None), &[], None).unwrap();
+    let page = |e: &Evaluation| report(e, &videos, &meta(), None, &[], None).unwrap();
     let row = |page: &str, kind: &str| {
         let table = page.split("What was missed").nth(1).unwrap();
         let from = table.find(&format!("<th scope=\"row\">{kind}</th>"));
@@ -393,7 +442,15 @@ fn the_threshold_is_drawn_where_it_flattens_nothing() {
     assert!(!curve_svg(&videos[0], None).contains("alarm at"));
     let far = curve_svg(&videos[0], Some(500.0));
     assert!(far.contains("alarm at 500.0, above this axis") && !far.contains("<title>alarm"));
-    let page = report(&evaluation(&videos, None), &videos, &meta(None), &[], None).unwrap();
+    let page = report(
+        &evaluation(&videos, None),
+        &videos,
+        &meta(),
+        None,
+        &[],
+        None,
+    )
+    .unwrap();
     // One line for each video's fair panel.
     assert_eq!(page.matches(r#"class="alarm""#).count(), 3);
 }

@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 
-use msn_data::{Color, Keep, LoadOptions, Size, load_within, segments};
-use msn_model::{Clips, FrameMaps, NetConfig, PredictError, Predictor};
+use msn_data::{Color, LoadOptions, Size, load_all, segments};
+use msn_model::{Clips, NetConfig, PredictError, Prediction, Predictor};
 
 use super::*;
-use crate::Fair;
+use crate::AnomalyScore;
 
 const SIDE: usize = 64;
 
@@ -16,17 +16,16 @@ impl Predictor for Still {
         &self.0
     }
 
-    fn maps(&self, clips: Clips) -> Result<Vec<FrameMaps>, PredictError> {
+    fn predict(&self, clips: &Clips) -> Result<Vec<Prediction>, PredictError> {
         let area = clips.height * clips.width;
         let frame = |i: usize| {
-            let target = &clips.target[i * area..][..area];
             let newest = &clips.frames[(i + 1) * self.0.frames * area - area..][..area];
-            FrameMaps::new(
-                newest.to_vec(),
-                target,
-                (clips.height, clips.width),
-                Vec::new(),
-            )
+            Prediction {
+                height: clips.height,
+                width: clips.width,
+                planes: newest.to_vec(),
+                distances: Vec::new(),
+            }
         };
         Ok((0..clips.count).map(frame).collect())
     }
@@ -48,10 +47,10 @@ fn calibrated<'a>(
     let mut scorer = Scorer {
         predictor,
         stride: 1,
-        fair: Fair::for_size(SIDE, SIDE),
+        score: AnomalyScore::for_size(SIDE, SIDE),
     };
     let calibration = scorer.calibrate(videos, held).unwrap();
-    scorer.fair = Fair::from(&calibration);
+    scorer.score = AnomalyScore::from(&calibration);
     (scorer, calibration)
 }
 
@@ -63,17 +62,17 @@ impl Predictor for Dazzled {
         self.0.config()
     }
 
-    fn maps(&self, clips: Clips) -> Result<Vec<FrameMaps>, PredictError> {
-        let (size, target) = ((clips.height, clips.width), clips.target.clone());
-        let maps = self.0.maps(clips)?;
-        let frames = maps.into_iter().zip(target.chunks(size.0 * size.1));
-        let dazzled = |(maps, target): (FrameMaps, &[f32])| {
+    fn predict(&self, clips: &Clips) -> Result<Vec<Prediction>, PredictError> {
+        let frames = self.0.predict(clips)?.into_iter().zip(clips.targets());
+        let dazzled = |(plain, target): (Prediction, &[f32])| {
             if target.iter().all(|&v| v < 220.0 / 127.5 - 1.0) {
-                return maps;
+                return plain;
             }
             let stripe = |(i, v): (usize, &f32)| v + if i % 4 < 2 { 0.3 } else { -0.3 };
-            let striped = maps.prediction.iter().enumerate().map(stripe).collect();
-            FrameMaps::new(striped, target, size, Vec::new())
+            Prediction {
+                planes: plain.planes.iter().enumerate().map(stripe).collect(),
+                ..plain
+            }
         };
         Ok(frames.map(dazzled).collect())
     }
@@ -101,18 +100,14 @@ fn videos(folder: &camino::Utf8Path, count: usize) -> Vec<LoadedVideo> {
     }
     let set = msn_data::DataSet::open(folder, &msn_data::OpenOptions::default()).unwrap();
     let options = LoadOptions::new(Size::new(64, 64), Color::Grey);
-    let keep = Keep {
-        memory: u64::MAX,
-        cache: None,
-    };
-    load_within(&set.train, &options, &keep).unwrap()
+    load_all(&set.train, &options).unwrap()
 }
 
 #[test]
-fn movers_are_cut_out_along_their_way() {
+fn moving_objects_are_cut_out_along_their_path() {
     let folder = tempfile::tempdir().unwrap();
     let videos = videos(folder.path().try_into().unwrap(), 1);
-    let found = movers(&videos[0], 0..90).unwrap();
+    let found = moving_objects(&videos[0], 0..90).unwrap();
     assert!(!found.is_empty());
     for mover in &found {
         for pair in mover.cuts.windows(2) {
@@ -136,7 +131,7 @@ fn movers_are_cut_out_along_their_way() {
 fn a_cut_drawn_where_it_was_changes_little_and_elsewhere_much() {
     let folder = tempfile::tempdir().unwrap();
     let videos = videos(folder.path().try_into().unwrap(), 1);
-    let mover = &movers(&videos[0], 0..90).unwrap()[0];
+    let mover = &moving_objects(&videos[0], 0..90).unwrap()[0];
     let cut = &mover.cuts[5];
     let size = MapSize {
         width: SIDE,
@@ -161,7 +156,7 @@ fn a_cut_drawn_where_it_was_changes_little_and_elsewhere_much() {
 }
 
 #[test]
-fn a_change_of_light_shows_what_it_does() {
+fn a_change_of_brightness_shows_what_it_does() {
     let folder = tempfile::tempdir().unwrap();
     let videos = videos(folder.path().try_into().unwrap(), 4);
     let segments = segments(&videos);
@@ -169,7 +164,7 @@ fn a_change_of_light_shows_what_it_does() {
     let light = |predictor: &dyn Predictor| {
         let (scorer, calibration) = calibrated(predictor, &videos, held);
         let test = self_test(&scorer, &calibration, &videos, held, donors, 7).unwrap();
-        test.light
+        test.brightness
     };
     let (plain, dazzled) = (light(&still()), light(&Dazzled(still())));
     for light in [&plain, &dazzled] {
@@ -182,7 +177,7 @@ fn a_change_of_light_shows_what_it_does() {
 }
 
 #[test]
-fn what_is_put_in_is_found_by_a_score_that_sees_motion() {
+fn what_is_inserted_is_detected_by_a_score_that_sees_motion() {
     let folder = tempfile::tempdir().unwrap();
     let videos = videos(folder.path().try_into().unwrap(), 4);
     let segments = segments(&videos);
@@ -195,20 +190,20 @@ fn what_is_put_in_is_found_by_a_score_that_sees_motion() {
         self_test(&scorer, &calibration, &videos, held, donors, 7).unwrap()
     );
     assert_eq!(test.kinds.len(), Injected::ALL.len());
-    assert!(test.frames > 80 && test.movers >= 3);
+    assert!(test.frames > 80 && test.objects >= 3);
     let of = |kind| test.kinds.iter().find(|k| k.kind == kind).unwrap();
     assert!(of(Injected::Faster).spans > 0);
     // A frame's error grows with speed and contrast alone; direction is nothing to it.
-    let beside = |kind| of(kind).auc_beside_ordinary.unwrap();
+    let to_control = |kind| of(kind).auc_to_control.unwrap();
     assert!(of(Injected::Faster).auc.unwrap() > 0.9, "{test:?}");
-    assert!(beside(Injected::Faster) > 0.7, "{test:?}");
+    assert!(to_control(Injected::Faster) > 0.7, "{test:?}");
     assert!(
-        beside(Injected::Reversed) < beside(Injected::Faster) - 0.1,
+        to_control(Injected::Reversed) < to_control(Injected::Faster) - 0.1,
         "{test:?}"
     );
-    assert_eq!(of(Injected::Ordinary).auc_beside_ordinary, None);
+    assert_eq!(of(Injected::Control).auc_to_control, None);
     // The stand-in's error sees the same, by the window better than by the whole frame.
-    let error = |name: &str| test.errors[name].unwrap();
+    let error = |name: &str| test.prediction_error[name].unwrap();
     assert!(
         error("patch") > error("psnr") && error("psnr") > 0.5,
         "{test:?}"

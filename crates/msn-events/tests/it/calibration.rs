@@ -1,6 +1,6 @@
 use msn_events::{
-    Basis, Budget, Calibration, Clock, EventsError, Rules, ScoreSequence, Smoothing, calibrate,
-    detect, reference,
+    Basis, Budget, Clock, EventsError, Rules, ScoreSequence, Smoothing, ThresholdCalibration,
+    calibrate_threshold, detect, reference,
 };
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -47,7 +47,7 @@ proptest! {
         let whole = |all: &[Option<f64>]| all.iter().map(|s| s.map(f64::round)).collect::<Vec<_>>();
         let footage = [sequence_of("a", &whole(&a)), sequence_of("b", &whole(&b))];
         prop_assume!(footage.iter().any(|s| s.frames() > 0));
-        let found = calibrate(&footage, &rules, allowing(allowed, &footage)).unwrap();
+        let found = calibrate_threshold(&footage, &rules, allowing(allowed, &footage)).unwrap();
         prop_assert_eq!(found.allowed, allowed);
         let all = thresholds(&footage, &rules);
         let plain = |t: f64| footage.iter().map(|s| reference::events(s, &rules, t).len()).sum::<usize>();
@@ -71,8 +71,8 @@ proptest! {
     fn a_larger_budget_never_raises_the_threshold(a in scores(), rules in rules(), budget in 0.01..50.0_f64, more in 1.0..20.0_f64) {
         let footage = [sequence_of("a", &a)];
         prop_assume!(footage[0].frames() > 0);
-        let small = calibrate(&footage, &rules, Budget::PerThousandFrames(budget)).unwrap();
-        let large = calibrate(&footage, &rules, Budget::PerThousandFrames(budget * more)).unwrap();
+        let small = calibrate_threshold(&footage, &rules, Budget::PerThousandFrames(budget)).unwrap();
+        let large = calibrate_threshold(&footage, &rules, Budget::PerThousandFrames(budget * more)).unwrap();
         prop_assert!(large.threshold <= small.threshold + 1e-12);
     }
 
@@ -80,7 +80,7 @@ proptest! {
     fn results_fit_together(a in scores(), rules in rules(), budget in 0.01..50.0_f64) {
         let footage = [sequence_of("a", &a)];
         prop_assume!(footage[0].frames() > 0);
-        let c = calibrate(&footage, &rules, Budget::PerThousandFrames(budget)).unwrap();
+        let c = calibrate_threshold(&footage, &rules, Budget::PerThousandFrames(budget)).unwrap();
         prop_assert!(c.threshold.is_finite());
         prop_assert!(c.events <= c.allowed);
         prop_assert_eq!(c.events, events_at(&footage, &rules, c.threshold));
@@ -93,7 +93,7 @@ proptest! {
             prop_assert_eq!(c.events, 0);
         }
         let text = serde_json::to_string(&c).unwrap();
-        prop_assert!(serde_json::from_str::<Calibration>(&text).is_ok());
+        prop_assert!(serde_json::from_str::<ThresholdCalibration>(&text).is_ok());
     }
 
     #[test]
@@ -104,8 +104,8 @@ proptest! {
         let moved: Vec<Option<f64>> = quarters.iter().map(|s| s.map(|s| s + f64::from(shift))).collect();
         prop_assume!(quarters.iter().any(Option::is_some));
         let budget = Budget::PerThousandFrames(budget);
-        let one = calibrate(&[sequence_of("a", &quarters)], &rules, budget).unwrap();
-        let two = calibrate(&[sequence_of("a", &moved)], &rules, budget).unwrap();
+        let one = calibrate_threshold(&[sequence_of("a", &quarters)], &rules, budget).unwrap();
+        let two = calibrate_threshold(&[sequence_of("a", &moved)], &rules, budget).unwrap();
         prop_assert!((one.threshold + f64::from(shift) - two.threshold).abs() < 1e-9);
     }
 }
@@ -118,7 +118,7 @@ fn hand_worked() {
         scores[frame] = score;
     }
     let footage = [known(&scores)];
-    let at = |allowed| calibrate(&footage, &BARE, allowing(allowed, &footage)).unwrap();
+    let at = |allowed| calibrate_threshold(&footage, &BARE, allowing(allowed, &footage)).unwrap();
     assert_eq!((at(1).threshold, at(1).events), (7.0, 1));
     assert_eq!((at(2).threshold, at(2).events), (5.0, 2));
     assert_eq!(at(1).basis, Basis::Counted);
@@ -129,7 +129,7 @@ fn hand_worked() {
         min_frames: 2,
         ..BARE
     };
-    let found = calibrate(&footage, &lasting, allowing(50, &footage)).unwrap();
+    let found = calibrate_threshold(&footage, &lasting, allowing(50, &footage)).unwrap();
     assert_eq!(found.basis, Basis::Floor);
     assert!(found.caveat().unwrap().contains("90th percentile"));
     assert!(found.alarm_share <= 0.1);
@@ -141,7 +141,7 @@ fn a_threshold_under_everything_is_not_a_single_event() {
     let mut scores = vec![0.0; 100];
     scores[1..6].copy_from_slice(&[4.0, 4.0, 1.0, 5.0, 5.0]);
     let footage = [known(&scores)];
-    let found = calibrate(&footage, &BARE, allowing(1, &footage)).unwrap();
+    let found = calibrate_threshold(&footage, &BARE, allowing(1, &footage)).unwrap();
     assert_eq!((found.threshold, found.events), (4.0, 1));
 }
 
@@ -167,7 +167,7 @@ fn short_footage_is_drawn_on_and_says_so() {
     let mut errors = Vec::new();
     for seed in 0..20 {
         let short = [footage(2, seed)];
-        let found = calibrate(&short, &BARE, Budget::PerHour(0.01)).unwrap();
+        let found = calibrate_threshold(&short, &BARE, Budget::PerHour(0.01)).unwrap();
         let Basis::Extrapolated {
             events,
             scale,
@@ -195,7 +195,7 @@ fn short_footage_is_drawn_on_and_says_so() {
 
 #[test]
 fn long_footage_is_counted_and_holds_on_new_footage() {
-    let found = calibrate(&[footage(10, 100)], &BARE, Budget::PerHour(2.0)).unwrap();
+    let found = calibrate_threshold(&[footage(10, 100)], &BARE, Budget::PerHour(2.0)).unwrap();
     assert_eq!(
         (found.basis, found.allowed, found.events),
         (Basis::Counted, 20, 20)
@@ -217,7 +217,7 @@ fn an_estimate_is_never_under_what_was_seen() {
         scores[10 + 20 * i] = score;
     }
     let footage = [known(&scores)];
-    let found = calibrate(&footage, &BARE, Budget::PerThousandFrames(9.9)).unwrap();
+    let found = calibrate_threshold(&footage, &BARE, Budget::PerThousandFrames(9.9)).unwrap();
     let Basis::Extrapolated {
         events,
         from,
@@ -234,7 +234,7 @@ fn an_estimate_is_never_under_what_was_seen() {
 #[test]
 fn too_short_for_an_estimate() {
     let quiet = [known(&[1.0; 50])];
-    let found = calibrate(&quiet, &BARE, Budget::PerHour(1.0)).unwrap();
+    let found = calibrate_threshold(&quiet, &BARE, Budget::PerHour(1.0)).unwrap();
     assert_eq!(
         (found.threshold, found.basis, found.events),
         (1.0, Basis::NoEvent, 0)
@@ -247,34 +247,35 @@ fn too_short_for_an_estimate() {
 fn what_cannot_be_calibrated_is_named() {
     let good = || known(&[1.0, 2.0]);
     for value in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        let error = calibrate(&[good()], &BARE, Budget::PerHour(value)).unwrap_err();
+        let error = calibrate_threshold(&[good()], &BARE, Budget::PerHour(value)).unwrap_err();
         assert!(matches!(error, EventsError::Budget { .. }));
     }
     let mut timeless = good();
     timeless.clock = Clock::Unknown;
-    let error =
-        calibrate(std::slice::from_ref(&timeless), &BARE, Budget::PerHour(1.0)).unwrap_err();
+    let error = calibrate_threshold(std::slice::from_ref(&timeless), &BARE, Budget::PerHour(1.0))
+        .unwrap_err();
     assert!(matches!(error, EventsError::NoRate { video } if video == "known"));
-    let counted = calibrate(&[timeless], &BARE, Budget::PerThousandFrames(500.0)).unwrap();
+    let counted =
+        calibrate_threshold(&[timeless], &BARE, Budget::PerThousandFrames(500.0)).unwrap();
     assert_eq!((counted.hours, counted.allowed), (None, 1));
     assert!(matches!(
-        calibrate(&[], &BARE, Budget::PerHour(1.0)),
+        calibrate_threshold(&[], &BARE, Budget::PerHour(1.0)),
         Err(EventsError::NoFrames)
     ));
-    let twice = calibrate(&[good(), good()], &BARE, Budget::PerHour(1.0)).unwrap_err();
+    let twice = calibrate_threshold(&[good(), good()], &BARE, Budget::PerHour(1.0)).unwrap_err();
     assert!(matches!(twice, EventsError::DuplicateVideo { .. }));
     let frozen = ScoreSequence {
         clock: Clock::Seconds(vec![1.0; 2]),
         ..good()
     };
-    let error = calibrate(&[frozen], &BARE, Budget::PerHour(1.0)).unwrap_err();
+    let error = calibrate_threshold(&[frozen], &BARE, Budget::PerHour(1.0)).unwrap_err();
     assert!(matches!(error, EventsError::Exposure { .. }));
     let rules = Rules {
         min_frames: 0,
         ..BARE
     };
     assert!(matches!(
-        calibrate(&[good()], &rules, Budget::PerHour(1.0)),
+        calibrate_threshold(&[good()], &rules, Budget::PerHour(1.0)),
         Err(EventsError::Rule { .. })
     ));
 }

@@ -1,15 +1,15 @@
 use msn_events::{
-    Clock, Detector, Event, EventsError, Frame, Rules, ScoreSequence, Smoothing, Span, detect,
-    reference,
+    Clock, Detector, Event, EventsError, FrameRange, Rules, ScoreSequence, Smoothing, TimedScore,
+    detect, reference,
 };
 use proptest::prelude::*;
 
 use crate::drawn::{BARE, known, rules, scores, sequence, sequence_of};
 
-fn spans(events: &[Event]) -> Vec<Span> {
+fn spans(events: &[Event]) -> Vec<FrameRange> {
     events
         .iter()
-        .map(|e| Span {
+        .map(|e| FrameRange {
             start: e.start,
             end: e.end,
         })
@@ -91,7 +91,7 @@ proptest! {
         let push = |scores: &[Option<f64>]| {
             let mut detector = Detector::new(rules, threshold).unwrap();
             let steps: Vec<_> = scores.iter().enumerate()
-                .map(|(index, &score)| (detector.push(Frame { index, seconds: None, score }).unwrap(), detector.alarm()))
+                .map(|(index, &score)| (detector.push(TimedScore { index, seconds: None, score }).unwrap(), detector.alarm()))
                 .collect();
             steps
         };
@@ -105,7 +105,7 @@ proptest! {
         let mut detector = Detector::new(rules, threshold).unwrap();
         let mut raised = Vec::new();
         for (index, &score) in all.iter().enumerate() {
-            let step = detector.push(Frame { index, seconds: None, score }).unwrap();
+            let step = detector.push(TimedScore { index, seconds: None, score }).unwrap();
             if step.raised {
                 raised.push(index);
                 prop_assert!(step.active && detector.alarm());
@@ -125,7 +125,7 @@ proptest! {
         joined.extend(&b);
         let mut apart = spans(&detect(&sequence_of("a", &a), &rules, threshold).unwrap());
         let later = spans(&detect(&sequence_of("b", &b), &rules, threshold).unwrap());
-        apart.extend(later.iter().map(|s| Span { start: s.start + offset, end: s.end + offset }));
+        apart.extend(later.iter().map(|s| FrameRange { start: s.start + offset, end: s.end + offset }));
         prop_assert_eq!(spans(&detect(&sequence_of("joined", &joined), &rules, threshold).unwrap()), apart);
     }
 
@@ -164,7 +164,7 @@ fn hand_worked() {
         3.0,
     )
     .unwrap();
-    assert_eq!(spans(&apart), [Span { start: 1, end: 4 }]);
+    assert_eq!(spans(&apart), [FrameRange { start: 1, end: 4 }]);
     // The first of several peaks.
     assert_eq!(
         detect(&known(&[5.0, 9.0, 9.0, 9.0]), &rules, 3.0).unwrap()[0].peak,
@@ -184,7 +184,7 @@ fn smoothing_is_causal_and_uses_what_there_is() {
     let s = known(&[8.0, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(
         spans(&detect(&s, &mean, 1.9).unwrap()),
-        [Span { start: 0, end: 4 }]
+        [FrameRange { start: 0, end: 4 }]
     );
     let half = Rules {
         smoothing: Smoothing::HalfLife(1.0),
@@ -193,7 +193,7 @@ fn smoothing_is_causal_and_uses_what_there_is() {
     // 8, 4, 2, 1, 1/2.
     assert_eq!(
         spans(&detect(&s, &half, 0.9).unwrap()),
-        [Span { start: 0, end: 4 }]
+        [FrameRange { start: 0, end: 4 }]
     );
 }
 
@@ -218,14 +218,17 @@ fn times_come_from_the_clock() {
     );
     assert_eq!(
         spans(&events),
-        [Span { start: 1, end: 2 }, Span { start: 3, end: 5 }]
+        [
+            FrameRange { start: 1, end: 2 },
+            FrameRange { start: 3, end: 5 }
+        ]
     );
 }
 
 #[test]
 fn a_live_source_skips_frames_and_makes_mistakes() {
     let mut detector = Detector::new(BARE, 1.0).unwrap();
-    let frame = |index, score| Frame {
+    let frame = |index, score| TimedScore {
         index,
         seconds: None,
         score: Some(score),
@@ -245,7 +248,7 @@ fn a_live_source_skips_frames_and_makes_mistakes() {
         detector.push(frame(1, f64::NAN)),
         Err(EventsError::NotFinite { frame: 1, .. })
     ));
-    let odd = Frame {
+    let odd = TimedScore {
         index: 1,
         seconds: Some(f64::INFINITY),
         score: Some(1.0),

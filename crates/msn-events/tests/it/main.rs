@@ -1,8 +1,8 @@
-//! The crate from outside: laws of detection, calibration and figures.
+//! The crate from outside: laws of detection, calibration and metrics.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod calibration;
 mod detection;
 mod drawn;
-mod figures;
+mod metrics;
 mod sequences;

@@ -1,4 +1,4 @@
-use msn_events::{Clock, EventsError, Run, ScoreSequence, Span};
+use msn_events::{Clock, EventsError, FrameRange, ScoreRun, ScoreSequence};
 use proptest::prelude::*;
 
 use crate::drawn::scores;
@@ -20,7 +20,7 @@ proptest! {
 
     #[test]
     fn spans_are_the_anomalous_frames(labels in proptest::collection::vec(any::<bool>(), 0..40)) {
-        let spans = Span::of_labels(&labels);
+        let spans = FrameRange::of_labels(&labels);
         for (frame, &label) in labels.iter().enumerate() {
             prop_assert_eq!(spans.iter().any(|span| span.contains(frame)), label);
         }
@@ -96,7 +96,7 @@ fn what_is_wrong_is_named() {
     let runs = |runs: &[(usize, usize)]| ScoreSequence {
         runs: runs
             .iter()
-            .map(|&(first_frame, n)| Run {
+            .map(|&(first_frame, n)| ScoreRun {
                 first_frame,
                 scores: vec![0.0; n],
             })

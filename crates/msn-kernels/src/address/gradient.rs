@@ -10,7 +10,7 @@ use crate::view::{View, ViewMut};
 
 /// Weights of the parts of the loss that belong to pools.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LossWeights {
+pub struct PoolLossWeights {
     /// Of compactness.
     pub compactness: f32,
     /// Of separateness.
@@ -19,18 +19,18 @@ pub struct LossWeights {
     pub information: f32,
 }
 
-/// Gradients of what a lookup handed on, each `[N, h, w, D]`.
+/// Gradients of what a lookup gave, each `[N, h, w, D]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadGradient<'a> {
     /// Of what was read.
     pub read: View<'a>,
-    /// Of the unit queries, where they were asked for.
+    /// Of the unit queries, where they were written out.
     pub queries: Option<View<'a>>,
 }
 
 impl Lookup {
-    /// Gradient of the features that were looked up: through what was read (unless `detach_read`), through the queries
-    /// that were handed on, and of the weighted losses. Call [`Lookup::losses`] before.
+    /// Gradient of the features that were looked up: through what was read (unless `detach_read`),
+    /// through the unit queries, and of the weighted losses. Call [`Lookup::losses`] before.
     /// `features` and `items` are those that were looked up; `gradient` is overwritten.
     ///
     /// # Panics
@@ -39,7 +39,7 @@ impl Lookup {
         &self,
         features: View<'_>,
         items: &PackedItems,
-        weights: LossWeights,
+        weights: PoolLossWeights,
         detach_read: bool,
         of: ReadGradient<'_>,
         mut gradient: ViewMut<'_>,
@@ -186,8 +186,8 @@ impl Kernel for Coefficients<'_> {
             let (similarity, address) =
                 (self.lookup.similarities_of(k), self.lookup.addresses_of(k));
             let [first, second] = self.lookup.nearest_of(k);
-            let kept = self.lookup.kept[k];
-            let logarithms = Logarithms::new(s, similarity[first], kept.top, self.scale);
+            let of_query = self.lookup.per_query[k];
+            let logarithms = Logarithms::new(s, similarity[first], of_query.top, self.scale);
             let mut products = s.zero();
             let mut i = 0;
             while i < count {
@@ -231,7 +231,7 @@ impl Kernel for Coefficients<'_> {
             // queries of norm 0, which have no direction to be moved in.
             row[first] -= self.compactness;
             self.shifts[x] = 0.0;
-            let (near, far) = (kept.near, kept.far);
+            let (near, far) = (of_query.near, of_query.far);
             if self.separateness != 0.0 && second < count && near - far + 1.0 > 0.0 {
                 let inverse = |v: f32| if v > 0.0 { self.separateness / v } else { 0.0 };
                 row[first] -= inverse(near);

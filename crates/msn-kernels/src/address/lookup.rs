@@ -1,10 +1,10 @@
-//! What a pool answers while training, and its losses (METHOD.md, A pool).
+//! A lookup while training: what is read, and the losses.
 
 use super::reading::{Nearest, Pixels, Reading, Traces};
 use super::write::{AddRow, Gathered, OwnQueries};
 use super::{Addressing, PackedItems};
 use crate::buffers::{AlignedBuf, Scratch};
-use crate::collective::{Collective, summed};
+use crate::collective::{Collective, sum_over_ranks, world_size};
 use crate::isa::{Isa, Kernel, Simd};
 use crate::pixels::{Strips, load};
 use crate::threads::SharedMut;
@@ -28,7 +28,7 @@ pub struct PoolLosses {
     pub information: f64,
 }
 
-/// What a pool answered to one batch of features, kept for losses, gradient and write.
+/// A batch of features looked up in a pool, with what losses, gradient and write need of it.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
     pub(super) shape: Shape,
@@ -43,7 +43,7 @@ pub struct Lookup {
     /// Of the features of each query, filled by `read`.
     pub(super) norms: Vec<f32>,
     /// Of each query, filled by `read`.
-    pub(super) kept: Vec<Kept>,
+    pub(super) per_query: Vec<QueryLosses>,
     /// Over the queries, filled by `read`.
     pub(super) sums: Sums,
     /// What a write needs, relative to the best of each item's own queries; filled by `read`.
@@ -51,9 +51,9 @@ pub struct Lookup {
     pub(super) mean_address: Vec<f64>,
 }
 
-/// What the losses of a query leave for its gradient.
+/// What the gradient of a query's losses needs.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct QueryLosses {
     /// Logarithm of its largest address.
     pub(super) top: f32,
     /// Distance to the nearest item, and to the second nearest, with 1e-6 in each difference.
@@ -62,8 +62,8 @@ pub(super) struct Kept {
 }
 
 impl Lookup {
-    /// Looks up `features` and writes what is read, `[N, h, w, D]`, and where asked for the unit
-    /// queries. Losses and write find here what they need; the gradient wants the features again.
+    /// Looks up `features` and writes what is read, `[N, h, w, D]`, and the unit
+    /// queries where there is room for them. Losses and write find here what they need; the gradient wants the features again.
     ///
     /// # Panics
     /// As [`read_items`](super::read_items).
@@ -85,15 +85,16 @@ impl Lookup {
         let (count, d) = (items.count, items.features);
         (self.shape, self.items, self.how) = (shape, count, Some((how, items.isa)));
         self.nearest.resize(shape.pixels(), Nearest::default());
-        self.kept.resize(shape.pixels(), Kept::default());
+        self.per_query
+            .resize(shape.pixels(), QueryLosses::default());
         self.norms.resize(shape.pixels(), 0.0);
         self.similarities.resize(shape.pixels() * count);
         self.addresses.resize(shape.pixels() * count);
         let similarities = SharedMut::new(&mut self.similarities);
         let addresses = SharedMut::new(&mut self.addresses);
-        let (nearest, kept) = (
+        let (nearest, of_query) = (
             SharedMut::new(&mut self.nearest),
-            SharedMut::new(&mut self.kept),
+            SharedMut::new(&mut self.per_query),
         );
         let norms = SharedMut::new(&mut self.norms);
         let read = read.shared();
@@ -160,7 +161,7 @@ impl Lookup {
                         similarities,
                         addresses: addresses.part(first * count, shape.width * count),
                         nearest,
-                        kept: kept.part(first, shape.width),
+                        of_query: of_query.part(first, shape.width),
                         sums: &mut sums,
                     });
                 }
@@ -190,16 +191,12 @@ impl Lookup {
         self.gathered.queries.clone()
     }
 
-    /// The three losses. `items` are those that were looked up.
+    /// The three losses, of the queries of all ranks where ranks share the batch. `items` are those
+    /// that were looked up.
     ///
     /// # Panics
     /// If the items have another size.
-    pub fn losses(&mut self, items: &PackedItems) -> PoolLosses {
-        self.joint_losses(items, None)
-    }
-
-    /// [`Lookup::losses`] of the queries of several devices.
-    pub(crate) fn joint_losses(
+    pub fn losses(
         &mut self,
         items: &PackedItems,
         collective: Option<&dyn Collective>,
@@ -208,10 +205,9 @@ impl Lookup {
         let (count, sums) = (items.count, &self.sums);
         let mut all = [sums.compactness, sums.separateness, sums.entropy].to_vec();
         all.extend(&sums.addresses);
-        summed(collective, &mut all);
+        sum_over_ranks(collective, &mut all);
         let (of_losses, addresses) = all.split_at(3);
-        let queries =
-            (self.shape.pixels().max(1) * collective.map_or(1, Collective::world_size)) as f64;
+        let queries = (self.shape.pixels().max(1) * world_size(collective)) as f64;
         let entropy = |p: f64| -p * p.max(f64::from(SMALLEST_PROBABILITY)).ln();
         self.mean_address = addresses.iter().map(|a| a / queries).collect();
         let of_mean: f64 = self.mean_address.iter().map(|&p| entropy(p)).sum();
@@ -337,7 +333,7 @@ struct RowLosses<'a> {
     similarities: &'a [f32],
     addresses: &'a [f32],
     nearest: &'a [Nearest],
-    kept: &'a mut [Kept],
+    of_query: &'a mut [QueryLosses],
     sums: &'a mut Sums,
 }
 
@@ -355,17 +351,19 @@ impl Kernel for RowLosses<'_> {
         let queries = self.queries.chunks_exact(d);
         let similarities = self.similarities.chunks_exact(count);
         let similarities = similarities.zip(self.addresses.chunks_exact(count));
-        let kept = self.nearest.iter().zip(self.kept);
-        for ((q, (similarity, address)), (nearest, kept)) in queries.zip(similarities).zip(kept) {
+        let of_query = self.nearest.iter().zip(self.of_query);
+        for ((q, (similarity, address)), (nearest, of_query)) in
+            queries.zip(similarities).zip(of_query)
+        {
             let [first, second] = nearest.map(|i| i as usize);
             let other = if second < count { second } else { first };
             let (near, far) = squared_distances(s, q, item(first), item(other), &mut compactness);
-            (kept.near, kept.far) = (near.sqrt(), far.sqrt());
+            (of_query.near, of_query.far) = (near.sqrt(), far.sqrt());
             if second < count {
-                self.sums.separateness += f64::from((kept.near - kept.far + 1.0).max(0.0));
+                self.sums.separateness += f64::from((of_query.near - of_query.far + 1.0).max(0.0));
             }
-            kept.top = address[first].ln();
-            let logarithms = Logarithms::new(s, similarity[first], kept.top, self.scale);
+            of_query.top = address[first].ln();
+            let logarithms = Logarithms::new(s, similarity[first], of_query.top, self.scale);
             let mut i = 0;
             while i < count {
                 let n = S::LANES.min(count - i);

@@ -71,7 +71,7 @@ impl Pixels {
 /// The most and second most similar item of a query, the first of equals.
 pub(super) type Nearest = [u32; 2];
 
-/// What training keeps of each query of a row.
+/// What training needs later of each query of a row.
 pub(super) struct Traces<'a> {
     pub(super) nearest: &'a mut [Nearest],
     /// Norms of the features.
@@ -158,7 +158,7 @@ impl Reading<'_> {
         let norms = s.max(s.sqrt(squares), s.splat(SMALLEST_NORM));
         let factors = s.div(s.splat(1.0), norms);
         for (x, factor) in to_lanes(s, factors).into_iter().enumerate().take(n) {
-            // SAFETY: the pixel has `features` values, and `count` where those are asked for; rows
+            // SAFETY: the pixel has `features` values, and `count` of addresses and similarities; rows
             // of the table are whole vectors.
             unsafe {
                 if let Some(to) = self.queries {
@@ -194,7 +194,7 @@ impl Reading<'_> {
             // SAFETY: as above.
             let v = unsafe { s.load(at(item)) };
             if self.traces.is_some() {
-                // No network has as many items as a float could not tell apart.
+                // A float holds the index of any pool of a size that trains.
                 let this = s.splat(item as f32);
                 let below = s.if_greater(v, second, this, runner_up);
                 runner_up = s.if_greater(v, best, nearest, below);

@@ -1,4 +1,4 @@
-//! Writing: queries of a training step change the items (METHOD.md, A pool).
+//! Writing: queries of a training step change the items.
 
 use super::Lookup;
 use super::reading::Nearest;
@@ -31,13 +31,14 @@ pub fn write_items(lookup: &Lookup, items: &mut [f32], rule: WriteRule) {
     Gathered::new(lookup, rule).write(items, rule);
 }
 
-/// The sums over queries that a write needs.
+/// The sums over queries that a write needs; of the queries of several ranks by
+/// [`over_ranks`](Self::over_ranks).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gathered {
+pub struct Gathered {
     features: usize,
     temperature: f64,
     /// Queries whose most similar item each is, `[M]`.
-    pub(crate) queries: Vec<usize>,
+    pub(super) queries: Vec<usize>,
     /// The similarity that weights are relative to, `[M]`.
     top: Vec<f32>,
     /// Of the queries' weights, `[M]`.
@@ -47,8 +48,8 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// The sums of `lookup`'s queries, relative to the similarity that `rule` asks for.
-    pub(crate) fn new(lookup: &Lookup, rule: WriteRule) -> Self {
+    /// The sums of `lookup`'s queries, relative to the maximum that `rule` names.
+    pub fn new(lookup: &Lookup, rule: WriteRule) -> Self {
         let mut gathered = lookup.gathered.clone();
         if !rule.own_maximum {
             for (i, &top) in lookup.sums.top.iter().enumerate() {
@@ -96,23 +97,32 @@ impl Gathered {
         }
     }
 
-    /// Those of the queries of all devices.
-    pub(crate) fn joined(&self, collective: &dyn Collective) -> Self {
+    /// How many queries are most similar to each item, `[M]`.
+    pub fn usage(&self) -> &[usize] {
+        &self.queries
+    }
+
+    /// The sums over the queries of all ranks. Without a collective they are this rank's.
+    #[must_use]
+    pub fn over_ranks(self, collective: Option<&dyn Collective>) -> Self {
+        let Some(collective) = collective else {
+            return self;
+        };
         let count = self.queries.len();
         let mut own: Vec<f32> = self.queries.iter().map(|&n| n as f32).collect();
         // An item that no query was looked up for has no similarity that could travel.
         own.extend(self.top.iter().map(|t| t.max(f32::MIN)));
         own.extend(self.total.iter().chain(&self.sum).map(|&v| v as f32));
         let all = collective.all_gather(&own);
-        let mut joined = Self {
+        let mut merged = Self {
             queries: vec![0; count],
             top: vec![f32::MIN; count],
             total: vec![0.0; count],
             sum: vec![0.0; self.sum.len()],
-            ..*self
+            ..self
         };
         for part in &all {
-            for (t, s) in joined.top.iter_mut().zip(&part[count..]) {
+            for (t, s) in merged.top.iter_mut().zip(&part[count..]) {
                 *t = t.max(*s);
             }
         }
@@ -121,20 +131,23 @@ impl Gathered {
             let (top, rest) = rest.split_at(count);
             let (total, sum) = rest.split_at(count);
             for i in (0..count).filter(|&i| queries[i] > 0.0) {
-                joined.queries[i] += queries[i] as usize;
-                let weight = (f64::from(top[i] - joined.top[i]) / self.temperature).exp();
-                joined.total[i] += weight * f64::from(total[i]);
+                merged.queries[i] += queries[i] as usize;
+                let weight = (f64::from(top[i] - merged.top[i]) / self.temperature).exp();
+                merged.total[i] += weight * f64::from(total[i]);
                 let range = i * self.features..(i + 1) * self.features;
-                for (to, v) in joined.sum[range.clone()].iter_mut().zip(&sum[range]) {
+                for (to, v) in merged.sum[range.clone()].iter_mut().zip(&sum[range]) {
                     *to += weight * f64::from(*v);
                 }
             }
         }
-        joined
+        merged
     }
 
-    /// Changes the items, `[M, D]`.
-    pub(crate) fn write(&self, items: &mut [f32], rule: WriteRule) {
+    /// Changes the items, `[M, D]`. Items without queries, or that would vanish, stay bit-equal.
+    ///
+    /// # Panics
+    /// If `items` has not the size of the items that were looked up.
+    pub fn write(&self, items: &mut [f32], rule: WriteRule) {
         let features = self.features;
         assert_eq!(
             items.len(),

@@ -2,7 +2,7 @@
 
 use super::{Affine, Moments};
 use crate::buffers::Scratch;
-use crate::collective::{Collective, summed};
+use crate::collective::{Collective, sum_over_ranks, world_size};
 use crate::isa::{Isa, Kernel, Simd};
 use crate::pixels::{Rows, Strips, load, store};
 use crate::threads::SharedMut;
@@ -17,114 +17,117 @@ pub struct NormGradient {
     pub beta: Vec<f32>,
 }
 
-/// Gradient of batch normalisation in training mode, followed by ReLU where `relu`.
-///
-/// `input` is what was normalised, `moments` and `affine` what normalised it (with the same
-/// `epsilon`). `gradient` is that of the output on entry and that of the input on return.
-///
-/// # Panics
-/// If shapes or lengths differ.
-pub fn batch_norm_backward(
-    isa: Isa,
-    input: View<'_>,
-    moments: &Moments,
-    affine: &Affine,
-    epsilon: f64,
-    relu: bool,
-    gradient: &mut ViewMut<'_>,
-) -> NormGradient {
-    joint_norm_backward(isa, input, moments, affine, epsilon, relu, gradient, None)
+/// A batch normalisation in training mode, followed by ReLU or not, as its forward pass computed it.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchNorm<'a> {
+    /// What was normalised.
+    pub input: View<'a>,
+    /// Its moments; where ranks share the batch, those of all ranks ([`Moments::over_ranks`]).
+    pub moments: &'a Moments,
+    /// What normalised it: [`Moments::affine`] with `epsilon`.
+    pub affine: &'a Affine,
+    /// What was added to the variance.
+    pub epsilon: f64,
+    /// Whether ReLU followed.
+    pub relu: bool,
 }
 
-/// [`batch_norm_backward`] where `moments` are those of the pixels of several devices. The
-/// gradients of the parameters are those of this device's pixels alone.
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn joint_norm_backward(
-    isa: Isa,
-    input: View<'_>,
-    moments: &Moments,
-    affine: &Affine,
-    epsilon: f64,
-    relu: bool,
-    gradient: &mut ViewMut<'_>,
-    collective: Option<&dyn Collective>,
-) -> NormGradient {
-    let shape = input.shape();
-    let channels = shape.channels;
-    assert_eq!(
-        gradient.shape(),
-        shape,
-        "the gradient of a normalisation's output"
-    );
-    affine.check(channels);
-    assert!(
-        moments.mean.len() == channels && moments.variance.len() == channels,
-        "moments of other channels"
-    );
-    let strips = Strips::new(shape);
-    let mut parts = vec![0.0; strips.count() * 2 * channels];
-    let shared = SharedMut::new(&mut parts);
-    let out = gradient.shared();
-    strips.for_each(|strip| {
-        // SAFETY: each strip has its own part.
-        let part = unsafe { shared.part(strip.index * 2 * channels, 2 * channels) };
-        let (sums, products) = part.split_at_mut(channels);
-        isa.run(StripSums {
-            rows: Rows::new(&input, strip),
-            // SAFETY: the rows of a strip are touched by its task alone.
-            gradient: unsafe { out.ptr(strip.image, strip.y, 0) },
-            gradient_row: out.row_stride(),
-            gradient_pixel: out.pixel_stride(),
-            mean: &moments.mean,
+impl BatchNorm<'_> {
+    /// Gradients of the parameters, of this rank's pixels alone. `gradient` is that of the output
+    /// on entry and that of the input on return; where ranks share the batch, through the moments
+    /// of all ranks.
+    ///
+    /// # Panics
+    /// If shapes or lengths differ.
+    pub fn backward(
+        &self,
+        isa: Isa,
+        gradient: &mut ViewMut<'_>,
+        collective: Option<&dyn Collective>,
+    ) -> NormGradient {
+        let Self {
+            input,
+            moments,
             affine,
+            epsilon,
             relu,
-            sums,
-            products,
+        } = *self;
+        let shape = input.shape();
+        let channels = shape.channels;
+        assert_eq!(
+            gradient.shape(),
+            shape,
+            "the gradient of a normalisation's output"
+        );
+        affine.check(channels);
+        assert!(
+            moments.mean.len() == channels && moments.variance.len() == channels,
+            "moments of other channels"
+        );
+        let strips = Strips::new(shape);
+        let mut parts = vec![0.0; strips.count() * 2 * channels];
+        let shared = SharedMut::new(&mut parts);
+        let out = gradient.shared();
+        strips.for_each(|strip| {
+            // SAFETY: each strip has its own part.
+            let part = unsafe { shared.part(strip.index * 2 * channels, 2 * channels) };
+            let (sums, products) = part.split_at_mut(channels);
+            isa.run(StripSums {
+                rows: Rows::new(&input, strip),
+                // SAFETY: the rows of a strip are touched by its task alone.
+                gradient: unsafe { out.ptr(strip.image, strip.y, 0) },
+                gradient_row: out.row_stride(),
+                gradient_pixel: out.pixel_stride(),
+                mean: &moments.mean,
+                affine,
+                relu,
+                sums,
+                products,
+            });
         });
-    });
-    let mut result = NormGradient {
-        gamma: Vec::with_capacity(channels),
-        beta: Vec::with_capacity(channels),
-    };
-    let devices = collective.map_or(1, Collective::world_size);
-    let pixels = (shape.pixels().max(1) * devices) as f64;
-    // The gradient of the input is scale * g - offset - slope * (x - mean).
-    let mut coefficients = Scratch::take(2 * channels);
-    let (offset, slope) = coefficients.split_at_mut(channels);
-    let mut sums = vec![0.0_f64; 2 * channels];
-    for part in parts.chunks_exact(2 * channels) {
-        for (sum, v) in sums.iter_mut().zip(part) {
-            *sum += f64::from(*v);
+        let mut result = NormGradient {
+            gamma: Vec::with_capacity(channels),
+            beta: Vec::with_capacity(channels),
+        };
+        let pixels = (shape.pixels().max(1) * world_size(collective)) as f64;
+        // The gradient of the input is scale * g - offset - slope * (x - mean).
+        let mut coefficients = Scratch::take(2 * channels);
+        let (offset, slope) = coefficients.split_at_mut(channels);
+        let mut sums = vec![0.0_f64; 2 * channels];
+        for part in parts.chunks_exact(2 * channels) {
+            for (sum, v) in sums.iter_mut().zip(part) {
+                *sum += f64::from(*v);
+            }
         }
-    }
-    let root = |c: usize| 1.0 / (f64::from(moments.variance[c]) + epsilon).sqrt();
-    for c in 0..channels {
-        result.beta.push(sums[c] as f32);
-        result.gamma.push((sums[channels + c] * root(c)) as f32);
-    }
-    summed(collective, &mut sums);
-    for c in 0..channels {
-        let (sum, product, root) = (sums[c], sums[channels + c], root(c));
-        let scale = f64::from(affine.scale[c]);
-        offset[c] = (scale * sum / pixels) as f32;
-        slope[c] = (scale * product * root * root / pixels) as f32;
-    }
-    let (offset, slope) = (&*offset, &*slope);
-    strips.for_each(|strip| {
-        isa.run(StripGradient {
-            rows: Rows::new(&input, strip),
-            // SAFETY: the rows of a strip are touched by its task alone.
-            gradient: unsafe { out.ptr(strip.image, strip.y, 0) },
-            gradient_row: out.row_stride(),
-            gradient_pixel: out.pixel_stride(),
-            mean: &moments.mean,
-            affine,
-            offset,
-            slope,
-            relu,
+        let root = |c: usize| 1.0 / (f64::from(moments.variance[c]) + epsilon).sqrt();
+        for c in 0..channels {
+            result.beta.push(sums[c] as f32);
+            result.gamma.push((sums[channels + c] * root(c)) as f32);
+        }
+        sum_over_ranks(collective, &mut sums);
+        for c in 0..channels {
+            let (sum, product, root) = (sums[c], sums[channels + c], root(c));
+            let scale = f64::from(affine.scale[c]);
+            offset[c] = (scale * sum / pixels) as f32;
+            slope[c] = (scale * product * root * root / pixels) as f32;
+        }
+        let (offset, slope) = (&*offset, &*slope);
+        strips.for_each(|strip| {
+            isa.run(StripGradient {
+                rows: Rows::new(&input, strip),
+                // SAFETY: the rows of a strip are touched by its task alone.
+                gradient: unsafe { out.ptr(strip.image, strip.y, 0) },
+                gradient_row: out.row_stride(),
+                gradient_pixel: out.pixel_stride(),
+                mean: &moments.mean,
+                affine,
+                offset,
+                slope,
+                relu,
+            });
         });
-    });
-    result
+        result
+    }
 }
 
 struct StripSums<'a> {

@@ -1,6 +1,6 @@
 //! Owned images.
 
-use super::layout::Layout;
+use super::layout::PixelLayout;
 use super::{Shape, View, ViewMut, copy};
 use crate::buffers::AlignedBuf;
 
@@ -9,7 +9,7 @@ use crate::buffers::AlignedBuf;
 #[derive(Clone, Debug, Default)]
 pub struct FeatureMap {
     data: AlignedBuf,
-    layout: Option<Layout>,
+    layout: Option<PixelLayout>,
 }
 
 impl FeatureMap {
@@ -35,7 +35,7 @@ impl FeatureMap {
         }
         if shape.len() == 0 {
             self.data.resize(0);
-            self.layout = Some(Layout::dense(shape));
+            self.layout = Some(PixelLayout::dense(shape));
             return;
         }
         // One column serves as right halo of a row and left halo of the next, one row as lower
@@ -46,7 +46,7 @@ impl FeatureMap {
         let lead = row + pixel;
         // The first pixel stands on a cache line.
         let origin = lead.next_multiple_of(16);
-        let layout = Layout {
+        let layout = PixelLayout {
             shape,
             origin,
             image,
@@ -71,7 +71,7 @@ impl FeatureMap {
         View::new(
             &self.data,
             self.layout
-                .unwrap_or_else(|| Layout::dense(Shape::default())),
+                .unwrap_or_else(|| PixelLayout::dense(Shape::default())),
         )
     }
 
@@ -79,7 +79,7 @@ impl FeatureMap {
     pub fn view_mut(&mut self) -> ViewMut<'_> {
         let layout = self
             .layout
-            .unwrap_or_else(|| Layout::dense(Shape::default()));
+            .unwrap_or_else(|| PixelLayout::dense(Shape::default()));
         ViewMut::new(&mut self.data, layout)
     }
 

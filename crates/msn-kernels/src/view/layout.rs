@@ -96,7 +96,7 @@ const fn product(sizes: [usize; 4]) -> Option<usize> {
 
 /// Where the pixels of a shape lie in a slice: distances in floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct PixelLayout {
     pub(super) shape: Shape,
     /// Index of the first value of the first pixel.
     pub(super) origin: usize,
@@ -107,7 +107,7 @@ pub(super) struct Layout {
     pub(super) halo: bool,
 }
 
-impl Layout {
+impl PixelLayout {
     pub(super) fn dense(shape: Shape) -> Self {
         // No pixels, no distances that could overflow.
         let (width, height) = if shape.len() == 0 {

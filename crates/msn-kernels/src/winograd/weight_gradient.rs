@@ -4,7 +4,7 @@
 //! From `Y = A^T [(G g G^T) * V] A` follows `dg = G^T [sum over tiles (A dY A^T) * V] G`.
 
 use super::points::{kernel_back, output_back};
-use super::{PARTS, Place, SIDE, TransformInput};
+use super::{PARTS, SIDE, TileOrigin, TransformInput};
 use crate::buffers::Scratch;
 use crate::isa::{Isa, Kernel, Simd};
 use crate::outer::{Outer, add_chunks};
@@ -33,7 +33,7 @@ pub(crate) fn weight_gradient(isa: Isa, input: View<'_>, gradient: View<'_>, wei
     }
     let wide = 2 * isa.lanes();
     let (groups, panels) = (cin.div_ceil(GROUP), cout.div_ceil(wide));
-    let count = Place::count(shape);
+    let count = TileOrigin::count(shape);
     let chunks = TASKS.div_ceil(groups * panels).min(count / CHUNK).max(1);
     // The first chunk sums in place, the others beside it.
     let size = weights.len();
@@ -102,7 +102,7 @@ impl Tiles<'_> {
         while from < self.range.end {
             let tiles = BLOCK.min(self.range.end - from);
             for t in 0..tiles {
-                let at = Place::of(shape, from + t);
+                let at = TileOrigin::of(shape, from + t);
                 let patch = self.input.patch(at.image, at.y, at.x, &mut edge);
                 let parts = SharedMut::new(&mut a[t * a_stride..]);
                 let transform = TransformInput {

@@ -130,7 +130,7 @@ fn loss(
     features: &[f64],
     items: &[Vec<f64>],
     how: Addressing,
-    weights: LossWeights,
+    weights: PoolLossWeights,
     of_read: &[f64],
     of_queries: &[f64],
 ) -> (f64, [f64; 3]) {
@@ -208,7 +208,7 @@ proptest! {
         let items = items_of(seed ^ 1, count, d);
         let rows: Vec<Vec<f64>> = items.chunks_exact(d).map(|m| m.iter().map(|&v| f64::from(v)).collect()).collect();
         let how = Addressing { temperature: if cold { 0.2 } else { 1.0 }, top_k: top % (count + 1) };
-        let weights = LossWeights { compactness: 3.0, separateness: 2.0, information: 5.0 };
+        let weights = PoolLossWeights { compactness: 3.0, separateness: 2.0, information: 5.0 };
         let x = features.images().data;
         // With the read detached, its gradient counts for nothing.
         let through: Vec<f64> = of_read.images().data.into_iter().map(|g| if detach { 0.0 } else { g }).collect();
@@ -236,7 +236,7 @@ proptest! {
                 let norm = x.iter().map(|v| v * v).sum::<f64>().sqrt();
                 prop_assert!(query.iter().zip(x).all(|(q, v)| (f64::from(*q) - v / norm).abs() < 1e-6));
             }
-            let ours = lookup.losses(&packed);
+            let ours = lookup.losses(&packed, None);
             for (ours, golden) in [ours.compactness, ours.separateness, ours.information].into_iter().zip(parts) {
                 prop_assert!((ours - golden).abs() < 1e-5, "{isa}: {ours} {golden}");
             }
@@ -257,7 +257,7 @@ proptest! {
 #[test]
 fn gradients_of_a_query_of_zeros_are_finite() {
     let shape = Shape::new(1, 1, 2, 3);
-    let weights = LossWeights {
+    let weights = PoolLossWeights {
         compactness: 0.1,
         separateness: 0.1,
         information: 0.1,
@@ -278,7 +278,7 @@ fn gradients_of_a_query_of_zeros_are_finite() {
             ViewMut::dense(&mut read, shape),
             None,
         );
-        let losses = lookup.losses(&packed);
+        let losses = lookup.losses(&packed, None);
         assert!(
             losses.compactness.is_finite()
                 && losses.separateness.is_finite()
@@ -307,7 +307,7 @@ fn written(
     temperature: f64,
     rule: WriteRule,
 ) -> Option<Vec<f64>> {
-    let mut asked = Vec::new();
+    let mut queries = Vec::new();
     for pixel in features.chunks_exact(items[0].len()) {
         let q = unit(pixel);
         let s: Vec<f64> = items
@@ -319,12 +319,12 @@ fn written(
             return None;
         }
         let owner = s.iter().position(|v| *v == best)?;
-        asked.push((q, s, owner));
+        queries.push((q, s, owner));
     }
     let mut new = Vec::new();
     for (i, item) in items.iter().enumerate() {
-        let own = || asked.iter().filter(|(_, _, owner)| *owner == i);
-        let top = asked
+        let own = || queries.iter().filter(|(_, _, owner)| *owner == i);
+        let top = queries
             .iter()
             .filter(|(_, _, owner)| !rule.own_maximum || *owner == i)
             .map(|(_, s, _)| s[i])
@@ -441,7 +441,7 @@ fn a_write_is_worked_by_hand() {
     }
 }
 
-/// A training that diverges is told by its loss, so that nothing may fail before.
+/// A training that diverges shows in its loss, so nothing may fail before.
 #[test]
 fn features_that_are_no_numbers_belong_to_some_item() {
     let shape = Shape::new(1, 1, 3, 8);
@@ -463,7 +463,7 @@ fn features_that_are_no_numbers_belong_to_some_item() {
         );
         lookup.read(from, &packed, how, to, None);
         assert_eq!(lookup.usage().iter().sum::<usize>(), 3);
-        assert!(lookup.losses(&packed).compactness.is_nan());
+        assert!(lookup.losses(&packed, None).compactness.is_nan());
         for own_maximum in [false, true] {
             let rule = WriteRule {
                 momentum: None,

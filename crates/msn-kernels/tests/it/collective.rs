@@ -1,50 +1,27 @@
-//! Several devices, here threads, with parts of a batch are one device with the whole batch.
+//! Sums over several ranks, here threads, are those of one rank with the whole batch.
 
 use std::sync::{Arc, Barrier, Mutex};
 
 use msn_kernels::*;
+use proptest::prelude::*;
 
-use crate::{
-    network::{config, tensor},
-    support::values,
-};
+use crate::support::*;
 
 /// One of several threads.
 #[derive(Debug)]
 struct Thread {
-    number: usize,
+    rank: usize,
     slots: Arc<Mutex<Vec<Vec<f32>>>>,
     barrier: Arc<Barrier>,
 }
 
-impl Thread {
-    fn all(count: usize) -> Vec<Self> {
-        let slots = Arc::new(Mutex::new(vec![Vec::new(); count]));
-        let barrier = Arc::new(Barrier::new(count));
-        let one = |number| Self {
-            number,
-            slots: slots.clone(),
-            barrier: barrier.clone(),
-        };
-        (0..count).map(one).collect()
-    }
-}
-
 impl Collective for Thread {
     fn rank(&self) -> usize {
-        self.number
+        self.rank
     }
 
     fn world_size(&self) -> usize {
         self.slots.lock().unwrap().len()
-    }
-
-    fn all_gather(&self, own: &[f32]) -> Vec<Vec<f32>> {
-        self.slots.lock().unwrap()[self.number] = own.to_vec();
-        self.barrier.wait();
-        let all = self.slots.lock().unwrap().clone();
-        self.barrier.wait();
-        all
     }
 
     fn all_reduce_sum(&self, values: &mut [f32]) {
@@ -53,146 +30,131 @@ impl Collective for Thread {
             *v = all.iter().map(|part| part[i]).sum();
         }
     }
-}
 
-const BATCH: usize = 6;
-const HEIGHT: usize = 16;
-const WIDTH: usize = 8;
-type Named = Vec<(String, Vec<f32>)>;
-
-fn training() -> TrainingConfig {
-    TrainingConfig {
-        losses: LossWeights {
-            compactness: 0.5,
-            separateness: 0.5,
-            information: 0.5,
-        },
-        detach_read: false,
+    fn all_gather(&self, own: &[f32]) -> Vec<Vec<f32>> {
+        self.slots.lock().unwrap()[self.rank] = own.to_vec();
+        self.barrier.wait();
+        let all = self.slots.lock().unwrap().clone();
+        self.barrier.wait();
+        all
     }
 }
 
-/// Some steps; the losses and gradients of the last one, and the network.
-fn steps(
-    config: &NetworkConfig,
-    rule: WriteRule,
-    collective: Option<Thread>,
-    part: std::ops::Range<usize>,
-    steps: u64,
-) -> (Losses, Named, Named) {
-    let start = |name: &str| tensor(config, name);
-    let mut net = Training::new(config, training(), &start, Algorithm::Direct).unwrap();
-    if let Some(collective) = collective {
-        net.share(Arc::new(collective));
-    }
-    let mut losses = Losses::default();
-    for step in 0..steps {
-        let data = |seed, channels: usize| {
-            let clip = HEIGHT * WIDTH * channels;
-            values(seed, BATCH * clip)[part.start * clip..part.end * clip].to_vec()
-        };
-        let input = data(2 * step + 1, config.frames * config.channels);
-        let target = data(2 * step + 2, config.channels);
-        losses = net
-            .step(&input, &target, part.len(), HEIGHT, WIDTH)
-            .unwrap();
-        net.all_reduce_gradients();
-        net.update(&Adam::default(), 1e-3);
-        net.write(rule);
-    }
-    (losses, net.gradients(), net.tensors())
-}
-
-fn on_devices(
-    config: &NetworkConfig,
-    rule: WriteRule,
-    devices: usize,
-    count: u64,
-) -> Vec<(Losses, Named, Named)> {
-    let share = BATCH / devices;
+/// What each of `ranks` threads makes of its rank.
+fn on_ranks<T: Send>(ranks: usize, work: impl Fn(&Thread) -> T + Sync) -> Vec<T> {
+    let slots = Arc::new(Mutex::new(vec![Vec::new(); ranks]));
+    let barrier = Arc::new(Barrier::new(ranks));
     std::thread::scope(|scope| {
-        let start = |(i, thread)| {
-            let part = i * share..(i + 1) * share;
-            scope.spawn(move || steps(config, rule, Some(thread), part, count))
+        let start = |rank| {
+            let thread = Thread {
+                rank,
+                slots: slots.clone(),
+                barrier: barrier.clone(),
+            };
+            let work = &work;
+            scope.spawn(move || work(&thread))
         };
-        let threads = Thread::all(devices).into_iter().enumerate();
-        let running: Vec<_> = threads.map(start).collect();
+        let running: Vec<_> = (0..ranks).map(start).collect();
         running.into_iter().map(|t| t.join().unwrap()).collect()
     })
 }
 
-/// Largest difference of two networks, as a share of each tensor's largest value.
-fn distance(a: &Named, b: &Named) -> f32 {
-    let mut worst = 0.0f32;
-    for ((name, a), (_, b)) in a.iter().zip(b) {
-        // A bias in front of a norm has a gradient of rounding alone.
-        let size = a.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
-        let d = a.iter().zip(b).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-        if d / size > worst {
-            worst = d / size;
-            assert!(worst < 1e-3, "{name} {worst}");
-        }
-    }
-    worst
+fn f64s(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
 }
 
-const RULES: [WriteRule; 3] = [
-    WriteRule {
-        momentum: None,
-        own_maximum: false,
-    },
-    WriteRule {
-        momentum: Some(0.7),
-        own_maximum: false,
-    },
-    WriteRule {
-        momentum: Some(0.2),
-        own_maximum: true,
-    },
-];
+proptest! {
+    #![proptest_config(config())]
 
-#[test]
-fn a_step_on_several_devices_is_one_with_the_whole_batch() {
-    for (rule, concat) in RULES.into_iter().zip([false, true, false]) {
-        let config = config(&[1, 2, 3], concat, true);
-        let (losses, gradients, tensors) = steps(&config, rule, None, 0..BATCH, 1);
-        for devices in [1, 2, 3] {
-            for (l, g, t) in on_devices(&config, rule, devices, 1) {
-                assert!(distance(&gradients, &g) < 2e-4);
-                let items = |all: &Named| -> Named {
-                    let mut all = all.clone();
-                    all.retain(|(name, _)| !name.ends_with("weight") && !name.ends_with("bias"));
-                    all
-                };
-                // Adam's first step has the size of the rate wherever a gradient points, so
-                // weights tell nothing; statistics and items do.
-                assert!(distance(&items(&tensors), &items(&t)) < 1e-5);
-                for (a, b) in [
-                    (losses.prediction, l.prediction),
-                    (losses.compactness, l.compactness),
-                    (losses.separateness, l.separateness),
-                    (losses.information, l.information),
-                    (losses.total, l.total),
-                ] {
-                    assert!((a - b).abs() < 1e-5, "{devices}: {losses:?} {l:?}");
-                }
+    #[test]
+    fn a_batch_norm_sees_the_whole_batch(shape in shapes(20), ranks in 1_usize..4, seed: u64, relu: bool) {
+        let (isa, epsilon) = (Isa::detect(), 1e-3);
+        let whole = Shape { batch: ranks * shape.batch, ..shape };
+        let (x, g) = (values(seed, whole.len()), values(seed ^ 1, whole.len()));
+        let (gamma, beta) = (values(seed ^ 2, shape.channels), values(seed ^ 3, shape.channels));
+        let step = |range: std::ops::Range<usize>, shape: Shape, collective: Option<&dyn Collective>| {
+            let input = View::dense(&x[range.clone()], shape);
+            let moments = moments(isa, input).over_ranks(collective);
+            let affine = moments.affine(&gamma, &beta, epsilon);
+            let norm = BatchNorm { input, moments: &moments, affine: &affine, epsilon, relu };
+            let mut gradient = g[range].to_vec();
+            let of_parameters = norm.backward(isa, &mut ViewMut::dense(&mut gradient, shape), collective);
+            (moments, of_parameters, gradient)
+        };
+        let (expected, of_parameters, gradient) = step(0..whole.len(), whole, None);
+        let parts = on_ranks(ranks, |thread| {
+            let first = thread.rank * shape.len();
+            step(first..first + shape.len(), shape, Some(thread))
+        });
+        for (rank, (ours, _, of_input)) in parts.iter().enumerate() {
+            prop_assert_eq!(ours, &parts[0].0);
+            prop_assert!(error(&ours.mean, &f64s(&expected.mean)) < 1e-6);
+            prop_assert!(error(&ours.variance, &f64s(&expected.variance)) < 1e-5);
+            let expected = &gradient[rank * shape.len()..][..shape.len()];
+            // A pixel whose sign rounding decides passes its whole gradient, or none.
+            let far = of_input.iter().zip(expected).filter(|(a, b)| (**a - **b).abs() > 1e-3).count();
+            prop_assert!(far <= of_input.len() / 100, "{far} of {}", of_input.len());
+        }
+        // Parameters' gradients are those of a rank's pixels alone; their sum is that of the batch.
+        if !relu {
+            let sum: Vec<f32> = (0..shape.channels).map(|c| parts.iter().map(|p| p.1.gamma[c]).sum()).collect();
+            prop_assert!(error(&sum, &f64s(&of_parameters.gamma)) < 1e-4);
+        }
+    }
+
+    #[test]
+    fn lookups_count_the_queries_of_all_ranks(
+        shape in shapes(20), ranks in 1_usize..4, count in 2_usize..8, seed: u64,
+        momentum in prop::option::of(0.0_f32..0.9), own_maximum: bool,
+    ) {
+        let isa = Isa::detect();
+        let whole = Shape { batch: ranks * shape.batch, ..shape };
+        let x = values(seed, whole.len());
+        let unit = |rows: Vec<f32>| -> Vec<f32> {
+            rows.chunks_exact(shape.channels).flat_map(|row| {
+                let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+                row.iter().map(move |v| v / norm)
+            }).collect()
+        };
+        let items = unit(values(seed ^ 1, count * shape.channels));
+        let rule = WriteRule { momentum, own_maximum };
+        let how = Addressing { temperature: 0.5, top_k: 0 };
+        let step = |range: std::ops::Range<usize>, shape: Shape, collective: Option<&dyn Collective>| {
+            let packed = PackedItems::new(isa, &items, count, shape.channels);
+            let (mut lookup, mut read) = (Lookup::default(), FeatureMap::zeros(shape));
+            lookup.read(View::dense(&x[range], shape), &packed, how, read.view_mut(), None);
+            let losses = lookup.losses(&packed, collective);
+            let gathered = Gathered::new(&lookup, rule).over_ranks(collective);
+            let mut written = items.clone();
+            gathered.write(&mut written, rule);
+            (losses, gathered.usage().to_vec(), written)
+        };
+        let (losses, usage, written) = step(0..whole.len(), whole, None);
+        let parts = on_ranks(ranks, |thread| {
+            let first = thread.rank * shape.len();
+            step(first..first + shape.len(), shape, Some(thread))
+        });
+        for (ours, queries, items) in &parts {
+            prop_assert_eq!(queries, &usage);
+            prop_assert_eq!(items, &parts[0].2, "ranks hold different items");
+            for (a, b) in [
+                (ours.compactness, losses.compactness),
+                (ours.separateness, losses.separateness),
+                (ours.information, losses.information),
+            ] {
+                prop_assert!((a - b).abs() < 1e-5, "{ours:?} {losses:?}");
             }
+            // An item whose queries all but cancel has no direction to speak of.
+            let far = items.iter().zip(&written).filter(|(a, b)| (**a - **b).abs() > 1e-3).count();
+            prop_assert!(far <= shape.channels, "{far} of {}", items.len());
         }
     }
 }
 
 #[test]
-fn all_devices_end_with_the_same_bits() {
-    for rule in RULES {
-        let config = config(&[1, 3], false, true);
-        for devices in [2, 3] {
-            let all = on_devices(&config, rule, devices, 4);
-            let bits = |named: &Named| -> Vec<u32> {
-                let values = named.iter().flat_map(|(_, v)| v);
-                values.map(|v| v.to_bits()).collect()
-            };
-            for other in &all[1..] {
-                assert!(bits(&all[0].2) == bits(&other.2), "{devices} devices");
-            }
-        }
-    }
+fn without_a_collective_nothing_is_summed() {
+    let mut values = [0.1, 1e-30];
+    sum_over_ranks(None, &mut values);
+    assert_eq!(values, [0.1, 1e-30]);
+    assert_eq!(world_size(None), 1);
 }

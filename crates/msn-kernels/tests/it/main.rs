@@ -4,6 +4,4 @@ mod addressing;
 mod collective;
 mod convolution;
 mod elementwise;
-mod network;
-mod parity;
 mod support;

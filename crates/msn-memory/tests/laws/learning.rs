@@ -32,7 +32,7 @@ pub(crate) fn information_is_lowest_sharp_and_balanced<B: Backend>(device: &B::D
         };
         let drawn = lookup(&case.items, &case.queries, case.config.temperature);
         prop_assert!((-1.0 - 1e-5..=1e-5).contains(&drawn), "{}", drawn);
-        // Every item asked once by itself, ever sharper: -1; one item asked by all: 0.
+        // One query at each item, ever sharper: -1; all queries at one item: 0.
         let items = (0..2)
             .map(|i| {
                 (0..case.config.features)

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{RegionVideo, check};
-use crate::{Bootstrap, Figure, MetricsError};
+use crate::{Bootstrap, Estimate, MetricsError};
 
 /// A track is found once one in so many of its boxes is.
 const BOXES_FOR_ONE: usize = 10;
@@ -28,11 +28,11 @@ pub struct Curves {
 
 /// RBDC and TBDC of a set of videos, each with its interval; `None` without a true box.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RegionFigures {
+pub struct RegionMetrics {
     /// Area under the curve of found boxes, in [0, 1].
-    pub rbdc: Option<Figure>,
+    pub rbdc: Option<Estimate>,
     /// Area under the curve of found tracks, in [0, 1].
-    pub tbdc: Option<Figure>,
+    pub tbdc: Option<Estimate>,
     /// Scored frames.
     pub frames: usize,
     /// True tracks.
@@ -44,18 +44,18 @@ pub struct RegionFigures {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum What {
+enum Outcome {
     FalseDetection,
     FoundBox,
     FoundTrack,
 }
 
-/// Something that happens when the threshold falls to a score.
+/// What changes when the threshold falls to a score.
 #[derive(Debug, Clone, Copy)]
-struct Event {
+struct Change {
     score: f64,
     video: usize,
-    what: What,
+    outcome: Outcome,
 }
 
 /// What a threshold has found so far.
@@ -66,9 +66,9 @@ struct Counts {
     tracks: u64,
 }
 
-/// All events of all videos, highest score first, and how much each video holds.
+/// All changes of all videos, highest score first, and how much each video holds.
 struct Sweep {
-    events: Vec<Event>,
+    changes: Vec<Change>,
     frames: Vec<u64>,
     boxes: Vec<u64>,
     tracks: Vec<u64>,
@@ -76,20 +76,20 @@ struct Sweep {
 
 impl Sweep {
     fn new(videos: &[RegionVideo]) -> Self {
-        let mut events = Vec::new();
+        let mut changes = Vec::new();
         for (index, video) in videos.iter().enumerate() {
-            let found = |(score, what)| Event {
+            let change = |(score, outcome)| Change {
                 score,
                 video: index,
-                what,
+                outcome,
             };
-            events.extend(happenings(video).into_iter().map(found));
+            changes.extend(outcomes(video).into_iter().map(change));
         }
         // 0.0 and -0.0 end side by side, and are one score where neighbours are compared.
-        events.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
+        changes.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
         let boxes = |v: &RegionVideo| v.tracks.iter().map(|t| t.regions.len() as u64).sum();
         Self {
-            events,
+            changes,
             frames: videos.iter().map(|v| v.frames as u64).collect(),
             boxes: videos.iter().map(boxes).collect(),
             tracks: videos.iter().map(|v| v.tracks.len() as u64).collect(),
@@ -100,22 +100,22 @@ impl Sweep {
     /// false detection per frame.
     fn walk(&self, weights: &[u64], frames: u64, mut at: impl FnMut(f64, Counts)) {
         let mut now = Counts::default();
-        for (i, event) in self.events.iter().enumerate() {
-            let weight = weights[event.video];
-            match event.what {
-                What::FalseDetection => now.false_detections += weight,
-                What::FoundBox => now.boxes += weight,
-                What::FoundTrack => now.tracks += weight,
+        for (i, change) in self.changes.iter().enumerate() {
+            let weight = weights[change.video];
+            match change.outcome {
+                Outcome::FalseDetection => now.false_detections += weight,
+                Outcome::FoundBox => now.boxes += weight,
+                Outcome::FoundTrack => now.tracks += weight,
             }
             if now.false_detections > frames {
                 return;
             }
             if self
-                .events
+                .changes
                 .get(i + 1)
-                .is_none_or(|next| next.score != event.score)
+                .is_none_or(|next| next.score != change.score)
             {
-                at(event.score, now);
+                at(change.score, now);
             }
         }
     }
@@ -190,7 +190,7 @@ fn dot(counts: &[u64], weights: &[u64]) -> u64 {
 }
 
 /// The score at which each false detection, found box and found track of a video appears.
-fn happenings(video: &RegionVideo) -> Vec<(f64, What)> {
+fn outcomes(video: &RegionVideo) -> Vec<(f64, Outcome)> {
     let mut truth: Vec<_> = video
         .tracks
         .iter()
@@ -213,13 +213,13 @@ fn happenings(video: &RegionVideo) -> Vec<(f64, What)> {
             }
         }
         if is_false {
-            out.push((score, What::FalseDetection));
+            out.push((score, Outcome::FalseDetection));
         }
     }
     let mut of_track: Vec<Vec<f64>> = vec![Vec::new(); video.tracks.len()];
     for ((_, track), score) in truth.iter().zip(&best) {
         if let Some(score) = *score {
-            out.push((score, What::FoundBox));
+            out.push((score, Outcome::FoundBox));
             of_track[*track].push(score);
         }
     }
@@ -228,7 +228,7 @@ fn happenings(video: &RegionVideo) -> Vec<(f64, What)> {
         scores.sort_unstable_by(|a, b| b.total_cmp(a));
         // The track is found when the last of the boxes it needs is.
         if let Some(&score) = needed.checked_sub(1).and_then(|i| scores.get(i)) {
-            out.push((score, What::FoundTrack));
+            out.push((score, Outcome::FoundTrack));
         }
     }
     out
@@ -270,15 +270,15 @@ pub fn tbdc(videos: &[RegionVideo]) -> Result<Option<f64>, MetricsError> {
 ///
 /// # Errors
 /// Those of [`check`], and [`MetricsError::NoResamples`].
-pub fn region_figures(
+pub fn region_metrics(
     videos: &[RegionVideo],
     bootstrap: &Bootstrap,
-) -> Result<RegionFigures, MetricsError> {
+) -> Result<RegionMetrics, MetricsError> {
     check(videos)?;
     let sweep = Sweep::new(videos);
-    let [rbdc, tbdc] = bootstrap.figures(videos.len(), |weights| sweep.areas(weights))?;
+    let [rbdc, tbdc] = bootstrap.estimates(videos.len(), |weights| sweep.areas(weights))?;
     let boxes = |v: &RegionVideo| v.tracks.iter().map(|t| t.regions.len()).sum::<usize>();
-    Ok(RegionFigures {
+    Ok(RegionMetrics {
         rbdc,
         tbdc,
         frames: videos.iter().map(|v| v.frames).sum(),

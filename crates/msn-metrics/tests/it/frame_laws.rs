@@ -31,7 +31,7 @@ fn mirrored(videos: &[ScoredVideo]) -> Vec<ScoredVideo> {
 
 proptest! {
     #[test]
-    fn fast_figures_are_the_plain_ones(videos in videos()) {
+    fn fast_metrics_are_the_plain_ones(videos in videos()) {
         prop_assert!(close(micro_auc(&videos).unwrap(), reference::micro_auc(&videos)));
         prop_assert!(close(average_precision(&videos).unwrap(), reference::average_precision(&videos)));
         prop_assert!(close(equal_error_rate(&videos).unwrap(), reference::equal_error_rate(&videos)));
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn figures_lie_between_0_and_1(videos in videos()) {
+    fn metrics_lie_between_0_and_1(videos in videos()) {
         let all = [
             micro_auc(&videos).unwrap(),
             macro_auc_skip(&videos).unwrap().value,
@@ -106,8 +106,8 @@ proptest! {
             average_precision(&videos).unwrap(),
             equal_error_rate(&videos).unwrap(),
         ];
-        for figure in all.into_iter().flatten() {
-            prop_assert!((0.0..=1.0).contains(&figure), "{}", figure);
+        for metric in all.into_iter().flatten() {
+            prop_assert!((0.0..=1.0).contains(&metric), "{}", metric);
         }
     }
 

@@ -7,7 +7,7 @@ const TOLERANCE: f64 = 1e-9;
 
 fn compare(path: &Path) {
     let case = fixture::read(path).unwrap();
-    let ours = case.fixture.figures().unwrap();
+    let ours = case.fixture.metrics().unwrap();
     assert!(
         !case.expect.is_empty(),
         "{}: nothing to compare",
@@ -58,7 +58,7 @@ fn own_cases_agree() {
 fn written(text: &str) -> Result<serde_json::Value, MetricsError> {
     let mut file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    fixture::figures(file.path())
+    fixture::metrics(file.path())
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn other_json_is_refused_with_its_file() {
 }
 
 #[test]
-fn undefined_figures_are_null() {
-    let figures = written(r#"{"videos": []}"#).unwrap();
+fn undefined_metrics_are_null() {
+    let metrics = written(r#"{"videos": []}"#).unwrap();
     let keys = [
         "micro_auc",
         "macro_auc_skip",
@@ -123,6 +123,6 @@ fn undefined_figures_are_null() {
     ];
     assert!(
         keys.iter()
-            .all(|key| figures[*key].is_null() && figures.get(*key).is_some())
+            .all(|key| metrics[*key].is_null() && metrics.get(*key).is_some())
     );
 }

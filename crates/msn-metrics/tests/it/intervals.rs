@@ -1,5 +1,5 @@
 use msn_metrics::{
-    Bootstrap, MetricsError, ScoredVideo, frame_figures, micro_auc, micro_auc_difference,
+    Bootstrap, MetricsError, ScoredVideo, frame_metrics, micro_auc, micro_auc_difference,
 };
 use proptest::prelude::*;
 
@@ -14,27 +14,27 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn figures_with_intervals_are_the_plain_figures(videos in videos()) {
-        let figures = frame_figures(&videos, &FEW).unwrap();
+    fn metrics_with_intervals_are_the_plain_metrics(videos in videos()) {
+        let metrics = frame_metrics(&videos, &FEW).unwrap();
         let values = [
-            (figures.micro_auc, msn_metrics::micro_auc(&videos).unwrap()),
-            (figures.macro_auc_skip, msn_metrics::macro_auc_skip(&videos).unwrap().value),
-            (figures.macro_auc_pad, msn_metrics::macro_auc_pad(&videos).unwrap()),
-            (figures.average_precision, msn_metrics::average_precision(&videos).unwrap()),
-            (figures.equal_error_rate, msn_metrics::equal_error_rate(&videos).unwrap()),
+            (metrics.micro_auc, msn_metrics::micro_auc(&videos).unwrap()),
+            (metrics.macro_auc_skip, msn_metrics::macro_auc_skip(&videos).unwrap().value),
+            (metrics.macro_auc_pad, msn_metrics::macro_auc_pad(&videos).unwrap()),
+            (metrics.average_precision, msn_metrics::average_precision(&videos).unwrap()),
+            (metrics.equal_error_rate, msn_metrics::equal_error_rate(&videos).unwrap()),
         ];
-        for (figure, value) in values {
-            prop_assert_eq!(figure.map(|f| f.value), value);
-            if let Some(f) = figure {
+        for (metric, value) in values {
+            prop_assert_eq!(metric.map(|f| f.value), value);
+            if let Some(f) = metric {
                 prop_assert!(0.0 <= f.low && f.low <= f.high && f.high <= 1.0);
             }
         }
-        prop_assert_eq!(figures.skipped, msn_metrics::macro_auc_skip(&videos).unwrap().skipped);
-        prop_assert_eq!(figures.frames, videos.iter().map(|v| v.scores.len()).sum::<usize>());
+        prop_assert_eq!(metrics.skipped, msn_metrics::macro_auc_skip(&videos).unwrap().skipped);
+        prop_assert_eq!(metrics.frames, videos.iter().map(|v| v.scores.len()).sum::<usize>());
     }
 
     #[test]
-    fn a_difference_is_that_of_the_figures_and_turns_its_sign(videos in videos(), seed: u64) {
+    fn a_difference_is_that_of_the_metrics_and_turns_its_sign(videos in videos(), seed: u64) {
         // Other scores of the same frames.
         let others: Vec<ScoredVideo> = videos
             .iter()
@@ -45,8 +45,8 @@ proptest! {
             .collect();
         let ahead = micro_auc_difference(&videos, &others, &FEW).unwrap();
         let behind = micro_auc_difference(&others, &videos, &FEW).unwrap();
-        let figures = |v: &[ScoredVideo]| micro_auc(v).unwrap();
-        prop_assert_eq!(ahead.map(|f| f.value), figures(&videos).zip(figures(&others)).map(|(a, b)| a - b));
+        let metrics = |v: &[ScoredVideo]| micro_auc(v).unwrap();
+        prop_assert_eq!(ahead.map(|f| f.value), metrics(&videos).zip(metrics(&others)).map(|(a, b)| a - b));
         if let (Some(ahead), Some(behind)) = (ahead, behind) {
             for (a, b) in [(ahead.value, behind.value), (ahead.low, behind.high), (ahead.high, behind.low)] {
                 prop_assert!((a + b).abs() < 1e-12);
@@ -63,7 +63,7 @@ proptest! {
         let bootstrap = Bootstrap { resamples: 1, seed };
         let drawn = std::sync::Mutex::new(Vec::new());
         let keep = |weights: &[u64]| { drawn.lock().unwrap().push(weights.to_vec()); [Some(0.0)] };
-        bootstrap.figures(videos.len(), keep).unwrap();
+        bootstrap.estimates(videos.len(), keep).unwrap();
         let weights = drawn.into_inner().unwrap().pop().unwrap();
         prop_assert_eq!(weights.iter().sum::<u64>(), videos.len() as u64);
         let mut repeated: Vec<ScoredVideo> = Vec::new();
@@ -72,8 +72,8 @@ proptest! {
                 repeated.push(named(repeated.len(), v.labels.clone(), v.scores.clone()));
             }
         }
-        let all = frame_figures(&videos, &bootstrap).unwrap();
-        let again = frame_figures(&repeated, &FEW).unwrap();
+        let all = frame_metrics(&videos, &bootstrap).unwrap();
+        let again = frame_metrics(&repeated, &FEW).unwrap();
         for (whole, by_hand) in [
             (all.micro_auc, again.micro_auc),
             (all.macro_auc_skip, again.macro_auc_skip),
@@ -82,7 +82,7 @@ proptest! {
             (all.equal_error_rate, again.equal_error_rate),
         ] {
             if let (Some(whole), Some(by_hand)) = (whole, by_hand) {
-                // One resample: both ends of the interval are its figure.
+                // One resample: both ends of the interval are its metric.
                 prop_assert!((whole.low - by_hand.value).abs() < 1e-12);
                 prop_assert_eq!(whole.low, whole.high);
             }
@@ -110,9 +110,9 @@ fn one_seed_gives_one_interval() {
     let videos = ten();
     let bootstrap = Bootstrap::default();
     assert_eq!(bootstrap.resamples, 2000);
-    let first = frame_figures(&videos, &bootstrap).unwrap();
-    assert_eq!(first, frame_figures(&videos, &bootstrap).unwrap());
-    let other = frame_figures(
+    let first = frame_metrics(&videos, &bootstrap).unwrap();
+    assert_eq!(first, frame_metrics(&videos, &bootstrap).unwrap());
+    let other = frame_metrics(
         &videos,
         &Bootstrap {
             seed: 1,
@@ -131,12 +131,12 @@ fn one_seed_gives_one_interval() {
 fn the_interval_is_that_of_a_known_distribution() {
     // The mean of 100 draws from 0 and 1, equally many: binomial. P(X <= 39) = 0.018 and
     // P(X <= 40) = 0.028, so the 2.5 % point is 40 of 100, and 60 on the other side.
-    let figure = |w: &[u64]| [Some(w[50..].iter().sum::<u64>() as f64 / 100.0)];
+    let metric = |w: &[u64]| [Some(w[50..].iter().sum::<u64>() as f64 / 100.0)];
     let [found] = Bootstrap {
         resamples: 20_000,
         seed: 0,
     }
-    .figures(100, figure)
+    .estimates(100, metric)
     .unwrap();
     let found = found.unwrap();
     assert_eq!((found.low, found.value, found.high), (0.40, 0.5, 0.60));
@@ -149,49 +149,49 @@ fn resamples_without_a_class_are_left_out() {
         named(0, vec![false; 3], vec![1.0, 2.0, 3.0]),
         named(1, vec![true], vec![2.5]),
     ];
-    let figures = frame_figures(&videos, &Bootstrap::default()).unwrap();
-    let auc = figures.micro_auc.unwrap();
+    let metrics = frame_metrics(&videos, &Bootstrap::default()).unwrap();
+    let auc = metrics.micro_auc.unwrap();
     assert_eq!(
         (auc.low, auc.value, auc.high),
         (2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0)
     );
-    assert_eq!(figures.macro_auc_skip, None);
-    assert_eq!(figures.skipped, 2);
-    assert!(figures.macro_auc_pad.is_some());
+    assert_eq!(metrics.macro_auc_skip, None);
+    assert_eq!(metrics.skipped, 2);
+    assert!(metrics.macro_auc_pad.is_some());
 }
 
 #[test]
 fn none_and_no_resamples() {
     let normal = [video(&[0, 0], &[1.0, 2.0])];
-    let figures = frame_figures(&normal, &FEW).unwrap();
-    assert_eq!(figures.micro_auc, None);
+    let metrics = frame_metrics(&normal, &FEW).unwrap();
+    assert_eq!(metrics.micro_auc, None);
     assert_eq!(
-        serde_json::to_value(&figures).unwrap()["micro_auc"],
+        serde_json::to_value(&metrics).unwrap()["micro_auc"],
         serde_json::Value::Null
     );
-    assert_eq!(frame_figures(&[], &FEW).unwrap().macro_auc_pad, None);
+    assert_eq!(frame_metrics(&[], &FEW).unwrap().macro_auc_pad, None);
     let none = Bootstrap {
         resamples: 0,
         seed: 0,
     };
     assert!(matches!(
-        frame_figures(&normal, &none),
+        frame_metrics(&normal, &none),
         Err(MetricsError::NoResamples)
     ));
     let nan = [video(&[0, 1], &[1.0, f64::NAN])];
     assert!(matches!(
-        frame_figures(&nan, &FEW),
+        frame_metrics(&nan, &FEW),
         Err(MetricsError::NotFinite { frame: 1, .. })
     ));
 }
 
 #[test]
-fn figures_survive_json() {
-    let figures = frame_figures(&ten(), &FEW).unwrap();
-    let text = serde_json::to_string(&figures).unwrap();
+fn metrics_survive_json() {
+    let metrics = frame_metrics(&ten(), &FEW).unwrap();
+    let text = serde_json::to_string(&metrics).unwrap();
     assert_eq!(
-        serde_json::from_str::<msn_metrics::FrameFigures>(&text).unwrap(),
-        figures
+        serde_json::from_str::<msn_metrics::FrameMetrics>(&text).unwrap(),
+        metrics
     );
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(

@@ -35,7 +35,7 @@ fn a_constant_is_chance_through_any_treatment() {
         |_: &msn_metrics::ScoredVideo, scores: Vec<f64>| smooth_gaussian(&min_max(&scores), 15.0);
     let rows = prior_rows(&videos, &FEW, legacy).unwrap();
     assert_eq!(rows.iter().map(|r| r.prior).collect::<Vec<_>>(), Prior::ALL);
-    let micro = |i: usize| rows[i].figures.micro_auc.unwrap();
+    let micro = |i: usize| rows[i].metrics.micro_auc.unwrap();
     assert_eq!(micro(0).value, 0.5);
     assert!((micro(1).value - 0.5).abs() < 0.05);
     assert!(

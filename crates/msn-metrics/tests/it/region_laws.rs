@@ -1,5 +1,5 @@
 use msn_metrics::regions::{
-    Detection, RegionVideo, Track, check, curve, rbdc, region_figures, tbdc,
+    Detection, RegionVideo, Track, check, curve, rbdc, region_metrics, tbdc,
 };
 use msn_metrics::{Bootstrap, MetricsError, reference};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ proptest! {
     }
 
     #[test]
-    fn the_area_under_the_points_is_the_figure(videos in region_videos()) {
+    fn the_area_under_the_points_is_the_metric(videos in region_videos()) {
         let Some(curves) = curve(&videos).unwrap() else {
             prop_assert_eq!(both(&videos), None);
             return Ok(());
@@ -82,15 +82,15 @@ proptest! {
     }
 
     #[test]
-    fn intervals_hold_their_figures(videos in region_videos()) {
-        let figures = region_figures(&videos, &Bootstrap { resamples: 40, seed: 0 }).unwrap();
-        prop_assert_eq!(figures.rbdc.map(|f| f.value), rbdc(&videos).unwrap());
-        prop_assert_eq!(figures.tbdc.map(|f| f.value), tbdc(&videos).unwrap());
-        for f in figures.rbdc.into_iter().chain(figures.tbdc) {
+    fn intervals_hold_their_metrics(videos in region_videos()) {
+        let metrics = region_metrics(&videos, &Bootstrap { resamples: 40, seed: 0 }).unwrap();
+        prop_assert_eq!(metrics.rbdc.map(|f| f.value), rbdc(&videos).unwrap());
+        prop_assert_eq!(metrics.tbdc.map(|f| f.value), tbdc(&videos).unwrap());
+        for f in metrics.rbdc.into_iter().chain(metrics.tbdc) {
             prop_assert!(0.0 <= f.low && f.low <= f.high && f.high <= 1.0);
         }
         if videos.len() == 1 {
-            prop_assert!(figures.rbdc.is_none_or(|f| f.low == f.value && f.high == f.value));
+            prop_assert!(metrics.rbdc.is_none_or(|f| f.low == f.value && f.high == f.value));
         }
     }
 }

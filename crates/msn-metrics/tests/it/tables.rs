@@ -1,10 +1,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use msn_metrics::{MetricsError, VideoScores, keep_common_frames, read_scores_csv};
+use msn_metrics::{MetricsError, TableScores, keep_common_frames, read_scores_csv};
 use proptest::prelude::*;
 
-fn read(text: &str, column: Option<&str>) -> Result<Vec<VideoScores>, MetricsError> {
+fn read(text: &str, column: Option<&str>) -> Result<Vec<TableScores>, MetricsError> {
     let mut file = tempfile::Builder::new()
         .prefix("west")
         .suffix(".csv")
@@ -22,8 +22,8 @@ fn refused(text: &str, column: Option<&str>) -> String {
     text
 }
 
-fn scores(name: &str, frames: &[usize], scores: &[f64]) -> VideoScores {
-    VideoScores {
+fn scores(name: &str, frames: &[usize], scores: &[f64]) -> TableScores {
+    TableScores {
         name: name.to_owned(),
         frames: frames.to_vec(),
         scores: scores.to_vec(),

@@ -1,13 +1,13 @@
 //! Training on the project's own CPU kernels.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use msn_kernels::{
-    Adam as KernelAdam, Collective, LossWeights, Losses, Method, OptimiserState, Precision,
-    Training, TrainingConfig, WriteRule,
+use msn_kernels::{Adam as KernelAdam, Collective};
+use msn_memory::{Health, Monitor};
+use msn_model::{
+    Clips, CpuNet, CpuTraining, Losses, Method, OptimiserState, Precision, Predictor, Tensors,
+    channels_last,
 };
-use msn_memory::{Health, Monitor, Write, WriteMax};
-use msn_model::{Clips, CpuNet, HostTensor, Predictor, Tensors, channels_last};
 
 use crate::{Adam, Engine, EngineState, Settings, SingleProcess, StepNumbers, TrainError};
 
@@ -15,11 +15,9 @@ use crate::{Adam, Engine, EngineState, Settings, SingleProcess, StepNumbers, Tra
 #[derive(Debug)]
 pub struct CpuEngine {
     settings: Settings,
-    training: Training,
+    training: CpuTraining,
     monitors: Vec<(usize, Monitor)>,
     method: Method,
-    /// Names and shapes of the network's tensors.
-    shapes: Vec<(String, Vec<usize>)>,
     collective: Arc<dyn Collective>,
 }
 
@@ -56,10 +54,6 @@ impl CpuEngine {
             training,
             monitors: settings.net.pools.iter().map(monitor).collect(),
             method,
-            shapes: tensors
-                .iter()
-                .map(|(name, t)| (name.clone(), t.shape.clone()))
-                .collect(),
             collective: Arc::new(SingleProcess),
         })
     }
@@ -113,30 +107,15 @@ impl CpuEngine {
 
     /// Writes the last pass' queries into the pools; its numbers.
     fn write(&mut self, losses: &Losses) -> StepNumbers {
-        let net = &self.settings.net;
-        let momentum = (net.write == Write::Mean).then_some(net.momentum as f32);
-        self.training.write(WriteRule {
-            momentum,
-            own_maximum: net.write_max == WriteMax::Own,
-        });
+        self.training.write();
         StepNumbers {
-            loss: losses.total,
+            loss: losses.total(&self.settings.loss),
             prediction: losses.prediction,
             compactness: losses.compactness,
             separateness: losses.separateness,
             information: losses.information,
             health: self.health(),
         }
-    }
-
-    /// With the shapes of the network's tensors.
-    fn shaped(&self, values: Vec<(String, Vec<f32>)>) -> Tensors {
-        let mut values: BTreeMap<_, _> = values.into_iter().collect();
-        let named = |(name, shape): &(String, Vec<usize>)| {
-            let (shape, values) = (shape.clone(), values.remove(name)?);
-            Some((name.clone(), HostTensor { shape, values }))
-        };
-        self.shapes.iter().filter_map(named).collect()
     }
 }
 
@@ -179,7 +158,7 @@ impl Engine for CpuEngine {
     }
 
     fn tensors(&self) -> Tensors {
-        self.shaped(self.training.tensors())
+        self.training.tensors()
     }
 
     fn predictor(&self, tensors: &Tensors) -> Result<Box<dyn Predictor>, TrainError> {
@@ -191,22 +170,21 @@ impl Engine for CpuEngine {
         let optimiser = self.training.optimiser();
         EngineState {
             tensors: self.tensors(),
-            mean: self.shaped(optimiser.mean),
-            mean_square: self.shaped(optimiser.mean_square),
+            mean: optimiser.mean,
+            mean_square: optimiser.mean_square,
             steps: usize::try_from(optimiser.steps).unwrap_or(usize::MAX),
             monitors: self.monitors.iter().map(|(_, m)| m.clone()).collect(),
         }
     }
 
     fn restore(&mut self, state: EngineState) -> Result<(), TrainError> {
-        let flat = |t: Tensors| t.into_iter().map(|(name, t)| (name, t.values)).collect();
         let mut training = build(&self.settings, &state.tensors, self.method)?;
         let optimiser = OptimiserState {
             steps: u32::try_from(state.steps).unwrap_or(u32::MAX),
-            mean: flat(state.mean),
-            mean_square: flat(state.mean_square),
+            mean: state.mean,
+            mean_square: state.mean_square,
         };
-        training.set_optimiser(optimiser)?;
+        training.set_optimiser(&optimiser)?;
         if self.collective.world_size() > 1 {
             training.share(self.collective.clone());
         }
@@ -219,27 +197,16 @@ impl Engine for CpuEngine {
 }
 
 /// The kernels' network with these tensors.
-fn build(settings: &Settings, tensors: &Tensors, method: Method) -> Result<Training, TrainError> {
-    let loss = &settings.loss;
-    let [compactness, separateness, information] =
-        [loss.compactness, loss.separateness, loss.information].map(|w| w as f32);
-    let config = TrainingConfig {
-        losses: LossWeights {
-            compactness,
-            separateness,
-            information,
-        },
-        detach_read: settings.net.detach_read,
-    };
-    let tensor = |name: &str| tensors.get(name).map(|t| t.values.clone());
-    let Method { isa, algorithm, .. } = method;
-    let config_of_net = (&settings.net).into();
-    Ok(Training::with_isa(
-        &config_of_net,
-        config,
-        &tensor,
-        algorithm,
-        isa,
+fn build(
+    settings: &Settings,
+    tensors: &Tensors,
+    method: Method,
+) -> Result<CpuTraining, TrainError> {
+    Ok(CpuTraining::new(
+        &settings.net,
+        settings.loss,
+        tensors,
+        method,
     )?)
 }
 

@@ -7,11 +7,10 @@ use burn::{
     optim::GradientsParams,
     tensor::{FloatDType, Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_kernels::{Adam as KernelAdam, LossWeights, Training, TrainingConfig, WriteRule};
-use msn_memory::{Write, WriteMax};
+use msn_kernels::Adam as KernelAdam;
 use msn_model::{
-    Clips, CpuNet, FrameMaps, HostTensor, Losses, Method, Mode, MsnNet, ParityCase, Predictor,
-    TensorFile, Tensors, Visit, WeightsError, channels_last, evaluate,
+    Clips, CpuNet, CpuTraining, HostTensor, Losses, Map, Method, Mode, MsnNet, ParityCase,
+    Prediction, Predictor, TensorFile, Tensors, Visit, WeightsError, channels_last, predict,
 };
 
 use super::ParityError;
@@ -50,11 +49,7 @@ impl Golden<'_> {
             Tensor::<B, 4>::from_data(data, (device, precision.into()))
         };
         let (x, y) = (on(&frames), on(&target));
-        let mut out = self.scores(&evaluate(
-            &net.valid(),
-            x.clone().inner(),
-            y.clone().inner(),
-        ));
+        let mut out = self.scores(&predict(&net.valid(), x.clone().inner()), &target.values);
 
         let output = net.forward(x, Mode::Train);
         let losses = Losses::new(&output, y);
@@ -102,27 +97,17 @@ impl Golden<'_> {
         };
         let net = CpuNet::new(&case.config, &weights, method);
         let net = net.map_err(|e| wrong(e.to_string()))?;
-        let maps = net.maps(Clips {
+        let predictions = net.predict(&Clips {
             count: n,
             height: h,
             width: w,
             frames: frames.values.clone(),
-            target: target.values.clone(),
+            target: Vec::new(),
         });
-        let mut out = self.scores(&maps.map_err(|e| wrong(e.to_string()))?);
+        let predictions = predictions.map_err(|e| wrong(e.to_string()))?;
+        let mut out = self.scores(&predictions, &target.values);
 
-        let f32s = |v: f64| v as f32;
-        let config = TrainingConfig {
-            losses: LossWeights {
-                compactness: f32s(case.loss.compactness),
-                separateness: f32s(case.loss.separateness),
-                information: f32s(case.loss.information),
-            },
-            detach_read: case.config.detach_read,
-        };
-        let tensor = |name: &str| weights.get(name).map(|t| t.values.clone());
-        let Method { isa, algorithm, .. } = method;
-        let training = Training::with_isa(&(&case.config).into(), config, &tensor, algorithm, isa);
+        let training = CpuTraining::new(&case.config, case.loss, &weights, method);
         let mut training = training.map_err(|e| wrong(e.to_string()))?;
         let input = channels_last(&frames.values, n, past, h * w);
         let target = channels_last(&target.values, n, case.config.channels, h * w);
@@ -133,24 +118,21 @@ impl Golden<'_> {
             ("compactness", losses.compactness),
             ("separateness", losses.separateness),
             ("information", losses.information),
-            ("loss", losses.total),
+            ("loss", losses.total(&case.loss)),
         ] {
-            out.insert(format!("train.{name}"), vector(vec![f32s(value)]));
+            out.insert(format!("train.{name}"), vector(vec![value as f32]));
         }
         let gradients = training.gradients().into_iter();
-        out.extend(gradients.map(|(name, g)| (format!("train.grad.{name}"), vector(g))));
+        out.extend(gradients.map(|(name, g)| (format!("train.grad.{name}"), g)));
         let adam = KernelAdam {
             beta1: case.betas[0],
             beta2: case.betas[1],
             epsilon: case.eps,
         };
         training.update(&adam, case.lr);
-        training.write(WriteRule {
-            momentum: (case.config.write == Write::Mean).then(|| f32s(case.config.momentum)),
-            own_maximum: case.config.write_max == WriteMax::Own,
-        });
+        training.write();
         let after = training.tensors().into_iter();
-        out.extend(after.map(|(name, t)| (format!("train.after.{name}"), vector(t))));
+        out.extend(after.map(|(name, t)| (format!("train.after.{name}"), t)));
         Ok(out)
     }
 
@@ -161,30 +143,40 @@ impl Golden<'_> {
         self.file.tensors.iter().filter_map(named).collect()
     }
 
-    /// `eval.*`.
-    fn scores(&self, maps: &[FrameMaps]) -> Tensors {
+    /// `eval.*`. The two scores are written from their definitions, as msn-eval's tests hold its own
+    /// against golden cases.
+    fn scores(&self, predictions: &[Prediction], target: &[f32]) -> Tensors {
         let mut out = Tensors::new();
-        let n = maps.len();
+        let n = predictions.len();
+        let targets = target.chunks_exact(target.len() / n);
+        let errors: Vec<Map> = predictions
+            .iter()
+            .zip(targets)
+            .map(|(ours, target)| ours.squared_error(target))
+            .collect();
         let mut add = |name: String, values: Vec<f32>| {
             out.insert(name, vector(values));
         };
         let scalars = |f: &dyn Fn(usize) -> f64| (0..n).map(|i| f(i) as f32).collect::<Vec<f32>>();
         add(
             "eval.prediction".into(),
-            maps.iter().flat_map(|m| m.prediction.clone()).collect(),
+            predictions.iter().flat_map(|p| p.planes.clone()).collect(),
         );
         add(
             "eval.error_map".into(),
-            maps.iter().flat_map(|m| m.error.values.clone()).collect(),
+            errors.iter().flat_map(|e| e.values.clone()).collect(),
         );
-        add("eval.psnr".into(), scalars(&|i| maps[i].psnr()));
+        add(
+            "eval.psnr".into(),
+            scalars(&|i| -10.0 * errors[i].mean().max(1e-10).log10()),
+        );
         let [window, stride] = self.case.patch;
         add(
             "eval.patch".into(),
-            scalars(&|i| maps[i].error.largest_window(window, stride)),
+            scalars(&|i| largest_window(&errors[i], window, stride)),
         );
         for (slot, &p) in self.case.config.pools.iter().enumerate() {
-            let of = |i: usize| maps[i].distances[slot].1.clone();
+            let of = |i: usize| predictions[i].distances[slot].1.clone();
             add(
                 format!("eval.distance_map.{p}"),
                 (0..n).flat_map(|i| of(i).values).collect(),
@@ -229,6 +221,19 @@ impl Golden<'_> {
         frames.shape = vec![n, t * c, h, w];
         Ok([frames, target])
     }
+}
+
+/// The largest mean over square windows within a map, `stride` pixels apart.
+fn largest_window(map: &Map, window: usize, stride: usize) -> f64 {
+    let starts = |side: usize| (0..=side.saturating_sub(window)).step_by(stride.max(1));
+    let mut largest = f64::NEG_INFINITY;
+    for (top, left) in starts(map.height).flat_map(|y| starts(map.width).map(move |x| (y, x))) {
+        let rows = map.values.chunks_exact(map.width).skip(top).take(window);
+        let pixels = rows.flat_map(|row| row.iter().skip(left).take(window));
+        let (sum, n) = pixels.fold((0.0, 0), |(sum, n), &v| (sum + f64::from(v), n + 1));
+        largest = largest.max(sum / f64::from(n));
+    }
+    largest
 }
 
 fn vector(values: Vec<f32>) -> HostTensor {

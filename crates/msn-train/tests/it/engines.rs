@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use burn::backend::{
     Autodiff, Flex, NdArray, autodiff::checkpoint::strategy::BalancedCheckpointing,
 };
-use msn_data::{Color, LoadedVideo, Size, clips, hold_out, segments};
+use msn_data::{Color, LoadedVideo, Size, calibration_split, clips, segments};
 use msn_model::{Algorithm, Clips, Tensors};
 use msn_train::{
     BurnEngine, CpuEngine, Engine, Feed, Preset, Progress, Settings, TrainEvent, train,
@@ -199,7 +199,7 @@ fn what_an_engine_lacks_is_refused() {
 fn the_average_follows_the_network() {
     let settings = settings(&["ema=0.8", "epochs=2", "accumulate=2"]);
     let videos = videos();
-    let hold = hold_out(&videos, settings.net.frames, 1, 0);
+    let hold = calibration_split(&videos, settings.net.frames, 1, 0);
     for mut engine in engines(&settings) {
         let mut average: Option<Tensors> = None;
         let mut steps = 0;

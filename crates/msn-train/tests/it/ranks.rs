@@ -7,7 +7,7 @@ use std::{
 };
 
 use burn::backend::{Autodiff, Flex};
-use msn_data::hold_out;
+use msn_data::calibration_split;
 use msn_kernels::Collective;
 use msn_model::{Algorithm, Clips, HostTensor, Tensors};
 use msn_train::{
@@ -340,7 +340,7 @@ impl Observer<()> for Watch {
 fn one_training(collective: &Arc<dyn Collective>) {
     let settings = settings(&["batch=6", "epochs=2", "patience=5", "ema=0.5"]);
     let videos = videos();
-    let held = hold_out(&videos, settings.net.frames, 1, 0);
+    let held = calibration_split(&videos, settings.net.frames, 1, 0);
     let trained = |kind, over: Option<&Arc<dyn Collective>>, steps| {
         let mut engine = engine(kind, &settings, over);
         if over.is_some_and(|c| c.rank() > 0) {
@@ -387,7 +387,7 @@ fn differences_are_named(collective: &Arc<dyn Collective>) {
     let begin = |settings: &Settings, frames: usize| {
         let mut videos = videos();
         videos.truncate(frames);
-        let held = hold_out(&videos, settings.net.frames, 1, 0);
+        let held = calibration_split(&videos, settings.net.frames, 1, 0);
         let mut engine = engine(Kind::Kernels, settings, Some(collective));
         let (done, mut watch) = (Progress::default(), Watch::new(1));
         train(settings, &videos, &held, engine.as_mut(), done, &mut watch).unwrap_err()
@@ -424,7 +424,7 @@ fn differences_are_named(collective: &Arc<dyn Collective>) {
 fn one_stops_all(collective: &Arc<dyn Collective>) {
     let settings = settings(&["batch=6", "epochs=2"]);
     let videos = videos();
-    let held = hold_out(&videos, settings.net.frames, 1, 0);
+    let held = calibration_split(&videos, settings.net.frames, 1, 0);
     let mut engine = engine(Kind::Kernels, &settings, Some(collective));
     let (done, mut watch) = (Progress::default(), Watch::new(usize::MAX));
     if collective.rank() == 1 {

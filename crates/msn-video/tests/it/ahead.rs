@@ -32,8 +32,8 @@ fn a_reader_ahead_gives_what_a_reader_gives() {
         assert_eq!(items, expected, "{frames} frames ahead");
         assert!(ahead.next().is_none());
         assert_eq!(
-            (ahead.info(), ahead.losses()),
-            (reader.info(), reader.losses())
+            (ahead.info(), ahead.decode_errors()),
+            (reader.info(), reader.decode_errors())
         );
     }
     // Whoever stops early does not wait for the rest.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_video::{Color, Item, Losses, Options, Size, VideoError, open};
+use msn_video::{Color, DecodeErrors, Item, Options, Size, VideoError, open};
 use proptest::prelude::*;
 
 use crate::scene;
@@ -22,7 +22,7 @@ enum Outcome {
     Read {
         frames: usize,
         size: Size,
-        losses: Losses,
+        errors: DecodeErrors,
         notes: Vec<String>,
     },
 }
@@ -56,13 +56,17 @@ fn read(path: &Utf8Path) -> Outcome {
         }
     }
     assert!(reader.next().is_none(), "{path}: the end is the end");
-    assert_eq!(reader.losses().frames, lost, "{path}: losses are counted");
+    assert_eq!(
+        reader.decode_errors().lost,
+        lost,
+        "{path}: losses are counted"
+    );
     assert!(frames > 0, "{path}: a file that gives nothing is an error");
     let (size, notes) = (reader.info().size, reader.info().notes.clone());
     Outcome::Read {
         frames,
         size,
-        losses: reader.losses().clone(),
+        errors: reader.decode_errors().clone(),
         notes,
     }
 }
@@ -290,16 +294,16 @@ fn fits(outcome: &Outcome, wanted: &Wanted, path: &Utf8Path) -> bool {
             Outcome::Read {
                 frames,
                 size,
-                losses,
+                errors,
                 ..
             },
             Frames(range, loss),
         ) => {
             let fits = match loss {
-                Nothing => losses.is_empty(),
-                End => losses.missing > 0 && frames + losses.frames + losses.missing == FRAMES,
-                Loss::Some => losses.frames + losses.missing + losses.damaged > 0,
-                Unseen => losses.missing == 0,
+                Nothing => errors.is_empty(),
+                End => errors.missing > 0 && frames + errors.lost + errors.missing == FRAMES,
+                Loss::Some => errors.lost + errors.missing + errors.damaged > 0,
+                Unseen => errors.missing == 0,
             };
             fits && range.contains(frames) && *size == SIZE
         }
@@ -424,9 +428,9 @@ proptest! {
         fs::write(&path, bytes).unwrap();
         match outcome(&path) {
             Outcome::Refused(error) => prop_assert!(error.to_string().contains(path.as_str())),
-            Outcome::Read { frames, notes, losses, .. } => {
+            Outcome::Read { frames, notes, errors, .. } => {
                 prop_assert!(frames > 0 && notes.len() <= 32);
-                prop_assert!(losses.reasons.len() <= Losses::MAX_REASONS);
+                prop_assert!(errors.reasons.len() <= DecodeErrors::MAX_REASONS);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use camino::Utf8Path;
-use msn_video::{Color, Frame, Item, Losses, Options, Picture, Size, open};
+use msn_video::{Color, DecodeErrors, Frame, Item, Options, Picture, Size, open};
 
 use crate::scene;
 
@@ -154,7 +154,7 @@ fn options(size: Option<Size>, color: Color) -> Options {
     }
 }
 
-fn read(path: &Utf8Path) -> (Vec<Frame>, Losses) {
+fn read(path: &Utf8Path) -> (Vec<Frame>, DecodeErrors) {
     // One thread: what several make up for damaged parts differs from run to run.
     let options = Options {
         threads: 1,
@@ -171,7 +171,7 @@ fn read(path: &Utf8Path) -> (Vec<Frame>, Losses) {
     );
     (
         items.into_iter().filter_map(Item::into_frame).collect(),
-        reader.losses().clone(),
+        reader.decode_errors().clone(),
     )
 }
 
@@ -223,7 +223,7 @@ fn frames_sizes_and_times_are_those_of_ffmpeg() {
             "{}: {info:?}",
             known.file
         );
-        let (frames, losses) = read(&path);
+        let (frames, errors) = read(&path);
         assert_eq!(frames.len(), known.frames, "{}", known.file);
         let (first, last) = (frames[0].seconds, frames[frames.len() - 1].seconds);
         assert!(
@@ -234,16 +234,16 @@ fn frames_sizes_and_times_are_those_of_ffmpeg() {
         assert!(near(last, known.last_ms), "{}: {last:?}", known.file);
         match LOSSES.iter().find(|row| row.0 == known.file) {
             Some(&(_, lost, missing, damaged, reason)) => {
-                let got = (losses.frames, losses.missing, losses.damaged);
-                assert_eq!(got, (lost, missing, damaged), "{}: {losses:?}", known.file);
-                let reasons = &losses.reasons;
+                let got = (errors.lost, errors.missing, errors.damaged);
+                assert_eq!(got, (lost, missing, damaged), "{}: {errors:?}", known.file);
+                let reasons = &errors.reasons;
                 assert!(
                     reasons.iter().any(|r| r.contains(reason)),
                     "{}: {reasons:?}",
                     known.file
                 );
             }
-            None => assert!(losses.is_empty(), "{}: {losses:?}", known.file),
+            None => assert!(errors.is_empty(), "{}: {errors:?}", known.file),
         }
     }
 }

@@ -138,7 +138,7 @@ fn info_is_exact() {
         (None, None, None)
     );
     assert_eq!(info.notes, [""; 0]);
-    assert!(reader.losses().is_empty());
+    assert!(reader.decode_errors().is_empty());
     assert!(
         reader
             .map(|item| item.unwrap().into_frame().unwrap())
@@ -182,9 +182,9 @@ fn damaged_frames_are_lost_and_keep_their_index() {
         }
     }
     assert_eq!(lost, [0, 2, 4]);
-    let losses = reader.losses();
-    assert_eq!((losses.frames, losses.reasons.len()), (3, 3));
-    assert_eq!(losses.bytes, u64::try_from(13 + whole.len() / 2).unwrap());
+    let errors = reader.decode_errors();
+    assert_eq!((errors.lost, errors.reasons.len()), (3, 3));
+    assert_eq!(errors.bytes, u64::try_from(13 + whole.len() / 2).unwrap());
     assert!(reader.next().is_none());
 }
 

@@ -3,7 +3,7 @@
 //! Small videos are written by the tests; the third-party videos in `../shared/data/video` beside
 //! the workspace are used where they are there.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(feature = "ffmpeg")]
 mod ahead;

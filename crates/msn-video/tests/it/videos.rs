@@ -58,7 +58,11 @@ fn what_is_written_comes_back() {
                 let limit = if color == Color::Grey { 1.5 } else { 4.0 };
                 assert!(distance < limit, "{ending} {color:?} {i}: {distance}");
             }
-            assert!(reader.losses().is_empty(), "{:?}", reader.losses());
+            assert!(
+                reader.decode_errors().is_empty(),
+                "{:?}",
+                reader.decode_errors()
+            );
             assert_eq!(info.notes, [""; 0]);
         }
     }

@@ -25,7 +25,9 @@ fn saved_arrays_are_read() {
 
 #[test]
 fn nothing_is_called() {
-    let error = arrays(&b"cos\nsystem\n(X\x02\x00\x00\x00lstR."[..]).unwrap_err();
+    let error = arrays(&b"cos\nsystem\n(X\x02\x00\x00\x00lstR."[..])
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("a call of `system`"), "{error}");
 }
 

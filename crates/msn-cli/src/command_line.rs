@@ -1,0 +1,32 @@
+//! The command line as a user would type it again, and JSON as commands print it.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+/// The command line, quoted where a shell wants it.
+pub(crate) fn command_line() -> String {
+    let mut words = std::env::args();
+    let _ = words.next();
+    let mut line = "msn".to_owned();
+    for word in words {
+        let plain = word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_=.,/:".contains(c))
+            && !word.is_empty();
+        let _ = if plain {
+            write!(line, " {word}")
+        } else {
+            write!(line, " '{}'", word.replace('\'', r"'\''"))
+        };
+    }
+    line
+}
+
+/// Prints indented JSON.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).context("JSON can't hold this")?;
+    println!("{text}");
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! What ends a training, an evaluation or a scoring: one sentence each, with the file or folder and
+//! a way out.
+
+use camino::Utf8PathBuf;
+use msn_data::{DataError, WriteError};
+use msn_eval::{CalibrationError, EvalError};
+use msn_model::{PredictError, WeightsError};
+use msn_train::{CheckpointError, SettingsError, TrainError};
+use msn_video::VideoError;
+
+use crate::{DeviceError, RUN_FORMAT};
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The system can't read a file or list a folder.
+    #[error("can't read {path}: {source}")]
+    Read {
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The system can't write a file or make a folder.
+    #[error("can't write {path}: {source}")]
+    Write {
+        /// The file or folder.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A table of a run that is damaged.
+    #[error("{path} is damaged ({source}): move it away to begin it anew")]
+    Table {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Where, and what is wrong.
+        source: csv::Error,
+    },
+    /// `run.json` that can't be understood.
+    #[error("{path} does not describe a run ({source}): it is damaged, or not of msn")]
+    Card {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Where, and what is wrong.
+        source: serde_json::Error,
+    },
+    /// `run.json` of a later version.
+    #[error("{path} has the format `{format}`: this version of msn reads {RUN_FORMAT} and older")]
+    CardFormat {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Its format.
+        format: String,
+    },
+    /// `config.toml` that can't be used.
+    #[error("{path} can't be used: {source}")]
+    Config {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Which setting.
+        source: SettingsError,
+    },
+    /// A folder for a new run that holds something.
+    #[error(
+        "{folder} is not empty: give a new folder (--out), or go on with the run in it (--resume)"
+    )]
+    NotEmpty {
+        /// The folder.
+        folder: Utf8PathBuf,
+    },
+    /// A folder to resume that is no run folder.
+    #[error("{folder} is no run folder, as it has no config.toml: name the run to resume (--out)")]
+    NoRun {
+        /// The folder.
+        folder: Utf8PathBuf,
+    },
+    /// A run folder without the weights that it is evaluated with.
+    #[error("{folder} is no finished run: it has no {file}")]
+    Unfinished {
+        /// The folder.
+        folder: Utf8PathBuf,
+        /// What is missing.
+        file: Utf8PathBuf,
+    },
+    /// A run that another process is at.
+    #[error("another process trains in {folder}: wait for it, or train in another folder (--out)")]
+    Locked {
+        /// The folder.
+        folder: Utf8PathBuf,
+    },
+    /// A run that was begun with other settings.
+    #[error(
+        "{folder} was begun with `{begun}`, not `{now}`: resume it with its own settings, those of {folder}/config.toml"
+    )]
+    OtherSettings {
+        /// The folder.
+        folder: Utf8PathBuf,
+        /// The first line of its `config.toml` that differs.
+        begun: String,
+        /// The same line of the present settings.
+        now: String,
+    },
+    /// A checkpoint of other settings.
+    #[error("{path} is of other settings: give those of the run's config.toml")]
+    CheckpointSettings {
+        /// The checkpoint.
+        path: Utf8PathBuf,
+    },
+    /// A checkpoint of other footage.
+    #[error("{path} is of other training frames: the data set has changed since")]
+    CheckpointFrames {
+        /// The checkpoint.
+        path: Utf8PathBuf,
+    },
+    /// A data set without training videos.
+    #[error("{root} has no training videos: the layout `{layout}` has them in its training folder")]
+    NoTrainingVideos {
+        /// The data set.
+        root: Utf8PathBuf,
+        /// Its layout.
+        layout: msn_data::DatasetLayout,
+    },
+    /// A data set without test videos.
+    #[error("{root} has no test videos to evaluate")]
+    NoTestVideos {
+        /// The data set.
+        root: Utf8PathBuf,
+    },
+    /// A calibration split without a clip.
+    #[error(
+        "no video of the calibration split has the {needed} unbroken frames of a clip: choose longer ones (--split)"
+    )]
+    NoCalibrationClips {
+        /// Frames of a clip with its target.
+        needed: usize,
+    },
+    /// Training videos that are not those of the run.
+    #[error(
+        "the training videos of {root} are no longer those of the run (its calibration split: {}): name the data set folder that it was trained on",
+        .calibration_split.join(", ")
+    )]
+    OtherVideos {
+        /// The data set.
+        root: Utf8PathBuf,
+        /// The videos of the run's calibration split.
+        calibration_split: Vec<String>,
+    },
+    /// Weights without a calibration, where something needs one.
+    #[error(
+        "{path} has no calibration, which {purpose} needs: `msn weights calibrate {path} NORMAL_VIDEOS` adds one"
+    )]
+    Uncalibrated {
+        /// The weights.
+        path: Utf8PathBuf,
+        /// What needs it.
+        purpose: &'static str,
+    },
+    /// A training that left the range of finite losses.
+    #[error("{source}; network and optimiser as they then were: {state}")]
+    Diverged {
+        /// Where and how.
+        source: TrainError,
+        /// The checkpoint for a look at it.
+        state: Utf8PathBuf,
+    },
+    /// A source that is too short for one score.
+    #[error("{path} has {frames} frames, too few for one score: {needed} unbroken ones are needed")]
+    TooShort {
+        /// The source.
+        path: Utf8PathBuf,
+        /// Its frames.
+        frames: usize,
+        /// Frames of a clip with its target.
+        needed: usize,
+    },
+    /// An overlay video that would take the place of a test video.
+    #[error("the overlay would write over the test video {path}: give another folder")]
+    OverlayOverSource {
+        /// The test video.
+        path: Utf8PathBuf,
+    },
+    /// A folder that holds no run.
+    #[error("{path} is no folder: name run folders, or one that holds them")]
+    NoFolder {
+        /// The path.
+        path: Utf8PathBuf,
+    },
+    /// The observer asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// A network can't be made where it was to be computed.
+    #[error(transparent)]
+    Device(DeviceError),
+    /// A value that JSON lacks.
+    #[error("{path} can't be written as JSON: {source}")]
+    Json {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What JSON lacks.
+        source: serde_json::Error,
+    },
+    /// A picture that can't be made.
+    #[error("a picture can't be made: {0}")]
+    Picture(#[from] image::ImageError),
+    /// Data sets and their labels.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Videos.
+    #[error(transparent)]
+    Video(#[from] VideoError),
+    /// Frames that do not fit a network.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+    /// Weights files.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Calibration files.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
+    /// Checkpoints.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The training loop.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// Scores and metrics.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+}
+
+impl From<WriteError> for RunError {
+    fn from(error: WriteError) -> Self {
+        let WriteError { path, source } = error;
+        Self::Write { path, source }
+    }
+}
+
+impl RunError {
+    /// For a file that can't be read.
+    pub(crate) fn read(path: impl Into<Utf8PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        |source| Self::Read { path, source }
+    }
+
+    /// For a file that can't be written.
+    pub(crate) fn write(path: impl Into<Utf8PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        |source| Self::Write { path, source }
+    }
+}

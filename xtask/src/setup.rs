@@ -1,0 +1,236 @@
+//! What a build needs beyond Rust, and its installation where that is possible.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+use anyhow::{Result, bail};
+use xshell::cmd;
+
+use crate::{cargo, step};
+
+/// Something that a build needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    PkgConfig,
+    /// Development files of FFmpeg's libraries.
+    Ffmpeg,
+    /// For the bindings to FFmpeg and MPI, which bindgen makes.
+    Libclang,
+    /// Open MPI, or another one: compiler and launcher.
+    Mpi,
+}
+
+/// For a build of `msn`.
+pub const BUILD: [Need; 3] = [Need::PkgConfig, Need::Ffmpeg, Need::Libclang];
+
+/// For a build of all tests.
+pub const TEST: [Need; 4] = [Need::PkgConfig, Need::Ffmpeg, Need::Libclang, Need::Mpi];
+
+/// FFmpeg's libraries that msn-video links, as pkg-config names them.
+const FFMPEG: [&str; 6] = [
+    "libavcodec",
+    "libavfilter",
+    "libavformat",
+    "libavutil",
+    "libswresample",
+    "libswscale",
+];
+
+/// A family of systems with one package manager: words of `ID` or `ID_LIKE` in os-release, the
+/// command that installs, and the packages that meet the needs of [`TEST`], in its order.
+type System = (&'static [&'static str], &'static str, [&'static str; 4]);
+
+#[rustfmt::skip]
+const SYSTEMS: [System; 4] = [
+    (&["debian", "ubuntu"], "sudo apt-get update && sudo apt-get install -y", [
+        "pkg-config",
+        "libavcodec-dev libavfilter-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev",
+        "libclang-dev",
+        "libopenmpi-dev openmpi-bin",
+    ]),
+    (&["fedora", "rhel", "centos"], "sudo dnf install -y",
+        ["pkgconf-pkg-config", "ffmpeg-free-devel", "clang-devel", "openmpi-devel"]),
+    (&["arch"], "sudo pacman -S --needed", ["pkgconf", "ffmpeg", "clang", "openmpi"]),
+    (&["macos"], "brew install", ["pkgconf", "ffmpeg", "llvm", "open-mpi"]),
+];
+
+/// `cargo xtask setup`.
+pub fn command() -> Result<ExitCode> {
+    ensure(&TEST)?;
+    for need in TEST {
+        println!("{} found", need.name());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes sure that everything is there: installs it on Debian and its like as root, elsewhere the
+/// error has the command that does.
+pub fn ensure(needs: &[Need]) -> Result<()> {
+    let missing = || needs.iter().copied().filter(|n| !n.is_met());
+    let needs: Vec<Need> = missing().collect();
+    if needs.is_empty() {
+        return Ok(());
+    }
+    let os = if cfg!(target_os = "macos") {
+        "ID=macos".to_owned()
+    } else {
+        fs::read_to_string("/etc/os-release").unwrap_or_default()
+    };
+    let system = system(&os);
+    let is_root = output("id", &["-u"]).is_some_and(|id| id.trim() == "0");
+    let is_debian = system.is_some_and(|(ids, ..)| ids.contains(&"debian"));
+    let Some((.., all)) = system.filter(|_| is_debian && is_root) else {
+        bail!(advice(&needs, system));
+    };
+    let shell = cargo::shell()?;
+    let packages = packages(&needs, all);
+    step(&format!("apt-get install {packages}"));
+    cmd!(shell, "apt-get update").quiet().run()?;
+    cmd!(shell, "apt-get install -y --no-install-recommends")
+        .args(["-o", "DPkg::Lock::Timeout=120"])
+        .args(packages.split(' '))
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .quiet()
+        .run()?;
+    let left: Vec<Need> = missing().collect();
+    if !left.is_empty() {
+        bail!("still missing after the installation: {}", names(&left));
+    }
+    Ok(())
+}
+
+fn advice(needs: &[Need], system: Option<&System>) -> String {
+    let names = names(needs);
+    let way_out = match system {
+        Some((_, install, all)) => format!("{install} {}", packages(needs, all)),
+        None => format!("your system's development packages of {names}"),
+    };
+    format!(
+        "this build needs {names}, not found here; install\n    {way_out}\nand run the command \
+         again (builds of msn with --no-default-features need none of it)"
+    )
+}
+
+fn packages(needs: &[Need], all: &[&str; 4]) -> String {
+    let pairs = TEST
+        .iter()
+        .zip(all)
+        .filter(|(need, _)| needs.contains(need));
+    pairs.map(|(_, &names)| names).collect::<Vec<_>>().join(" ")
+}
+
+fn names(needs: &[Need]) -> String {
+    let names: Vec<_> = needs.iter().map(|need| need.name()).collect();
+    names.join(", ")
+}
+
+impl Need {
+    fn name(self) -> &'static str {
+        match self {
+            Self::PkgConfig => "pkg-config",
+            Self::Ffmpeg => "FFmpeg",
+            Self::Libclang => "libclang",
+            Self::Mpi => "MPI",
+        }
+    }
+
+    /// Whether this machine has it.
+    fn is_met(self) -> bool {
+        let pkg_config = env::var("PKG_CONFIG").unwrap_or_else(|_| "pkg-config".to_owned());
+        match self {
+            Self::PkgConfig => output(&pkg_config, &["--version"]).is_some(),
+            Self::Ffmpeg => FFMPEG
+                .iter()
+                .all(|library| output(&pkg_config, &["--exists", library]).is_some()),
+            Self::Libclang => has_libclang(),
+            Self::Mpi => ["mpicc", "mpirun"]
+                .iter()
+                .all(|program| output(program, &["--version"]).is_some()),
+        }
+    }
+}
+
+fn system(os_release: &str) -> Option<&'static System> {
+    let values = os_release.lines().filter_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        matches!(key, "ID" | "ID_LIKE").then(|| value.trim_matches(['"', '\'']))
+    });
+    values
+        .flat_map(str::split_whitespace)
+        .find_map(|word| SYSTEMS.iter().find(|(ids, ..)| ids.contains(&word)))
+}
+
+/// What a program prints; `None` where it fails or is not there.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(text)
+}
+
+/// Whether libclang is where bindgen looks for it: `LIBCLANG_PATH`, the loader's cache, and on
+/// macOS Xcode's folder.
+fn has_libclang() -> bool {
+    let cache = output("ldconfig", &["-p"]).or_else(|| output("/sbin/ldconfig", &["-p"]));
+    let xcode = "/Library/Developer/CommandLineTools/usr/lib/libclang.dylib";
+    env::var_os("LIBCLANG_PATH").is_some()
+        || cache.is_some_and(|cache| cache.split_whitespace().any(is_libclang))
+        || Path::new(xcode).exists()
+}
+
+/// `libclang.so.1`, `libclang-14.so.14`; not `libclang-cpp.so.14`, `libclangd.so`.
+fn is_libclang(file: &str) -> bool {
+    let version = file.strip_prefix("libclang").unwrap_or_default();
+    version.contains(".so") && version.starts_with(['.', '-']) && !version.starts_with("-cpp")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elsewhere_the_exact_command_is_given() {
+        let on = |id: &str, needs: &[Need]| advice(needs, system(id));
+        let text = on("ID=debian", &TEST);
+        let expected = "needs pkg-config, FFmpeg, libclang, MPI, not found here; install\n    \
+            sudo apt-get update && sudo apt-get install -y pkg-config libavcodec-dev libavfilter-dev";
+        assert!(text.contains(expected), "{text}");
+        assert!(text.contains("libopenmpi-dev openmpi-bin\nand"), "{text}");
+        let text = on("ID=arch", &BUILD);
+        assert!(text.contains("--needed pkgconf ffmpeg clang\n"), "{text}");
+        let text = on("ID=macos", &[Need::Libclang]);
+        assert!(text.contains("brew install llvm\n"), "{text}");
+        let text = on("ID=nixos", &[Need::Mpi]);
+        assert!(
+            text.contains("your system's development packages of MPI"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn families_are_told_apart() {
+        let first_id = |text: &str| system(text).map(|(ids, ..)| ids[0]);
+        assert_eq!(first_id("NAME=x\nID=debian\n"), Some("debian"));
+        let mint = "ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n";
+        assert_eq!(first_id(mint), Some("debian"));
+        assert_eq!(first_id("ID_LIKE='rhel centos fedora'"), Some("fedora"));
+        assert_eq!(first_id("ID=manjaro\nID_LIKE=arch\n"), Some("arch"));
+        assert_eq!(first_id("ID=nixos\n"), None);
+    }
+
+    #[test]
+    fn libclang_is_told_from_its_neighbours() {
+        assert!(
+            ["libclang.so.1", "libclang-14.so.14.0.6"]
+                .into_iter()
+                .all(is_libclang)
+        );
+        let others = [
+            "libclang-cpp.so.14",
+            "libclangAST.so",
+            "libclangd.so",
+            "clang",
+        ];
+        assert!(!others.into_iter().any(is_libclang));
+    }
+}
