@@ -28,7 +28,7 @@ const LIBRARIES: [(&str, &str); 11] = [
     ("msn-model", "msn-kernels msn-memory"),
     ("msn-train", "msn-data msn-kernels msn-memory msn-model msn-video"),
     ("msn-metrics", ""),
-    ("msn-events", ""),
+    ("msn-events", "msn-metrics"),
     ("msn-eval", "msn-data msn-events msn-kernels msn-memory msn-metrics msn-model msn-video"),
     ("msn-run", "msn-data msn-eval msn-events msn-kernels msn-memory msn-metrics msn-model \
         msn-synth msn-train msn-video"),

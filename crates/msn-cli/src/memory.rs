@@ -1,7 +1,7 @@
 //! `msn memory show`.
 
 use anyhow::Result;
-use msn_eval::{MemoryCard, PoolCard, SurveyOptions, memory_page, write_file};
+use msn_eval::{MemoryCard, PoolCard, SurveyOptions, memory_page};
 use msn_model::Precision;
 use msn_run::{Model, survey_memory};
 
@@ -49,7 +49,9 @@ fn show(args: &MemoryShowArgs) -> Result<()> {
     let mut progress = Progress::default();
     let memory = survey_memory(&model, &set, &store, options, &device, &mut progress)?;
     if let Some(file) = &args.html {
-        write_file(file, memory_page(&memory, &command_line()).as_bytes())?;
+        let folder = file.parent().filter(|folder| !folder.as_str().is_empty());
+        folder.map_or(Ok(()), std::fs::create_dir_all)?;
+        msn_data::write_atomically(file, memory_page(&memory, &command_line()).as_bytes())?;
         eprintln!("written to {file}");
     }
     if args.json {

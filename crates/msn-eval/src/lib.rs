@@ -15,7 +15,6 @@
 
 mod error;
 mod evaluation;
-mod files;
 mod fingerprint;
 mod memory;
 mod overlay;
@@ -31,13 +30,12 @@ pub use evaluation::{
     DataCard, EVALUATION_FORMAT, Evaluation, EvaluationError, KindMetrics, LabelCard,
     PredictionErrorMetrics, Priors, ProtocolMetrics,
 };
-pub use files::{write_file, write_file_from};
 pub use fingerprint::fingerprint;
 pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOptions, survey};
 pub use overlay::{HeatMaps, Overlay, write_overlay};
 pub use protocol::{EvalOptions, evaluate};
 pub use regions::{RegionCollector, RegionSummary, VideoRegions};
-pub use report::{ReportImage, curve_svg, memory_page, report};
+pub use report::{DotsPanel, ReportImage, curve_svg, dots_svg, memory_page, report};
 pub use score::{
     alarm::{AlarmThreshold, EventSummary, clock},
     baseline::{Baseline, ErrorQuantiles, TextureClass},

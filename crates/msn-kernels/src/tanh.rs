@@ -1,4 +1,4 @@
-//! The network's last step.
+//! tanh of every value.
 
 use crate::isa::{Isa, Kernel, Simd};
 use crate::pixels::{Strips, load, store};

@@ -1,4 +1,4 @@
-//! From nothing to figures on a short synthetic scene.
+//! From nothing to metrics on a short synthetic scene.
 
 use camino::Utf8Path;
 use serde_json::Value;
@@ -21,6 +21,16 @@ fn scene(dir: &Utf8Path, clips: &str, seconds: &str) {
     ]));
 }
 
+/// Runs a command that must fail with a sentence that holds all `parts`.
+fn refused(dir: &Utf8Path, args: &[&str], parts: &[&str]) {
+    let output = msn(dir).args(args).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    for part in parts {
+        assert!(errors.contains(part), "{part} is not in\n{errors}");
+    }
+}
+
 #[test]
 fn training_on_a_short_scene_finds_what_is_fast() {
     let (_guard, dir) = temporary();
@@ -36,7 +46,9 @@ fn training_on_a_short_scene_finds_what_is_fast() {
         "run.json",
         "eval.json",
         "report.html",
+        "calibration.json",
         "weights/last.safetensors",
+        "weights/last.calibration.json",
     ] {
         assert!(dir.join("run").join(file).exists(), "{file}");
     }
@@ -49,18 +61,18 @@ fn training_on_a_short_scene_finds_what_is_fast() {
     );
     assert_eq!(scores.lines().count(), 1 + 200 - 4);
 
-    // A finished run evaluates to the same figures, from the run and from its bare weights.
+    // A finished run evaluates to the same metrics, from the run and from its bare weights.
     let trained: Value =
         serde_json::from_str(&std::fs::read_to_string(dir.join("run/eval.json")).unwrap()).unwrap();
-    // Held-out clips gave a threshold, and the labelled spans were looked for with it.
+    // The calibration split gave a threshold, and the labelled spans were looked for with it.
     let events = &trained["events"];
     assert!(events["alarm"]["threshold"].is_f64() && events["alarm"]["per_hour"] == 1.0);
     assert!(
-        events["figures"]["spans"].as_u64().unwrap() >= 5,
+        events["metrics"]["spans"].as_u64().unwrap() >= 5,
         "{events}"
     );
     assert!(
-        events["figures"]["f1"].is_f64() && out.contains("spans found"),
+        events["metrics"]["f1"].is_f64() && out.contains("spans found"),
         "{events}"
     );
     assert!(trained["rbdc"].is_null(), "the scene has no regions");
@@ -110,7 +122,9 @@ fn the_same_seed_gives_the_same_weights_file() {
                 .args(["train", "scene", "--out", out])
                 .args(settings),
         );
-        std::fs::read(dir.join(out).join("weights/last.safetensors")).unwrap()
+        let files = ["weights/last.safetensors", "calibration.json"];
+        let read = |file| std::fs::read(dir.join(out).join(file)).unwrap();
+        files.map(read).concat()
     };
     let (a, b, c) = (
         train("a", "seed=5"),
@@ -164,10 +178,93 @@ fn weights_travel_through_show_import_and_calibrate() {
         "shapes tell concat, pools and items"
     );
     assert!(bare["fair"].is_null());
+    let bytes = || std::fs::read(dir.join("bare.safetensors")).unwrap();
+    let before = bytes();
     stdout(msn(&dir).args(["weights", "calibrate", "bare.safetensors", "scene"]));
-    assert!(evaluated("bare.safetensors")["fair"]["micro_auc"]["value"].is_number());
+    let calibrated = evaluated("bare.safetensors");
+    assert!(calibrated["fair"]["micro_auc"]["value"].is_number());
+    assert!(bytes() == before, "calibrating has rewritten the weights");
+
+    // Another camera's calibration has a file of its own and changes the fair score alone.
+    let calibrate = [
+        "weights",
+        "calibrate",
+        "bare.safetensors",
+        "scene/train/01.mp4",
+    ];
+    stdout(msn(&dir).args(calibrate).args(["--out", "other.json"]));
+    let with = |file: &str| -> Value {
+        let args = [
+            "eval",
+            "bare.safetensors",
+            "scene",
+            "--json",
+            "--calibration",
+            file,
+        ];
+        serde_json::from_str(&stdout(msn(&dir).args(args))).unwrap()
+    };
+    assert_eq!(with("bare.calibration.json")["fair"], calibrated["fair"]);
+    let other = with("other.json");
+    assert_eq!(other["legacy"], calibrated["legacy"]);
+    assert_ne!(other["events"]["alarm"], calibrated["events"]["alarm"]);
+    // The run has the same network, so that its calibration fits.
+    assert_eq!(with("run/calibration.json")["fair"], run["fair"]);
+    // One of other weights does not.
+    let text = std::fs::read_to_string(dir.join("other.json")).unwrap();
+    let mut foreign: Value = serde_json::from_str(&text).unwrap();
+    foreign["weights"] = "0123456789abcdef".into();
+    std::fs::write(dir.join("foreign.json"), foreign.to_string()).unwrap();
+    let foreign = ["eval", "run", "scene", "--calibration", "foreign.json"];
+    refused(&dir, &foreign, &["foreign.json", "last.safetensors"]);
 }
 
+#[test]
+fn a_run_is_evaluated_with_its_calibration() {
+    let (_guard, dir) = temporary();
+    scene(&dir, "4", "10");
+    let settings = ["epochs=1", "crop=32", "width=4"];
+    stdout(
+        msn(&dir)
+            .args(["train", "scene", "--out", "run"])
+            .args(settings),
+    );
+    let read = |file: &str| std::fs::read_to_string(dir.join("run").join(file)).unwrap();
+    let made = read("calibration.json");
+    assert!(made.contains("\"msn-calibration-1\""), "{made}");
+    assert_eq!(made, read("weights/last.calibration.json"));
+    // Of the run folder before that beside the weights.
+    let other = ["weights", "calibrate", "run", "scene/train/01.mp4"];
+    stdout(msn(&dir).args(other));
+    assert_ne!(made, read("calibration.json"));
+    assert_eq!(made, read("weights/last.calibration.json"));
+    let alarm = |what: &str| -> Value {
+        let text = stdout(msn(&dir).args(["eval", what, "scene", "--json", "--out", "out"]));
+        serde_json::from_str::<Value>(&text).unwrap()["events"]["alarm"].clone()
+    };
+    assert_ne!(alarm("run"), alarm("run/weights/last.safetensors"));
+    std::fs::write(
+        dir.join("run/calibration.json"),
+        "{\"format\": \"msn-calibration-9\"}",
+    )
+    .unwrap();
+    let unknown = ["run/calibration.json", "msn-calibration-9"];
+    refused(&dir, &["eval", "run", "scene"], &unknown);
+}
+
+#[cfg(not(feature = "pytorch"))]
+#[test]
+fn a_build_without_pytorch_says_so() {
+    let (_guard, dir) = temporary();
+    let wanted = ["w.pt", "--features pytorch"];
+    refused(
+        &dir,
+        &["weights", "import", "w.pt", "--out", "w.safetensors"],
+        &wanted,
+    );
+}
+
+#[cfg(feature = "pytorch")]
 #[test]
 fn a_pytorch_state_dict_is_imported() {
     // Written by PyTorch 1.13: {"state_dict": ...} of a network of width 1 with one pool.
@@ -188,7 +285,7 @@ fn a_pytorch_state_dict_is_imported() {
 }
 
 #[test]
-fn the_carried_weights_give_their_figures_again() {
+fn the_carried_weights_give_their_metrics_again() {
     let Some(ped2) = shared("data/ped2") else {
         return;
     };
@@ -200,12 +297,12 @@ fn the_carried_weights_give_their_figures_again() {
         let args = ["eval", weights.as_str(), ped2.as_str(), "--json"];
         let found = read(&stdout(msn(&dir).args(args)));
         let kept = std::fs::read_to_string(models.join(format!("{name}.json"))).unwrap();
-        same_figures(&found, &read(&kept));
+        same_metrics(&found, &read(&kept));
     }
 }
 
-/// Holds the figures of two evaluations together.
-fn same_figures(found: &Value, kept: &Value) {
+/// Compares the metrics of two evaluations.
+fn same_metrics(found: &Value, kept: &Value) {
     assert_eq!(found["data"]["labels"], kept["data"]["labels"]);
     let mut compared = 0;
     for protocol in ["legacy", "fair"] {
@@ -222,5 +319,5 @@ fn same_figures(found: &Value, kept: &Value) {
         let of = |e: &Value| e[regions]["value"].as_f64().unwrap();
         assert!((of(found) - of(kept)).abs() <= 1e-3, "{regions}");
     }
-    assert!(compared >= 6, "{compared} figures");
+    assert!(compared >= 6, "{compared} metrics");
 }

@@ -62,9 +62,13 @@ fn a_memory_shows_what_it_has_learned() {
         "2",
     ];
     let card = json(&stdout(msn(&dir).args(shown)));
-    assert_eq!(card["asked"], 40);
+    assert_eq!(card["surveyed"], 40);
     let run = json(&read("run/run.json"));
-    let held: Vec<&Value> = run["data"]["held_out"].as_array().unwrap().iter().collect();
+    let held: Vec<&Value> = run["data"]["calibration_split"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .collect();
     for pool in card["pools"].as_array().unwrap() {
         let items = pool["items"].as_array().unwrap();
         let usage: f64 = items.iter().map(|i| i["usage"].as_f64().unwrap()).sum();
@@ -95,7 +99,7 @@ fn a_memory_shows_what_it_has_learned() {
         section(read("again/report.html")),
         section(read("run/report.html"))
     );
-    assert_eq!(json(&kept)["asked"], 120);
+    assert_eq!(json(&kept)["surveyed"], 120);
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub enum LabelError {
          end_frame instead, or a rate in dataset.toml"
     )]
     NoTimes {
-        /// The video.
+        /// The video that the labels are for.
         video: Utf8PathBuf,
     },
     /// A picture that can't be decoded.
@@ -61,7 +61,7 @@ pub enum LabelError {
     MaskShape {
         /// The element, from 1.
         number: usize,
-        /// Its lengths.
+        /// Lengths along its dimensions.
         shape: Vec<usize>,
     },
     /// Masks with sides beyond those of pictures.

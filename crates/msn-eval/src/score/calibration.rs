@@ -14,7 +14,7 @@ use super::{
     alarm::AlarmThreshold,
     baseline::{Baseline, ErrorQuantiles, TextureClass},
 };
-use crate::{fingerprint::fingerprint, write_file};
+use crate::fingerprint::fingerprint;
 
 /// Version of the files that this crate writes and reads.
 pub const CALIBRATION_FORMAT: &str = "msn-calibration-1";
@@ -167,7 +167,7 @@ impl Calibration {
         }
     }
 
-    /// Writes it as a file whole or not at all.
+    /// Writes it as a file whole or not at all; folders are made.
     ///
     /// # Errors
     /// [`CalibrationError::Write`], or [`CalibrationError::Content`] for a number that JSON lacks.
@@ -193,12 +193,16 @@ impl Calibration {
             path: path.to_owned(),
             source,
         })?;
-        write_file(path, text.as_bytes()).map_err(|error| CalibrationError::Write {
-            path: path.to_owned(),
-            source: match error {
-                crate::EvalError::Write { source, .. } => source,
-                other => std::io::Error::other(other.to_string()),
-            },
+        let folder = path.parent().filter(|folder| !folder.as_str().is_empty());
+        if let Some(folder) = folder {
+            std::fs::create_dir_all(folder).map_err(|source| CalibrationError::Write {
+                path: folder.to_owned(),
+                source,
+            })?;
+        }
+        msn_data::write_atomically(path, text.as_bytes()).map_err(|error| CalibrationError::Write {
+            path: error.path,
+            source: error.source,
         })
     }
 
