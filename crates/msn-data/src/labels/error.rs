@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::arrays::ArrayError;
-use super::events::EventsError;
+use super::events::EventTableError;
 use super::mat::MatError;
 use super::matlab::MatlabError;
 use super::npy::NpyError;
@@ -28,7 +28,7 @@ pub enum LabelError {
     Matlab(#[from] MatlabError),
     /// A table of events.
     #[error(transparent)]
-    Events(#[from] EventsError),
+    Events(#[from] EventTableError),
     /// A text of tracks.
     #[error(transparent)]
     Tracks(#[from] TracksError),
