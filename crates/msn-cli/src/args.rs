@@ -1,5 +1,6 @@
 //! What the command line takes.
 
+mod ablate;
 mod data;
 mod device;
 mod evaluate;
@@ -11,13 +12,23 @@ use std::num::NonZeroUsize;
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use ablate::AblateArgs;
 pub(crate) use data::{DataCommand, FpsArgs, LayoutArgs, SourceArgs, StoreArgs};
 pub(crate) use device::{DeviceArgs, PrecisionArgs};
 pub(crate) use evaluate::{EvalArgs, ScoreArgs, SelftestArgs};
 pub(crate) use train::TrainArgs;
 pub(crate) use weights::{MemoryCommand, MemoryShowArgs, VerifyArgs, WeightsCommand};
 
-/// Video anomaly detection: learns what is normal in a fixed camera's footage, tells what is not.
+/// A number on the command line that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NumberError {
+    #[error("give a number")]
+    Syntax(#[from] std::num::ParseFloatError),
+    #[error("give {0}")]
+    Range(&'static str),
+}
+
+/// Video anomaly detection: learns what is normal in a fixed camera's footage and scores what is not.
 #[derive(Debug, Parser)]
 #[command(name = "msn", version, propagate_version = true)]
 pub(crate) struct Cli {
@@ -51,6 +62,8 @@ pub(crate) enum Command {
     /// Make, check, split and label data sets
     #[command(subcommand)]
     Data(DataCommand),
+    /// Train a grid of settings with several seeds each and compare them: tables and a plot
+    Ablate(AblateArgs),
     /// List finished and unfinished runs with their metrics and the settings in which they differ
     Runs(RunsArgs),
     /// Say what this machine and this build have: processor, libraries, devices

@@ -140,11 +140,11 @@ fn try_out(device: Device) -> Found {
         Ok(Ok(sum)) => found.reason = Some(format!("1 + 2 is {sum} there")),
         Ok(Err(error)) => found.reason = Some(error.to_string()),
         Err(panic) => {
-            let said = panic
+            let message = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied());
-            let first = said.and_then(|text| text.lines().next());
+            let first = message.and_then(|text| text.lines().next());
             found.reason = Some(first.unwrap_or("it can't be started").to_owned());
         }
     }

@@ -86,9 +86,7 @@ fn page_size(video: &Video) -> Result<Size> {
     let side = |pixels: u32| -> u32 {
         let scaled = (f64::from(pixels) * share.min(1.0)).round().max(1.0);
         // At most SIDE.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let whole = scaled as u32;
-        whole
+        scaled as u32
     };
     Ok(Size::new(side(size.width), side(size.height)))
 }

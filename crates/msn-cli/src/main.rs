@@ -5,6 +5,7 @@
     reason = "this is the program that speaks to users"
 )]
 
+mod ablate;
 mod args;
 mod command_line;
 mod data;
@@ -48,7 +49,7 @@ use crate::{
 #[error("{0}")]
 pub(crate) struct Usage(pub String);
 
-/// Something was compared and did not hold: exit code 1, and everything has been said.
+/// Something was compared and did not hold: exit code 1, and the reason is printed already.
 #[derive(Debug, thiserror::Error)]
 #[error("")]
 pub(crate) struct Failed;
@@ -132,6 +133,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Memory(command) => memory::memory(&command),
         Command::Weights(command) => weights::weights(&command),
         Command::Data(command) => data::data(&command),
+        Command::Ablate(args) => ablate::ablate(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Doctor(args) => doctor::doctor(&args),
     }

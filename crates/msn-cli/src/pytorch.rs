@@ -1,12 +1,23 @@
 //! PyTorch's own files.
 
 use anyhow::{Result, anyhow};
-use burn_store::pytorch::PytorchReader;
 use camino::Utf8Path;
-use msn_model::{HostTensor, Tensors};
+use msn_model::Tensors;
+
+/// Says how to build a program that can.
+#[cfg(not(feature = "pytorch"))]
+pub(crate) fn read(file: &Utf8Path) -> Result<Tensors> {
+    Err(anyhow!(
+        "{file}: this build reads no PyTorch files: build with `--features pytorch`, or save the state dict as safetensors"
+    ))
+}
 
 /// The float tensors of a `.pt` state dict, also where it lies under `state_dict`.
+#[cfg(feature = "pytorch")]
 pub(crate) fn read(file: &Utf8Path) -> Result<Tensors> {
+    use burn_store::pytorch::PytorchReader;
+    use msn_model::HostTensor;
+
     if !file.exists() {
         return Err(anyhow!("can't read {file}: there is no such file"));
     }

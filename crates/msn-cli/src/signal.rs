@@ -6,7 +6,6 @@ use std::sync::{
 };
 
 use anyhow::Result;
-use camino::Utf8PathBuf;
 use signal_hook::{
     SigId,
     consts::{SIGINT, SIGTERM},
@@ -58,8 +57,9 @@ impl Drop for Signals {
 
 /// A training that was stopped by a signal, and saved: exit code 128 + signal.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted, and saved: the same command with --resume goes on with {folder}")]
+#[error("interrupted, and saved: {way_on}")]
 pub(crate) struct Interrupted {
     pub signal: u8,
-    pub folder: Utf8PathBuf,
+    /// How to go on, for the user.
+    pub way_on: String,
 }

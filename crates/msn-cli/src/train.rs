@@ -79,8 +79,8 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
 /// The end of a training that a rank was signalled to stop, known to all.
 fn interrupted(ranks: &Ranks, progress: &Progress, folder: &Utf8Path) -> anyhow::Error {
     let signal = ranks.largest(progress.caught().unwrap_or(0));
-    let folder = folder.to_owned();
-    Interrupted { signal, folder }.into()
+    let way_on = format!("the same command with --resume goes on with {folder}");
+    Interrupted { signal, way_on }.into()
 }
 
 /// The data folder and the settings that the command line asks for.

@@ -131,7 +131,9 @@ fn import(file: &Utf8Path, out: &Utf8Path, texts: &[String]) -> Result<()> {
     fits(&weights, file)?;
     weights.write(out)?;
     println!("wrote {out}: {}", serde_json::to_string(&settings.net)?);
-    println!("settings that tensors do not tell are those above; give key=value to change them");
+    println!(
+        "settings that the tensors' shapes do not determine are as above: change them with key=value"
+    );
     Ok(())
 }
 
@@ -168,7 +170,7 @@ fn read_state(file: &Utf8Path) -> Result<Tensors> {
     Ok(tensors)
 }
 
-/// The settings that shapes tell.
+/// The settings that the tensors' shapes determine.
 fn infer(tensors: &Tensors) -> Option<NetConfig> {
     let shape = |name: &str| tensors.get(name).map(|t| t.shape.as_slice());
     let &[width, input, 3, 3] = shape("encoder.level1.conv1.weight")? else {

@@ -6,7 +6,7 @@
 //!
 //! Whatever format a data set's labels are in (arrays, MATLAB cells, masks, boxes), the result
 //! is one table of spans that any other program can read.
-#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stderr)]
 
 use std::error::Error;
 
@@ -23,16 +23,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // Labels are fitted to decoded frames; only their times and number matter here.
     let options = LoadOptions::new(Size::new(8, 8), Color::Grey);
-    println!("video,start_frame,end_frame,kind");
+    let mut table = csv::Writer::from_writer(std::io::stdout());
+    table.write_record(["video", "start_frame", "end_frame", "kind"])?;
     for video in &set.test {
         let Some(labels) = &video.labels else {
             continue;
         };
         let spans = labels.resolve(&LoadedVideo::load(video, &options)?)?.spans;
         for span in spans {
+            let (start, end) = (span.start.to_string(), span.end.to_string());
             let kind = span.kind.unwrap_or_default();
-            println!("{},{},{},{kind}", video.name, span.start, span.end);
+            table.write_record([&video.name, &start, &end, &kind])?;
         }
     }
+    table.flush()?;
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::{
 /// What was found in a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
-    /// Its folder.
+    /// The folder that was checked.
     pub root: Utf8PathBuf,
     /// The folder's name.
     pub name: String,

@@ -8,7 +8,7 @@ use crate::{DataError, DatasetLayout, Labels, RegionSource, Sheet};
 /// A data set on disk.
 #[derive(Clone, Debug)]
 pub struct DataSet {
-    /// Its folder.
+    /// The folder that was opened.
     pub root: Utf8PathBuf,
     /// The folder's name.
     pub name: String,

@@ -17,7 +17,7 @@ pub enum DataError {
     /// A folder holds nothing that can be used.
     #[error("{path} holds no {looked_for}")]
     Empty {
-        /// The folder.
+        /// The folder that was searched.
         path: Utf8PathBuf,
         /// What was looked for in it.
         looked_for: String,
@@ -25,7 +25,7 @@ pub enum DataError {
     /// A folder is in no layout that is known.
     #[error("{path} is in no known layout ({reason}): {way_out}")]
     Unrecognised {
-        /// The folder.
+        /// The folder that was opened as a data set.
         path: Utf8PathBuf,
         /// What was found.
         reason: String,
@@ -75,7 +75,7 @@ pub enum DataError {
         labels: Utf8PathBuf,
         /// The frames or seconds named, with the line where there is one.
         what: String,
-        /// The video.
+        /// The video that the labels are for.
         video: Utf8PathBuf,
         /// Its length, in words: `has 180 frames`.
         video_has: String,
@@ -108,7 +108,7 @@ pub enum DataError {
     /// A test video without a label where others have one.
     #[error("{video} has no label in {labels}, where other test videos have one")]
     Unlabelled {
-        /// The video.
+        /// The test video.
         video: Utf8PathBuf,
         /// The label file or folder.
         labels: Utf8PathBuf,
@@ -144,10 +144,10 @@ pub enum DataError {
     /// A data sheet or a manifest that can't be used.
     #[error("{path} can't be used: {reason}")]
     Sheet {
-        /// The file.
+        /// The data sheet, the manifest, or the owners' list.
         path: Utf8PathBuf,
         /// What is wrong and where.
-        reason: String,
+        reason: SheetError,
     },
     /// Frames that were there can't be read any more.
     #[error("{path} has changed while it was in use ({reason}): run again")]
@@ -192,6 +192,52 @@ impl DataError {
         Self::Label {
             path: path.into(),
             reason: reason.into(),
+        }
+    }
+}
+
+/// Why a data sheet, a manifest or a list of videos can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SheetError {
+    /// It is no TOML, or has other keys or values; with the line.
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    /// It can't be written as TOML.
+    #[error("{0}")]
+    Write(#[from] toml::ser::Error),
+    /// A version of the format that is not known.
+    #[error("its version is {found}, this program reads versions 1 to {newest}")]
+    Version {
+        /// The version of the file.
+        found: u32,
+        /// The newest one that is read.
+        newest: u32,
+    },
+    /// A rate that no video has.
+    #[error("rate_hz is {0}; frames a second above 0 were expected")]
+    Rate(f64),
+    /// A video in both parts of a split.
+    #[error("`{0}` is both in train and in calibration")]
+    InBoth(String),
+    /// A line that is no name of a video of UBnormal.
+    #[error(
+        "line {line}: `{name}` is no name of a video; `normal_scene_1_scenario_1` was expected"
+    )]
+    VideoName {
+        /// Its number, from 1.
+        line: usize,
+        /// What stands there.
+        name: String,
+    },
+}
+
+impl SheetError {
+    /// This error with the file that it is about.
+    pub(crate) fn of(self, path: impl Into<Utf8PathBuf>) -> DataError {
+        DataError::Sheet {
+            path: path.into(),
+            reason: self,
         }
     }
 }

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("{path} can't be written: {source}")]
 pub struct WriteError {
-    /// The file.
+    /// The file that was to be written.
     pub path: Utf8PathBuf,
     /// The system's reason.
     pub source: io::Error,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clips::{reach, segments};
 use crate::split::{draw, last_part, takes_whole_videos};
-use crate::{DataError, DataSet, LoadedVideo, Split, write_atomically};
+use crate::{DataError, DataSet, LoadedVideo, SheetError, Split, write_atomically};
 
 /// Version of the format that is written. Version 1, which is read too, calls the calibration
 /// split `held`.
@@ -73,23 +73,15 @@ impl SplitManifest {
     /// # Errors
     /// [`DataError::Sheet`] for text that is no manifest, with the line.
     pub fn parse(text: &str, path: &Utf8Path) -> Result<Self, DataError> {
-        let wrong = |reason: String| DataError::Sheet {
-            path: path.to_owned(),
-            reason,
-        };
-        let mut manifest: Self = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        let mut manifest: Self = toml::from_str(text).map_err(|e| SheetError::from(e).of(path))?;
         if !(1..=VERSION).contains(&manifest.version) {
-            return Err(wrong(format!(
-                "its version is {}, this program reads versions 1 to {VERSION}",
-                manifest.version
-            )));
+            let (found, newest) = (manifest.version, VERSION);
+            return Err(SheetError::Version { found, newest }.of(path));
         }
         manifest.version = VERSION;
         let mut calibrating = manifest.calibration.iter();
         if let Some(name) = calibrating.find(|name| manifest.train.contains(name)) {
-            return Err(wrong(format!(
-                "`{name}` is both in train and in calibration"
-            )));
+            return Err(SheetError::InBoth(name.clone()).of(path));
         }
         Ok(manifest)
     }
@@ -99,10 +91,7 @@ impl SplitManifest {
     /// # Errors
     /// [`DataError::Sheet`] where it can't be written as TOML.
     pub fn to_toml(&self) -> Result<String, DataError> {
-        toml::to_string(self).map_err(|e| DataError::Sheet {
-            path: "manifest".into(),
-            reason: e.to_string(),
-        })
+        toml::to_string(self).map_err(|e| SheetError::from(e).of("manifest"))
     }
 
     /// Writes the manifest, whole or not at all.

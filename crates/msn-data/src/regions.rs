@@ -42,19 +42,19 @@ pub enum RegionSource {
     Masks(Masks),
     /// A text of boxes around their middle, frames by the names of their pictures.
     NamedBoxes {
-        /// The text.
+        /// The text file of the tracks.
         file: Utf8PathBuf,
         /// The folder of the video's frames.
         frames: Utf8PathBuf,
     },
     /// A text of boxes by their corners.
     CorneredBoxes {
-        /// The text.
+        /// The text file of the tracks.
         file: Utf8PathBuf,
     },
     /// Pictures whose grey values are objects, and a text of each object's anomalous frames.
     Objects {
-        /// The text.
+        /// The text file of the tracks.
         file: Utf8PathBuf,
         /// The video's name, with which the pictures' names begin.
         name: String,

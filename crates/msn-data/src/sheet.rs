@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, DatasetLayout};
+use crate::{DataError, DatasetLayout, SheetError};
 
 /// Format that this version reads.
 const VERSION: u32 = 1;
@@ -108,23 +108,15 @@ impl Sheet {
     /// # Errors
     /// [`DataError::Sheet`] for text that is no sheet, with the line.
     pub fn parse(text: &str, path: &Utf8Path) -> Result<Self, DataError> {
-        let wrong = |reason: String| DataError::Sheet {
-            path: path.to_owned(),
-            reason,
-        };
-        let sheet: Self = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        let sheet: Self = toml::from_str(text).map_err(|e| SheetError::from(e).of(path))?;
         if sheet.version != VERSION {
-            return Err(wrong(format!(
-                "its version is {}, this program reads version {VERSION}",
-                sheet.version
-            )));
+            let (found, newest) = (sheet.version, VERSION);
+            return Err(SheetError::Version { found, newest }.of(path));
         }
         if let Some(rate) = sheet.rate_hz
             && !(rate.is_finite() && rate > 0.0)
         {
-            return Err(wrong(format!(
-                "rate_hz is {rate}; frames a second above 0 were expected"
-            )));
+            return Err(SheetError::Rate(rate).of(path));
         }
         Ok(sheet)
     }

@@ -35,7 +35,7 @@ pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOpt
 pub use overlay::{HeatMaps, Overlay, write_overlay};
 pub use protocol::{EvalOptions, evaluate};
 pub use regions::{RegionCollector, RegionSummary, VideoRegions};
-pub use report::{ReportImage, curve_svg, memory_page, report};
+pub use report::{DotsPanel, ReportImage, curve_svg, dots_svg, memory_page, report};
 pub use score::{
     alarm::{AlarmThreshold, EventSummary, clock},
     baseline::{Baseline, ErrorQuantiles, TextureClass},

@@ -2,6 +2,7 @@
 
 mod axis;
 mod curve;
+mod dots;
 mod memory;
 mod path;
 mod plot;
@@ -23,7 +24,11 @@ use self::{
 };
 use crate::{Calibration, EvalError, Evaluation, MemoryCard, VideoScores};
 
-pub use self::{curve::curve_svg, memory::memory_page};
+pub use self::{
+    curve::curve_svg,
+    dots::{DotsPanel, dots_svg},
+    memory::memory_page,
+};
 
 /// Items of a pool that the report shows.
 const ITEMS: usize = 24;

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, io::Write as _};
 
+use atomic_write_file::AtomicWriteFile;
 use burn::tensor::backend::Backend;
 use camino::{Utf8Path, Utf8PathBuf};
 use safetensors::{Dtype, SafeTensors, View};
@@ -186,23 +187,9 @@ impl TensorFile {
         let views = tensors.iter().map(|(name, t)| (name, Stored(t)));
         let bytes = safetensors::serialize(views, Some(metadata))
             .map_err(|e| failed(std::io::Error::other(e.to_string())))?;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_str().is_empty() => folder,
-            _ => Utf8Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        // Others may read it, as any new file.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(folder).map_err(failed)?;
-        file.write_all(&bytes)
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(failed)?;
-        file.persist(path).map_err(|e| failed(e.error))?;
-        Ok(())
+        let mut file = AtomicWriteFile::open(path).map_err(failed)?;
+        file.write_all(&bytes).map_err(failed)?;
+        file.commit().map_err(failed)
     }
 }
 

@@ -10,7 +10,7 @@ use msn_train::{Checkpoint, Engine, Progress, Settings, StepReport};
 
 use crate::{Notice, Observer, RunError, RunFolder};
 
-/// When checkpoints are written, beside the last step and a stop.
+/// When checkpoints are written, apart from the last step and a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckpointSchedule {
     /// Time between two.

@@ -90,9 +90,7 @@ impl Grid {
 
 fn byte(value: f64) -> u8 {
     // Clipped to a byte's range before it becomes one.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let byte = (value * 255.0).round().clamp(0.0, 255.0) as u8;
-    byte
+    (value * 255.0).round().clamp(0.0, 255.0) as u8
 }
 
 #[cfg(test)]

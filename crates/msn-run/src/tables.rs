@@ -15,7 +15,7 @@ struct Table {
     path: Utf8PathBuf,
     writer: Writer<File>,
     columns: Vec<String>,
-    /// The column of the step, by which rows are told apart.
+    /// The column of the step, which identifies a row.
     step: usize,
     /// The last step that the file has.
     written: usize,

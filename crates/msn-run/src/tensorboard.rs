@@ -84,7 +84,7 @@ impl Events {
         seconds: f64,
         values: impl Iterator<Item = (String, f64)>,
     ) -> Result<(), RunError> {
-        #[allow(clippy::cast_possible_truncation, reason = "event files hold f32")]
+        // Event files hold f32.
         let value = |(tag, value): (String, f64)| Value {
             tag,
             simple_value: Some(value as f32),

@@ -21,7 +21,7 @@ pub enum VideoError {
         "no frames in {folder}: looked for files ending in .jpg, .jpeg, .png, .tif, .tiff or .bmp ({others} other entries)"
     )]
     NoFrames {
-        /// The folder.
+        /// The folder that was opened as a video.
         folder: Utf8PathBuf,
         /// Entries that are no frames.
         others: usize,
@@ -29,25 +29,25 @@ pub enum VideoError {
     /// The path is neither a folder nor an ordinary file: a pipe, a device.
     #[error("{path} is neither a folder of frames nor a file: copy it to a file first")]
     NotAFile {
-        /// The path.
+        /// The pipe, device or socket.
         path: Utf8PathBuf,
     },
     /// A file of no bytes.
     #[error("{path} is empty (0 bytes): copy it again from its source")]
     EmptyFile {
-        /// The file.
+        /// The file, of 0 bytes.
         path: Utf8PathBuf,
     },
     /// A single picture where a folder or a video was expected.
     #[error("{path} is a single picture: give the folder that holds it")]
     SinglePicture {
-        /// The file.
+        /// The picture file.
         path: Utf8PathBuf,
     },
     /// The container can't be recognised or its header is broken.
     #[error("{path} cannot be opened as a video: {reason}; `ffprobe` on it shows more")]
     NotAVideo {
-        /// The file.
+        /// The file that FFmpeg refuses.
         path: Utf8PathBuf,
         /// FFmpeg's reason.
         reason: String,
@@ -55,7 +55,7 @@ pub enum VideoError {
     /// A media file without a picture stream, e.g. audio alone.
     #[error("{path} holds no video stream ({streams} other streams): give a file with pictures")]
     NoVideoStream {
-        /// The file.
+        /// The media file.
         path: Utf8PathBuf,
         /// Streams of other kinds.
         streams: usize,
@@ -65,7 +65,7 @@ pub enum VideoError {
         "{path} is coded as {codec}, which this build of FFmpeg cannot decode: re-encode it, e.g. as h264"
     )]
     MissingCodec {
-        /// The file.
+        /// The video file.
         path: Utf8PathBuf,
         /// The codec's name.
         codec: String,
@@ -85,7 +85,7 @@ pub enum VideoError {
         "{path} is a video file, but video files need the feature `ffmpeg` of msn-video, which this build lacks: build with it, or extract the frames into a folder"
     )]
     WithoutFfmpeg {
-        /// The file.
+        /// The video file.
         path: Utf8PathBuf,
     },
     /// Resampling a source whose frames have no times.
@@ -93,7 +93,7 @@ pub enum VideoError {
         "{path} has no times for its frames, so it cannot be resampled: read it frame by frame"
     )]
     NoTimes {
-        /// The source.
+        /// The folder of frames, or the file without timestamps.
         path: Utf8PathBuf,
     },
     /// A rate that is not a positive number of frames a second.
@@ -109,15 +109,15 @@ pub enum VideoError {
         "a picture of {size} pixels is impossible: both sides must be at least 1 and the whole must fit in memory"
     )]
     BadSize {
-        /// The size.
+        /// The size that is impossible.
         size: Size,
     },
     /// A picture whose number of values does not fit its size.
     #[error("a {size} picture ({color:?}) needs {wanted} values, got {got}")]
     BadPicture {
-        /// Its size.
+        /// Size of the picture.
         size: Size,
-        /// Its colour.
+        /// Colour of the picture.
         color: Color,
         /// Values needed.
         wanted: usize,
@@ -127,7 +127,7 @@ pub enum VideoError {
     /// A picture of another size than the video being written.
     #[error("{path} is {wanted}, but a picture of {got} was to be written: resize it first")]
     WrongSize {
-        /// The video.
+        /// The video that is being written.
         path: Utf8PathBuf,
         /// The video's size.
         wanted: Size,
@@ -147,7 +147,7 @@ pub enum VideoError {
     /// A video can't be written.
     #[error("cannot write {path}: {reason}")]
     Unwritable {
-        /// The video.
+        /// The video that was to be written.
         path: Utf8PathBuf,
         /// The reason of the system or of FFmpeg.
         reason: String,

@@ -15,7 +15,7 @@ pub struct Frame {
     pub seconds: Option<f64>,
     /// The same of the source's frame: `seconds`, but for frames at a fixed rate.
     pub source_seconds: Option<f64>,
-    /// The picture.
+    /// The pixels, at the reader's size and colour.
     pub picture: Picture,
 }
 

@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand};
 use msn_data::{DataSet, FrameStore, OpenOptions};
 
+use super::NumberError;
 use crate::Usage;
 
 /// How a data set's folders are read.
@@ -62,11 +63,11 @@ impl SourceArgs {
     }
 }
 
-/// What frame folders do not tell.
+/// What folders of frames lack.
 #[derive(Debug, Args)]
 pub(crate) struct FpsArgs {
     /// Frames a second of frame folders [default: rate_hz in the data set's dataset.toml, else their frames have no times]
-    #[arg(long, value_name = "HZ", value_parser = frames_a_second)]
+    #[arg(long, value_name = "HZ", value_parser = frames_per_second)]
     pub fps: Option<f64>,
 }
 
@@ -102,12 +103,11 @@ fn user_cache() -> Option<Utf8PathBuf> {
     Some(caches?.join("msn/frames"))
 }
 
-fn frames_a_second(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
-    if value > 0.0 && value <= 1000.0 {
-        Ok(value)
-    } else {
-        Err("give a number above 0 and up to 1000".to_owned())
+fn frames_per_second(text: &str) -> Result<f64, NumberError> {
+    let value: f64 = text.parse()?;
+    match value > 0.0 && value <= 1000.0 {
+        true => Ok(value),
+        false => Err(NumberError::Range("a number above 0 and up to 1000")),
     }
 }
 

@@ -29,7 +29,7 @@ impl DeviceArgs {
     /// How the project's own kernels are to compute, where they are.
     ///
     /// # Errors
-    /// [`Usage`] where what was asked for by name can't be had.
+    /// [`Usage`] for kernels or a precision that the device lacks.
     pub fn method(&self, precision: Precision) -> Result<Option<Method>, Usage> {
         let own = "what the kernels direct and fast of --device flex compute";
         let algorithm = match self.kernels() {
@@ -44,7 +44,7 @@ impl DeviceArgs {
             },
         };
         let Some(algorithm) = algorithm else {
-            let asked = match (precision, self.isa) {
+            let wanted = match (precision, self.isa) {
                 (Precision::F32, None) => return Ok(None),
                 (Precision::F32, Some(isa)) => format!("--isa {isa}"),
                 (precision, _) => format!("--precision {precision}"),
@@ -53,7 +53,7 @@ impl DeviceArgs {
                 Some(kernels) => format!("--kernels {kernels}"),
                 None => format!("--device {}", self.device),
             };
-            return Err(Usage(format!("{asked} is {own}: leave out {instead}")));
+            return Err(Usage(format!("{wanted} is {own}: leave out {instead}")));
         };
         let isa = self.isa.unwrap_or_else(Isa::detect);
         if !isa.computes_in(precision) {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{DeviceArgs, FpsArgs, SourceArgs, StoreArgs};
+use super::{DeviceArgs, FpsArgs, NumberError, SourceArgs, StoreArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
@@ -51,11 +51,10 @@ pub(crate) struct TrainArgs {
     pub store: StoreArgs,
 }
 
-fn minutes(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
-    if (0.0..=1e6).contains(&value) {
-        Ok(value)
-    } else {
-        Err("give 0 to 1000000".to_owned())
+fn minutes(text: &str) -> Result<f64, NumberError> {
+    let value: f64 = text.parse()?;
+    match (0.0..=1e6).contains(&value) {
+        true => Ok(value),
+        false => Err(NumberError::Range("0 to 1000000")),
     }
 }

@@ -25,7 +25,7 @@ pub(crate) enum WeightsCommand {
         /// Weights file to write
         #[arg(long, value_name = "FILE")]
         out: Utf8PathBuf,
-        /// Settings that tensors do not tell, such as top_k=5 size=256 stride=1
+        /// Settings that the tensors' shapes do not determine, such as top_k=5 size=256 stride=1
         #[arg(value_name = "KEY=VALUE")]
         settings: Vec<String>,
     },

@@ -21,7 +21,7 @@ fn table(dir: &Utf8Path, file: &str) -> Vec<Vec<f64>> {
 }
 
 #[test]
-fn best_and_patience_go_by_held_out_clips() {
+fn best_and_patience_go_by_validation_clips() {
     let (_guard, dir) = temporary();
     scene(&dir);
     // So large a rate at the start that some epochs are worse than those before.
@@ -78,7 +78,7 @@ fn best_and_patience_go_by_held_out_clips() {
     ] {
         assert!(report.contains(part), "{part}");
     }
-    assert!(report.contains("The anomaly that shows least: 01.mp4, frame "));
+    assert!(report.contains("The anomalous frame with the lowest score: 01.mp4, frame "));
 }
 
 #[test]
@@ -234,8 +234,8 @@ fn tensorboard_reads_what_the_tables_hold() {
         ("train/loss", &steps, 0, 4),
         ("train/lr", &steps, 0, 3),
         ("pool 1/dead_items", &steps, 0, 10),
-        ("held-out/prediction", &epochs, 1, 3),
-        ("held-out/psnr", &epochs, 1, 4),
+        ("validation/loss", &epochs, 1, 3),
+        ("validation/psnr", &epochs, 1, 4),
     ] {
         let last = rows.last().unwrap();
         let found = row(tag);

@@ -11,8 +11,11 @@ fn scene(dir: &Utf8Path) {
     stdout(msn(dir).args(["data", "synth", "scene"]).args(size));
 }
 
+/// The weights of a run, and their calibration.
 fn weights(dir: &Utf8Path, run: &str) -> Vec<u8> {
-    std::fs::read(dir.join(run).join("weights/last.safetensors")).unwrap()
+    let files = ["weights/last.safetensors", "calibration.json"];
+    let read = |file| std::fs::read(dir.join(run).join(file)).unwrap();
+    files.map(read).concat()
 }
 
 /// Standard error of a command that must succeed.
@@ -24,7 +27,7 @@ fn says(dir: &Utf8Path, args: &[&str]) -> String {
 }
 
 #[test]
-fn wherever_frames_are_kept_the_weights_and_figures_are_the_same() {
+fn wherever_frames_are_kept_the_weights_and_metrics_are_the_same() {
     let (_guard, dir) = temporary();
     scene(&dir);
     let train = |run: &str, more: &[&str]| {
@@ -48,11 +51,11 @@ fn wherever_frames_are_kept_the_weights_and_figures_are_the_same() {
     assert!(dir.join("frames").read_dir_utf8().unwrap().count() > 0);
     let said = train("again", &["--memory", "0B", "--cache", "none"]);
     assert!(said.contains("again and again"), "{said}");
-    let figures = |run: &str| {
+    let metrics = |run: &str| {
         let text = std::fs::read_to_string(dir.join(run).join("eval.json")).unwrap();
-        let mut figures: serde_json::Value = serde_json::from_str(&text).unwrap();
-        figures.as_object_mut().unwrap().remove("command");
-        figures
+        let mut metrics: serde_json::Value = serde_json::from_str(&text).unwrap();
+        metrics.as_object_mut().unwrap().remove("command");
+        metrics
     };
     // Others may read what was written, as any new file.
     #[cfg(unix)]
@@ -65,7 +68,7 @@ fn wherever_frames_are_kept_the_weights_and_figures_are_the_same() {
     }
     for run in ["cache", "again"] {
         assert!(weights(&dir, run) == weights(&dir, "memory"), "{run}");
-        assert_eq!(figures(run), figures("memory"), "{run}");
+        assert_eq!(metrics(run), metrics("memory"), "{run}");
     }
     // Without augmentation the weights are others: the settings are no decoration.
     says(
@@ -82,7 +85,7 @@ fn wherever_frames_are_kept_the_weights_and_figures_are_the_same() {
 }
 
 #[test]
-fn a_split_decides_what_is_held_out() {
+fn a_split_decides_what_is_not_trained_on() {
     let (_guard, dir) = temporary();
     scene(&dir);
     let drawn = stdout(msn(&dir).args(["data", "split", "scene", "--seed", "5"]));
@@ -115,7 +118,7 @@ fn a_split_decides_what_is_held_out() {
     let args = ["train", "scene", "--out", "run", "--split", "two.toml"];
     let said = says(&dir, &[&args[..], &QUICK].concat());
     assert!(
-        said.contains("held out for calibration: 02.mp4, 04.mp4"),
+        said.contains("calibration split (not trained on): 02.mp4, 04.mp4"),
         "{said}"
     );
     std::fs::write(dir.join("bad.toml"), drawn.replace("01.mp4", "99.mp4")).unwrap();

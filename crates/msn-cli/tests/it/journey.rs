@@ -46,7 +46,9 @@ fn training_on_a_short_scene_finds_what_is_fast() {
         "run.json",
         "eval.json",
         "report.html",
+        "calibration.json",
         "weights/last.safetensors",
+        "weights/last.calibration.json",
     ] {
         assert!(dir.join("run").join(file).exists(), "{file}");
     }
@@ -120,7 +122,9 @@ fn the_same_seed_gives_the_same_weights_file() {
                 .args(["train", "scene", "--out", out])
                 .args(settings),
         );
-        std::fs::read(dir.join(out).join("weights/last.safetensors")).unwrap()
+        let files = ["weights/last.safetensors", "calibration.json"];
+        let read = |file| std::fs::read(dir.join(out).join(file)).unwrap();
+        files.map(read).concat()
     };
     let (a, b, c) = (
         train("a", "seed=5"),
@@ -204,9 +208,15 @@ fn weights_travel_through_show_import_and_calibrate() {
     let other = with("other.json");
     assert_eq!(other["legacy"], calibrated["legacy"]);
     assert_ne!(other["events"]["alarm"], calibrated["events"]["alarm"]);
-    // The run's weights are others.
-    let foreign = ["eval", "run", "scene", "--calibration", "other.json"];
-    refused(&dir, &foreign, &["other.json", "last.safetensors"]);
+    // The run has the same network, so that its calibration fits.
+    assert_eq!(with("run/calibration.json")["fair"], run["fair"]);
+    // One of other weights does not.
+    let text = std::fs::read_to_string(dir.join("other.json")).unwrap();
+    let mut foreign: Value = serde_json::from_str(&text).unwrap();
+    foreign["weights"] = "0123456789abcdef".into();
+    std::fs::write(dir.join("foreign.json"), foreign.to_string()).unwrap();
+    let foreign = ["eval", "run", "scene", "--calibration", "foreign.json"];
+    refused(&dir, &foreign, &["foreign.json", "last.safetensors"]);
 }
 
 #[test]
@@ -242,6 +252,19 @@ fn a_run_is_evaluated_with_its_calibration() {
     refused(&dir, &["eval", "run", "scene"], &unknown);
 }
 
+#[cfg(not(feature = "pytorch"))]
+#[test]
+fn a_build_without_pytorch_says_so() {
+    let (_guard, dir) = temporary();
+    let wanted = ["w.pt", "--features pytorch"];
+    refused(
+        &dir,
+        &["weights", "import", "w.pt", "--out", "w.safetensors"],
+        &wanted,
+    );
+}
+
+#[cfg(feature = "pytorch")]
 #[test]
 fn a_pytorch_state_dict_is_imported() {
     // Written by PyTorch 1.13: {"state_dict": ...} of a network of width 1 with one pool.

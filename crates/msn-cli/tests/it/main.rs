@@ -1,6 +1,7 @@
 //! The binary, as users meet it.
 #![allow(missing_docs, clippy::print_stderr)]
 
+mod ablate;
 mod bad_input;
 mod browser;
 mod choosing;

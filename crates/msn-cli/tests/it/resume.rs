@@ -57,9 +57,14 @@ pub(crate) fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
     }
 }
 
-/// The last and the best weights.
+/// The last and the best weights, and their calibrations.
 fn weights(dir: &Utf8Path, run: &str) -> Vec<u8> {
-    let files = ["weights/last.safetensors", "weights/best.safetensors"];
+    let files = [
+        "weights/last.safetensors",
+        "weights/last.calibration.json",
+        "weights/best.safetensors",
+        "weights/best.calibration.json",
+    ];
     let read = |file| std::fs::read(dir.join(run).join(file)).unwrap();
     files.map(read).concat()
 }

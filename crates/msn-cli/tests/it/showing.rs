@@ -64,7 +64,11 @@ fn a_memory_shows_what_it_has_learned() {
     let card = json(&stdout(msn(&dir).args(shown)));
     assert_eq!(card["surveyed"], 40);
     let run = json(&read("run/run.json"));
-    let held: Vec<&Value> = run["data"]["held_out"].as_array().unwrap().iter().collect();
+    let held: Vec<&Value> = run["data"]["calibration_split"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .collect();
     for pool in card["pools"].as_array().unwrap() {
         let items = pool["items"].as_array().unwrap();
         let usage: f64 = items.iter().map(|i| i["usage"].as_f64().unwrap()).sum();

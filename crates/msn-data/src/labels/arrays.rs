@@ -39,7 +39,7 @@ pub enum ArrayError {
     /// An array of an archive.
     #[error("array `{name}`: {reason}")]
     Array {
-        /// Its name.
+        /// Its name in the archive.
         name: String,
         /// What is wrong with it.
         reason: Box<ArrayError>,
@@ -61,7 +61,7 @@ pub enum ArrayError {
     /// An array that can't be unpacked.
     #[error("array `{name}` can't be read ({source})")]
     Read {
-        /// Its name.
+        /// Its name in the archive.
         name: String,
         /// The system's reason.
         source: std::io::Error,

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::arrays::ArrayError;
-use super::events::EventsError;
+use super::events::EventTableError;
 use super::mat::MatError;
 use super::matlab::MatlabError;
 use super::npy::NpyError;
@@ -28,7 +28,7 @@ pub enum LabelError {
     Matlab(#[from] MatlabError),
     /// A table of events.
     #[error(transparent)]
-    Events(#[from] EventsError),
+    Events(#[from] EventTableError),
     /// A text of tracks.
     #[error(transparent)]
     Tracks(#[from] TracksError),
@@ -50,7 +50,7 @@ pub enum LabelError {
          end_frame instead, or a rate in dataset.toml"
     )]
     NoTimes {
-        /// The video.
+        /// The video that the labels are for.
         video: Utf8PathBuf,
     },
     /// A picture that can't be decoded.
@@ -61,7 +61,7 @@ pub enum LabelError {
     MaskShape {
         /// The element, from 1.
         number: usize,
-        /// Its lengths.
+        /// Lengths along its dimensions.
         shape: Vec<usize>,
     },
     /// Masks with sides beyond those of pictures.

@@ -13,7 +13,7 @@ const EXPECTED: &str = "the first line must be `video,start,end,kind` (seconds) 
 
 /// Why a table of events can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum EventsError {
+pub enum EventTableError {
     /// No table.
     #[error(transparent)]
     Csv(#[from] csv::Error),
@@ -137,20 +137,20 @@ struct Columns {
 }
 
 impl Columns {
-    fn find(headers: &csv::StringRecord) -> Result<Self, EventsError> {
+    fn find(headers: &csv::StringRecord) -> Result<Self, EventTableError> {
         let column = |name: &str| headers.iter().position(|h| h == name);
         for header in headers {
             if !["video", "start", "end", "start_frame", "end_frame", "kind"].contains(&header) {
-                return Err(EventsError::UnknownColumn(header.to_owned()));
+                return Err(EventTableError::UnknownColumn(header.to_owned()));
             }
         }
-        let video = column("video").ok_or(EventsError::NoVideoColumn)?;
+        let video = column("video").ok_or(EventTableError::NoVideoColumn)?;
         let seconds = column("start").zip(column("end"));
         let frames = column("start_frame").zip(column("end_frame"));
         let ((start, end), frames) = match (seconds, frames) {
             (Some(seconds), None) => (seconds, false),
             (None, Some(frames)) => (frames, true),
-            _ => return Err(EventsError::Columns),
+            _ => return Err(EventTableError::Columns),
         };
         let kind = column("kind");
         Ok(Self {
@@ -164,7 +164,7 @@ impl Columns {
 }
 
 /// Reads events from the bytes of a file.
-pub(crate) fn read(bytes: &[u8]) -> Result<Events, EventsError> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Events, EventTableError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
@@ -178,10 +178,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Events, EventsError> {
         let field = |column: usize| record.get(column).unwrap_or_default();
         let video = field(columns.video).replace('\\', "/");
         if video.is_empty() {
-            return Err(EventsError::NoVideo(line));
+            return Err(EventTableError::NoVideo(line));
         }
         let extent = extent(field(columns.start), field(columns.end), columns.frames)
-            .map_err(|reason| EventsError::Line { line, reason })?;
+            .map_err(|reason| EventTableError::Line { line, reason })?;
         let kind = columns
             .kind
             .map(field)

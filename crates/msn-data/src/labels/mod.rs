@@ -29,7 +29,7 @@ use crate::{DataError, LoadedVideo, Masks, Resampling};
 pub struct Labels {
     /// The file or folder that they come from.
     pub file: Utf8PathBuf,
-    /// Its content.
+    /// The anomalous frames, as the file has them.
     pub annotation: Annotation,
     /// Frames a second of a video that has neither times nor a rate of its own, from the data
     /// set's sheet.

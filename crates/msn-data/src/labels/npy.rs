@@ -69,7 +69,7 @@ pub enum NpyError {
     /// Masks that can't be read one after the other.
     #[error("its values are objects or in Fortran order; save numbers in C order")]
     MaskOrder,
-    /// Its objects.
+    /// Objects that are no arrays of numbers.
     #[error(transparent)]
     Pickle(#[from] PickleError),
 }

@@ -13,7 +13,7 @@ use super::npy::{Flags, Kind, whole};
 /// Why pickled objects can't be read as arrays.
 #[derive(Debug, thiserror::Error)]
 pub enum PickleError {
-    /// The file.
+    /// The system refused to read.
     #[error("it can't be read ({0})")]
     Read(#[from] std::io::Error),
     /// The bytes end within an operation.

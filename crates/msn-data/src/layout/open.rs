@@ -6,7 +6,7 @@ use msn_video::is_frame_file;
 use super::recognise::numbered;
 use super::{DatasetLayout, FoundVideos};
 use crate::folder::{has_folder, list};
-use crate::{DataError, Video, natural_order};
+use crate::{DataError, SheetError, Video, natural_order};
 
 /// Finds the videos.
 pub(super) fn open(layout: DatasetLayout, root: &Utf8Path) -> Result<FoundVideos, DataError> {
@@ -163,20 +163,16 @@ fn ubnormal_videos(root: &Utf8Path, lists: &[&str]) -> Result<Vec<Video>, DataEr
             if line.is_empty() {
                 continue;
             }
-            let place = || format!("line {}: `{line}`", index + 1);
             let scene = line.split('_').nth(2).filter(|s| s.parse::<u32>().is_ok());
-            let scene = scene.ok_or_else(|| DataError::Sheet {
-                path: path.clone(),
-                reason: format!(
-                    "{} is no name of a video; `normal_scene_1_scenario_1` was expected",
-                    place()
-                ),
+            let scene = scene.ok_or_else(|| {
+                let (line, name) = (index + 1, line.to_owned());
+                SheetError::VideoName { line, name }.of(&path)
             })?;
             let source = root.join(format!("Scene{scene}/{line}.mp4"));
             if !source.is_file() {
                 return Err(DataError::Missing {
                     path: source,
-                    looked_for: format!("{path} names it ({})", place()),
+                    looked_for: format!("{path} names it (line {}: `{line}`)", index + 1),
                 });
             }
             videos.push(Video::new(line, source));

@@ -6,14 +6,14 @@ use anyhow::{Context, Result, bail};
 
 /// A key with the values that the grid runs through.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Axis {
+pub(super) struct Axis {
     pub key: String,
     pub values: Vec<String>,
 }
 
 /// Axes of settings, seeds, and settings that are the same everywhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grid {
+pub(super) struct Grid {
     /// `pools` first.
     pub axes: Vec<Axis>,
     pub seeds: Vec<u64>,
@@ -23,7 +23,7 @@ pub struct Grid {
 
 /// One training: a value on each axis, and a seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cell {
+pub(super) struct Cell {
     /// One value for each axis of the grid.
     pub values: Vec<String>,
     pub seed: u64,
