@@ -263,8 +263,7 @@ impl<'a> Stream<'a> {
             if self.big_endian {
                 number.reverse();
             }
-            let value =
-                whole(number, self.kind).ok_or_else(|| NpyError::NotFinite(values.len()))?;
+            let value = whole(number, self.kind).ok_or(NpyError::NotFinite(values.len()))?;
             match value {
                 0 => {}
                 1 => self.seen[0] = true,
