@@ -104,7 +104,8 @@ fn is_on_all_ranks(error: &anyhow::Error) -> bool {
 /// What ended the training steps, if they did.
 fn train_error(error: &anyhow::Error) -> Option<&TrainError> {
     match error.downcast_ref::<RunError>() {
-        Some(RunError::Train(error) | RunError::Diverged { source: error, .. }) => Some(error),
+        Some(RunError::Train(error)) => Some(error),
+        Some(RunError::Diverged { source, .. }) => Some(source),
         _ => error.downcast_ref(),
     }
 }

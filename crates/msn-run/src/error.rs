@@ -161,7 +161,7 @@ pub enum RunError {
     #[error("{source}; network and optimiser as they then were: {state}")]
     Diverged {
         /// Where and how.
-        source: TrainError,
+        source: Box<TrainError>,
         /// The checkpoint for a look at it.
         state: Utf8PathBuf,
     },

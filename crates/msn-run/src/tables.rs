@@ -148,8 +148,7 @@ impl Tables {
 
     pub fn epoch(&mut self, report: &EpochReport) -> Result<(), RunError> {
         let row: &[String] = &report.row();
-        self.epochs
-            .add(&mut self.events, &row.into_iter().collect())
+        self.epochs.add(&mut self.events, &row.iter().collect())
     }
 
     /// What was logged so far outlives this process.

@@ -241,7 +241,10 @@ impl Run<'_> {
         drop(recorder);
         observer.training_ends();
         let progress = match (trained, diverged) {
-            (Err(source), Some(state)) => return Err(RunError::Diverged { source, state }),
+            (Err(source), Some(state)) => {
+                let source = Box::new(source);
+                return Err(RunError::Diverged { source, state });
+            }
             (trained, _) => match trained? {
                 ControlFlow::Continue(progress) => progress,
                 ControlFlow::Break(Stop::Requested) => return Ok(None),
