@@ -6,7 +6,7 @@
 //!
 //! Whatever format a data set's labels are in (arrays, MATLAB cells, masks, boxes), the result
 //! is one table of spans that any other program can read.
-#![allow(clippy::print_stderr)]
+#![allow(clippy::disallowed_methods, clippy::print_stderr)]
 
 use std::error::Error;
 

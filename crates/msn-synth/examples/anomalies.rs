@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run -p msn-synth --example anomalies -- anomalies.png
 //! ```
-#![allow(clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
 use std::error::Error;
 
