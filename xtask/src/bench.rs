@@ -22,7 +22,7 @@ pub struct Arguments {
     /// Build only, and print where the program lies: it runs by itself on another machine
     #[arg(long)]
     no_run: bool,
-    /// Arguments for the benches: [FILTER] [--device D...] [--short] [--threads N] [--out DIR]
+    /// Arguments for the benches: `[FILTER] [--device D...] [--short] [--threads N] [--out DIR]`
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
