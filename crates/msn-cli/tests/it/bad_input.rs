@@ -88,7 +88,9 @@ fn mistakes_in_the_command_exit_with_2() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("flex, ndarray, cuda:0 or wgpu"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("flex, ndarray, cuda, cuda:0 or wgpu")
+    );
     if cfg!(not(feature = "cuda")) {
         fails(
             &dir,
