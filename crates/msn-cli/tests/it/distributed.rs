@@ -152,7 +152,6 @@ mod with_mpi {
         }
     }
 
-    /// The processes that an `mpirun` started, by rank.
     /// Whether a process computes, and does not only wait for its parent to take notice of its end.
     fn runs(pid: u32) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -160,6 +159,7 @@ mod with_mpi {
         state.is_some_and(|state| !state.trim().starts_with('Z'))
     }
 
+    /// The processes that an `mpirun` started, by rank.
     fn ranks_of(mpirun: u32) -> Vec<u32> {
         let mut ranks = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
