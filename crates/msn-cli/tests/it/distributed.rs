@@ -99,6 +99,9 @@ mod with_mpi {
                 .current_dir(dir)
                 .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
                 .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+                // Ranks that wait leave the cores to those that compute.
+                .env("OMPI_MCA_mpi_yield_when_idle", "1")
+                .env("RAYON_NUM_THREADS", "1")
                 .args(["--oversubscribe", "-n", &ranks.to_string()])
                 .args(["sh", "-c", &script, "msn"])
                 .args(args)

@@ -20,6 +20,8 @@ fn mpirun(ranks: &str, test: &str) -> Option<Output> {
     command
         .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
         .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+        // Ranks that wait leave the cores to those that compute.
+        .env("OMPI_MCA_mpi_yield_when_idle", "1")
         .args(["--oversubscribe", "-n", ranks])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
