@@ -73,6 +73,9 @@ mod with_mpi {
 
     impl Drop for Job {
         fn drop(&mut self) {
+            if !matches!(self.mpirun.try_wait(), Ok(None)) {
+                return;
+            }
             // It ends its ranks when it is asked to end, not when it is killed.
             let pid = self.mpirun.id().to_string();
             let _ = Command::new("kill").args(["-TERM", &pid]).status();
