@@ -22,16 +22,15 @@ use crate::workspace::{Workspace, has_target};
 const LIBRARIES: [(&str, &str); 11] = [
     ("msn-video", ""),
     ("msn-data", "msn-video"),
-    ("msn-synth", "msn-data msn-video"),
+    ("msn-synth", "msn-video"),
     ("msn-kernels", ""),
-    ("msn-memory", "msn-kernels"),
+    ("msn-memory", ""),
     ("msn-model", "msn-kernels msn-memory"),
-    ("msn-train", "msn-data msn-kernels msn-memory msn-model msn-video"),
+    ("msn-train", "msn-data msn-kernels msn-memory msn-model"),
     ("msn-metrics", ""),
     ("msn-events", "msn-metrics"),
-    ("msn-eval", "msn-data msn-events msn-kernels msn-memory msn-metrics msn-model msn-video"),
-    ("msn-run", "msn-data msn-eval msn-events msn-kernels msn-memory msn-metrics msn-model \
-        msn-synth msn-train msn-video"),
+    ("msn-eval", "msn-data msn-events msn-metrics msn-model msn-video"),
+    ("msn-run", "msn-data msn-eval msn-metrics msn-model msn-train msn-video"),
 ];
 
 /// Programs that may depend on every library.
@@ -44,7 +43,7 @@ const XTASK: &str = "xtask";
 const KERNELS: &str = "msn-kernels";
 
 /// Libraries that may name `Autodiff`; no library names another backend.
-const AUTODIFF: [&str; 2] = ["msn-train", "msn-kernels"];
+const AUTODIFF: [&str; 1] = ["msn-train"];
 
 /// Names that say nothing.
 const EMPTY_NAMES: [&str; 5] = ["common", "helper", "helpers", "util", "utils"];

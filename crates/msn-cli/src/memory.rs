@@ -1,6 +1,6 @@
 //! `msn memory show`.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use msn_eval::{MemoryCard, PoolCard, SurveyOptions, memory_page};
 use msn_model::Precision;
 use msn_run::{Model, survey_memory};
@@ -50,7 +50,9 @@ fn show(args: &MemoryShowArgs) -> Result<()> {
     let memory = survey_memory(&model, &set, &store, options, &device, &mut progress)?;
     if let Some(file) = &args.html {
         let folder = file.parent().filter(|folder| !folder.as_str().is_empty());
-        folder.map_or(Ok(()), std::fs::create_dir_all)?;
+        folder
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .map_err(|e| anyhow!("can't write {file}: {e}"))?;
         msn_data::write_atomically(file, memory_page(&memory, &command_line()).as_bytes())?;
         eprintln!("written to {file}");
     }

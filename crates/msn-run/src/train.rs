@@ -273,6 +273,14 @@ impl Run<'_> {
             engine.restore(state)?;
             self.write_weights(engine, "best", Some(best.epoch), observer)?;
         }
+        // What an earlier process left belongs to weights that are no more.
+        let calibration = self.folder.calibration();
+        match std::fs::remove_file(&calibration) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(RunError::write(&calibration)(e));
+            }
+            _ => {}
+        }
         let model = Model::open(self.folder.path())?;
         if let Some(calibration) = &model.calibration {
             calibration.write(&self.folder.calibration())?;

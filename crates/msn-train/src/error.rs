@@ -127,8 +127,7 @@ impl TrainError {
     pub fn is_on_all_ranks(&self) -> bool {
         matches!(
             self,
-            Self::NoClips { .. }
-                | Self::Diverged { .. }
+            Self::Diverged { .. }
                 | Self::UnevenBatch { .. }
                 | Self::RankSettings { .. }
                 | Self::RankFrames { .. }

@@ -18,7 +18,7 @@ pub(crate) enum WeightsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Make a weights file of a PyTorch state dict (.safetensors, .pt) of this network
+    /// Make a weights file of a PyTorch state dict (.safetensors, or .pt where the feature `pytorch` is built in) of this network
     Import {
         /// State dict
         file: Utf8PathBuf,
