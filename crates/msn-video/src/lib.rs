@@ -117,7 +117,7 @@ pub use reader::{Options, Reader, open};
 pub use resample::Resampled;
 pub use resize::Resizer;
 #[cfg(feature = "ffmpeg")]
-pub use writer::VideoWriter;
+pub use writer::{Coding, VideoWriter};
 
 /// The version of FFmpeg's libavcodec that this is linked with; `None` without FFmpeg.
 pub fn ffmpeg_version() -> Option<String> {

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ffmpeg_next::codec::{self, Id};
+use ffmpeg_next::codec;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::format::context::Output;
 use ffmpeg_next::{Dictionary, Error, Packet, Rational, color, encoder, format, frame};
@@ -17,13 +17,57 @@ const QUANTISER: usize = 2;
 const LAMBDA: usize = 118;
 /// Frames from one that stands alone to the next.
 const GROUP: u32 = 12;
+/// Bits of a pixel for encoders that can't be told a quality.
+const BITS_PER_PIXEL: f64 = 0.15;
 
-/// Writes pictures of one size as an MPEG-4 video of good quality, mostly for tests and demos.
+/// How pictures are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// MPEG-4 Part 2 of good quality, by FFmpeg itself: the same bytes everywhere, for tests and
+    /// demos. Browsers don't play it.
+    Mpeg4,
+    /// H.264 in .mp4, its index in front: browsers, phones and office programs play it.
+    H264,
+    /// VP9 in .webm: browsers play it.
+    Vp9,
+}
+
+impl Coding {
+    /// What browsers play and the local FFmpeg has an encoder for: H.264, else VP9.
+    pub fn for_browsers() -> Option<Self> {
+        crate::container::quiet();
+        let works = |coding: &Self| {
+            let tick = Rational::new(1, 25);
+            open_encoder(*coding, Size::new(320, 240), 25, tick, true).is_ok()
+        };
+        [Self::H264, Self::Vp9].into_iter().find(works)
+    }
+
+    /// The ending of its files, without a dot.
+    pub const fn ending(self) -> &'static str {
+        match self {
+            Self::Mpeg4 | Self::H264 => "mp4",
+            Self::Vp9 => "webm",
+        }
+    }
+
+    /// FFmpeg's encoders for it, the best first. Those that some systems name and none of their
+    /// devices has do not open.
+    const fn encoders(self) -> &'static [&'static str] {
+        match self {
+            Self::Mpeg4 => &["mpeg4"],
+            Self::H264 => &["libx264", "libopenh264", "h264_videotoolbox", "h264_mf"],
+            Self::Vp9 => &["libvpx-vp9"],
+        }
+    }
+}
+
+/// Writes pictures of one size as a video.
 ///
-/// The container goes by the name: .mp4, .mov, .avi, .mkv or .ts. Pictures become limited-range
-/// BT.601 YUV 4:2:0, so grey comes back within a few levels and fine colour detail is halved.
-/// The same pictures give the same bytes. The file gets its name in [`finish`](Self::finish);
-/// dropped before, nothing remains.
+/// The container goes by the name: .mp4, .mov, .avi, .mkv, .ts or .webm. Pictures become
+/// limited-range BT.601 YUV 4:2:0, so grey comes back within a few levels and fine colour detail is
+/// halved. In [`Coding::Mpeg4`] the same pictures give the same bytes. The file gets its name in
+/// [`finish`](Self::finish); dropped before, nothing remains.
 ///
 /// ```
 /// use msn_video::{Color, Options, Picture, Size, VideoWriter, open};
@@ -62,13 +106,26 @@ impl std::fmt::Debug for VideoWriter {
 }
 
 impl VideoWriter {
-    /// Starts a video of `size` pixels at `rate_hz` frames a second.
+    /// Starts a video of `size` pixels at `rate_hz` frames a second, in [`Coding::Mpeg4`].
     ///
     /// # Errors
     /// [`VideoError::BadSize`] for an empty size or a side above 8191 pixels,
     /// [`VideoError::BadRate`] for a rate outside 1 to 65535, [`VideoError::Unwritable`] for
     /// another ending than those above, a missing folder, or what FFmpeg refuses.
     pub fn create(path: &Utf8Path, size: Size, rate_hz: u32) -> Result<Self, VideoError> {
+        Self::create_as(path, size, rate_hz, Coding::Mpeg4)
+    }
+
+    /// [`VideoWriter::create`] in another coding. H.264 and VP9 want even sides.
+    ///
+    /// # Errors
+    /// Those of [`VideoWriter::create`]; [`VideoError::Unwritable`] also where FFmpeg has no encoder.
+    pub fn create_as(
+        path: &Utf8Path,
+        size: Size,
+        rate_hz: u32,
+        coding: Coding,
+    ) -> Result<Self, VideoError> {
         crate::container::quiet();
         let fail = |reason: String| VideoError::Unwritable {
             path: path.to_owned(),
@@ -80,7 +137,11 @@ impl VideoWriter {
             Some("avi") => "avi",
             Some("mkv") => "matroska",
             Some("ts") => "mpegts",
-            _ => return Err(fail("name it .mp4, .mov, .avi, .mkv or .ts".to_owned())),
+            Some("webm") => "webm",
+            _ => {
+                let endings = "name it .mp4, .mov, .avi, .mkv, .ts or .webm";
+                return Err(fail(endings.to_owned()));
+            }
         };
         if size.is_empty() || size.width > 8191 || size.height > 8191 {
             return Err(VideoError::BadSize { size });
@@ -103,12 +164,16 @@ impl VideoWriter {
             .format()
             .flags()
             .contains(format::Flags::GLOBAL_HEADER);
-        let encoder = open_encoder(size, rate, tick, global).map_err(fail)?;
+        let encoder = open_encoder(coding, size, rate, tick, global).map_err(fail)?;
         let mut stream = output.add_stream_with(&encoder).map_err(fail)?;
         stream.set_time_base(tick);
         stream.set_avg_frame_rate(tick.invert());
         let mut settings = Dictionary::new();
         settings.set("fflags", "+bitexact");
+        if coding == Coding::H264 && ["mp4", "mov"].contains(&muxer) {
+            // The index in front, so that playing begins before all has arrived.
+            settings.set("movflags", "+faststart");
+        }
         output.write_header_with(settings).map_err(fail)?;
         Ok(Self {
             output,
@@ -235,29 +300,75 @@ fn temporary_beside(path: &Utf8Path) -> std::io::Result<TempPath> {
     Ok(builder.tempfile_in(folder)?.into_temp_path())
 }
 
+/// The first encoder of a coding that opens.
 fn open_encoder(
+    coding: Coding,
     size: Size,
     rate: i32,
     tick: Rational,
     global_header: bool,
 ) -> Result<encoder::Video, Error> {
-    let codec = encoder::find(Id::MPEG4).ok_or(Error::EncoderNotFound)?;
+    let mut refused = Error::EncoderNotFound;
+    for name in coding.encoders() {
+        match open_named(name, size, rate, tick, global_header) {
+            Ok(encoder) => return Ok(encoder),
+            // One that is not there says less than one that is and refuses.
+            Err(Error::EncoderNotFound) => {}
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+fn open_named(
+    name: &str,
+    size: Size,
+    rate: i32,
+    tick: Rational,
+    global_header: bool,
+) -> Result<encoder::Video, Error> {
+    let codec = encoder::find_by_name(name).ok_or(Error::EncoderNotFound)?;
     let mut encoder = codec::Context::new_with_codec(codec).encoder().video()?;
     encoder.set_width(size.width);
     encoder.set_height(size.height);
     encoder.set_format(Pixel::YUV420P);
     encoder.set_time_base(tick);
     encoder.set_frame_rate(Some(Rational::new(rate, 1)));
-    encoder.set_gop(GROUP);
     encoder.set_max_b_frames(0);
     encoder.set_colorspace(color::Space::SMPTE170M);
     encoder.set_color_range(color::Range::MPEG);
-    encoder.set_quality(QUANTISER * LAMBDA);
-    let mut flags = codec::Flags::QSCALE | codec::Flags::BITEXACT;
+    let mut flags = codec::Flags::BITEXACT;
     flags.set(codec::Flags::GLOBAL_HEADER, global_header);
-    encoder.set_flags(flags);
     let mut settings = Dictionary::new();
-    settings.set("threads", "1");
+    // A player can go to any place within two seconds.
+    encoder.set_gop(u32::try_from(rate).map_or(GROUP, |rate| 2 * rate));
+    match name {
+        "mpeg4" => {
+            encoder.set_gop(GROUP);
+            encoder.set_quality(QUANTISER * LAMBDA);
+            flags |= codec::Flags::QSCALE;
+            settings.set("threads", "1");
+        }
+        "libx264" => {
+            settings.set("preset", "veryfast");
+            settings.set("crf", "21");
+            settings.set("threads", "auto");
+        }
+        "libvpx-vp9" => {
+            encoder.set_bit_rate(0);
+            settings.set("crf", "32");
+            settings.set("deadline", "realtime");
+            settings.set("cpu-used", "6");
+            settings.set("row-mt", "1");
+            settings.set("threads", "auto");
+        }
+        _ => {
+            let pixels = f64::from(size.width) * f64::from(size.height);
+            let bits = pixels * f64::from(rate) * BITS_PER_PIXEL;
+            encoder.set_bit_rate(bits as usize);
+        }
+    }
+    encoder.set_flags(flags);
     encoder.open_with(settings)
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use camino::Utf8Path;
 use msn_video::{
-    Color, Frame, Options, Picture, Reader, Size, SourceKind, VideoError, VideoWriter,
+    Coding, Color, Frame, Options, Picture, Reader, Size, SourceKind, VideoError, VideoWriter,
     is_video_file, open,
 };
 
@@ -118,6 +118,48 @@ fn sizes_from_one_pixel_up() {
         };
         assert_eq!(frames(&path, &small)[2].picture.size, Size::new(8, 8));
     }
+}
+
+/// Whatever this FFmpeg has an encoder for; H.264 and VP9 where it is a usual one.
+#[test]
+fn what_browsers_play_comes_back_with_its_index_in_front() {
+    let (_keep, folder) = scene::folder();
+    let mut found = Vec::new();
+    for (coding, codec) in [(Coding::H264, "h264"), (Coding::Vp9, "vp9")] {
+        let path = folder.join(format!("{codec}.{}", coding.ending()));
+        let size = Size::new(64, 48);
+        let mut writer = match VideoWriter::create_as(&path, size, 25, coding) {
+            Ok(writer) => writer,
+            Err(error) => {
+                eprintln!("skipped: {codec}: {error}");
+                continue;
+            }
+        };
+        found.push(coding);
+        let pictures: Vec<_> = (0..30)
+            .map(|i| scene::picture(size, Color::Grey, i))
+            .collect();
+        for picture in &pictures {
+            writer.write(picture).unwrap();
+        }
+        writer.finish().unwrap();
+        let reader = open(&path, &Options::default()).unwrap();
+        assert_eq!(reader.info().codec.as_deref(), Some(codec));
+        let got = frames(&path, &Options::default());
+        assert_eq!(got.len(), 30, "{codec}");
+        for (i, (frame, picture)) in got.iter().zip(&pictures).enumerate() {
+            let seconds = frame.seconds.unwrap();
+            assert!((seconds - i as f64 / 25.0).abs() < 2e-3, "{codec} {i}");
+            let distance = scene::mean_distance(&frame.picture, picture);
+            assert!(distance < 8.0, "{codec} {i}: {distance}");
+        }
+        let bytes = fs::read(&path).unwrap();
+        let place = |name: &[u8]| bytes.windows(4).position(|four| four == name);
+        if coding == Coding::H264 {
+            assert!(place(b"moov").unwrap() < place(b"mdat").unwrap());
+        }
+    }
+    assert_eq!(Coding::for_browsers(), found.first().copied());
 }
 
 #[test]
