@@ -18,7 +18,7 @@ use msn_train::{Preset, Settings};
 
 use crate::{
     Failed, Usage, args::AblateArgs, progress::Progress, ranks::Ranks,
-    selected_device::SelectedDevice, signal::Interrupted,
+    selected_device::SelectedDevice, signal::Interrupted, text::count,
 };
 use grid::{Cell, Grid};
 use run::{GridRun, Plan};
@@ -42,7 +42,7 @@ pub(crate) fn ablate(args: &AblateArgs) -> Result<()> {
     let device = SelectedDevice::new(&args.device, Precision::F32)?;
     let plan = Plan::new(&args.data, &args.preset, &grid.fixed);
     plan.claim(&args.out)?;
-    eprintln!("{} runs in {}", cells.len(), args.out);
+    eprintln!("{} in {}", count(cells.len(), "run"), args.out);
 
     let train = |cell: &Cell, folder: &Utf8Path| {
         let settings = settings_of(args, &grid, cell)?;

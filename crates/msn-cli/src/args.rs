@@ -28,9 +28,17 @@ pub(crate) enum NumberError {
     Range(&'static str),
 }
 
+/// What the program ends with.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done; also where a reader such as `head` has seen enough
+  1    something failed, or did not hold where it was compared
+  2    a mistake in the command
+  129, 130, 143    stopped by SIGHUP, Ctrl-C or SIGTERM, and saved: the same command goes on (`msn train` with --resume)";
+
 /// Video anomaly detection: learns what is normal in a fixed camera's footage and scores what is not.
 #[derive(Debug, Parser)]
-#[command(name = "msn", version, propagate_version = true)]
+#[command(name = "msn", version, propagate_version = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// Threads to compute with [default: all cores]
     #[arg(long, global = true, value_name = "N")]

@@ -10,6 +10,7 @@ use crate::{
     args::{DataCommand, SourceArgs},
     command_line::print_json,
     label,
+    text::count,
 };
 
 pub(crate) fn data(command: &DataCommand) -> Result<()> {
@@ -35,11 +36,14 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             options.check().map_err(|e| Usage(e.to_string()))?;
             let summary = synthesise(dir, &options)?;
             println!(
-                "{dir}: {} training and {} test clips, {} frames, {} labelled anomalies",
+                "{dir}: {} training and {}, {}, {}",
                 summary.train_clips,
-                summary.test_clips,
-                summary.frames,
-                summary.anomalies.len()
+                count(summary.test_clips, "test clip"),
+                count(summary.frames, "frame"),
+                match summary.anomalies.len() {
+                    1 => "1 labelled anomaly".to_owned(),
+                    n => format!("{n} labelled anomalies"),
+                }
             );
             Ok(())
         }

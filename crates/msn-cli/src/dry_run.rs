@@ -7,7 +7,7 @@ use msn_run::TrainingEstimate;
 use msn_train::Settings;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
-use crate::text::time;
+use crate::text::{count, time};
 
 /// The settings, the network's size, and time and memory as some real steps show them.
 pub(crate) fn text(settings: &Settings, estimate: &TrainingEstimate) -> String {
@@ -39,17 +39,19 @@ pub(crate) fn text(settings: &Settings, estimate: &TrainingEstimate) -> String {
         (
             "training data",
             format!(
-                "{} clips of {} videos, and {} clips of the calibration split",
-                estimate.clips, estimate.videos, estimate.calibration_clips
+                "{} of {}, and {} of the calibration split",
+                count(estimate.clips, "clip"),
+                count(estimate.videos, "video"),
+                count(estimate.calibration_clips, "clip")
             ),
         ),
         (
             "steps",
             format!(
-                "{} of {} clips ({} epochs of {})",
+                "{} of {} ({} of {})",
                 estimate.steps,
-                estimate.clips_per_step,
-                t.epochs,
+                count(estimate.clips_per_step, "clip"),
+                count(t.epochs, "epoch"),
                 estimate.steps / t.epochs
             ),
         ),

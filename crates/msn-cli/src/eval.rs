@@ -36,7 +36,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
         return Err(msn_run::RunError::NoTestVideos { root: data }.into());
     }
     if let Some(folder) = &args.overlay {
-        overlay_paths(&set, folder)?;
+        overlay_paths(&set.test, folder)?;
     }
     // A run's own metrics are not overwritten by those on other data.
     let own = card

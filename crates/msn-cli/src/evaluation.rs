@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use msn_eval::{Evaluation, EventSummary, ProtocolMetrics};
 use msn_metrics::Estimate;
 
+use crate::text::count;
+
 fn estimate(f: Option<&Estimate>) -> String {
     f.map_or_else(
         || "-".to_owned(),
@@ -32,7 +34,7 @@ fn event_line(card: &EventSummary) -> String {
         (None, None) => "unknown".to_owned(),
     };
     let mut line = format!(
-        "events above {:.3} (budget: {budget}{}): {} of {} spans found, {} false alarms, F1 {}",
+        "events above {:.3} (budget: {budget}{}): {} of {} found, {}, F1 {}",
         card.alarm.threshold,
         if card.alarm.counted {
             ""
@@ -40,12 +42,12 @@ fn event_line(card: &EventSummary) -> String {
             ", estimated"
         },
         f.spans_found,
-        f.spans,
-        f.false_alarms,
+        count(f.spans, "span"),
+        count(f.false_alarms, "false alarm"),
         share(f.f1)
     );
     if let Some(delay) = &f.delay {
-        let _ = write!(line, ", delay {:.0} frames (median)", delay.median_frames);
+        let _ = write!(line, ", delay {:.1} frames (median)", delay.median_frames);
     }
     if let Some(rate) = &f.false_alarms_per_hour {
         let _ = write!(
@@ -65,8 +67,10 @@ pub(crate) fn table(e: &Evaluation) -> String {
         || "no labels".to_owned(),
         |l| {
             format!(
-                "{} anomalous frames by {} ({})",
-                l.anomalous_frames, l.format, l.hash
+                "{} by {} ({})",
+                count(l.anomalous_frames, "anomalous frame"),
+                l.format,
+                l.hash
             )
         },
     );
@@ -79,8 +83,11 @@ pub(crate) fn table(e: &Evaluation) -> String {
     );
     let _ = writeln!(
         out,
-        "{}: {} videos, {} of {} frames scored, {labels}",
-        e.data.name, e.data.videos, e.data.scored_frames, e.data.frames
+        "{}: {}, {} of {} scored, {labels}",
+        e.data.name,
+        count(e.data.videos, "video"),
+        e.data.scored_frames,
+        count(e.data.frames, "frame")
     );
     let _ = writeln!(
         out,
@@ -102,15 +109,18 @@ pub(crate) fn table(e: &Evaluation) -> String {
         }
         let _ = writeln!(
             out,
-            "regions: {} tracks of {} boxes{}, {} detections above {:.3}",
-            regions.tracks,
-            regions.boxes,
+            "regions: {} of {}{}, {} above {:.3}",
+            count(regions.tracks, "track"),
+            match regions.boxes {
+                1 => "1 box".to_owned(),
+                n => format!("{n} boxes"),
+            },
             if regions.tracks_from_masks {
                 " (made of masks)"
             } else {
                 ""
             },
-            regions.detections,
+            count(regions.detections, "detection"),
             regions.threshold
         );
     }
@@ -120,8 +130,8 @@ pub(crate) fn table(e: &Evaluation) -> String {
     if e.skipped_videos > 0 {
         let _ = writeln!(
             out,
-            "macro AUC (skip) leaves out {} videos of one class",
-            e.skipped_videos
+            "macro AUC (skip) leaves out {} of one class",
+            count(e.skipped_videos, "video")
         );
     }
     for name in e.priors.get("legacy").into_iter().flat_map(|p| p.keys()) {

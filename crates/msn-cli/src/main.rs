@@ -1,9 +1,7 @@
 //! The command `msn`: video anomaly detection from the command line.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the program that speaks to users"
-)]
+
+#[macro_use]
+mod speech;
 
 mod ablate;
 mod args;
@@ -56,17 +54,25 @@ pub(crate) struct Failed;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        // `println!` has no other way to say that a reader such as `head` has seen enough.
-        let text = panic.payload_as_str().unwrap_or_default();
-        if text.starts_with("failed printing to stdout") && text.contains("Broken pipe") {
-            std::process::exit(0);
-        }
         eprintln!(
             "error: internal: {panic}; this is a bug in msn, please report it with the command"
         );
     }));
-    let cli = Cli::parse();
-    let (code, all_know) = match run(cli) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version come this way, too.
+        Err(error) => {
+            let code = match error.print() {
+                Err(failed) if !error.use_stderr() && !is_broken_pipe(&failed) => 1,
+                _ => u8::try_from(error.exit_code()).unwrap_or(2),
+            };
+            return ExitCode::from(code);
+        }
+    };
+    let result = run(cli).and_then(|()| {
+        speech::flushed().map_err(|e| anyhow::anyhow!("can't write to standard output: {e}"))
+    });
+    let (code, all_know) = match result {
         Ok(()) => (0, true),
         Err(error) if broken_pipe(&error) => (0, true),
         Err(error) => {
@@ -81,13 +87,17 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// 2 for a mistake in the command, 128 + signal for a training that a signal ended, else 1.
+/// 2 for a mistake in the command, 128 + signal for work that a signal ended, else 1.
 fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         return 128 + interrupted.signal;
     }
     let usage = match error.downcast_ref::<RunError>() {
-        Some(RunError::OverlayOverSource { .. }) => true,
+        Some(
+            RunError::OverlayOverSource { .. }
+            | RunError::OutputFolder { .. }
+            | RunError::OutputOverInput { .. },
+        ) => true,
         _ => {
             error.is::<Usage>()
                 || matches!(train_error(error), Some(TrainError::UnevenBatch { .. }))
@@ -112,10 +122,13 @@ fn train_error(error: &anyhow::Error) -> Option<&TrainError> {
 
 /// Whether a reader such as `head` has seen enough.
 fn broken_pipe(error: &anyhow::Error) -> bool {
-    let broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
     error
         .chain()
-        .any(|cause| cause.downcast_ref().is_some_and(broken))
+        .any(|cause| cause.downcast_ref().is_some_and(is_broken_pipe))
+}
+
+fn is_broken_pipe(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
 }
 
 fn run(cli: Cli) -> Result<()> {

@@ -1,9 +1,9 @@
 //! `msn memory show`.
 
 use anyhow::{Result, anyhow};
-use msn_eval::{MemoryCard, PoolCard, SurveyOptions, memory_page};
+use msn_eval::{EvalError, MemoryCard, PoolCard, SurveyOptions, memory_page};
 use msn_model::Precision;
-use msn_run::{Model, survey_memory};
+use msn_run::{Model, check_output, survey_memory};
 
 use crate::{
     Usage,
@@ -11,7 +11,7 @@ use crate::{
     command_line::{command_line, print_json},
     progress::Progress,
     selected_device::SelectedDevice,
-    text::columns,
+    text::{columns, count},
 };
 
 pub(crate) fn memory(command: &MemoryCommand) -> Result<()> {
@@ -28,6 +28,12 @@ fn show(args: &MemoryShowArgs) -> Result<()> {
     };
     let device = SelectedDevice::new(&device, Precision::F32)?;
     let model = Model::open_uncalibrated(&args.weights)?;
+    if model.weights.meta.config.pools.is_empty() {
+        return Err(EvalError::NoPools.into());
+    }
+    if let Some(file) = &args.html {
+        check_output(file, [model.path.as_path()])?;
+    }
     let card = model.run.as_ref().and_then(|run| run.card().ok());
     let path = match (&args.data, card) {
         (Some(data), _) => data.clone(),
@@ -67,8 +73,10 @@ fn show(args: &MemoryShowArgs) -> Result<()> {
 /// Each pool's items for a terminal.
 fn table(card: &MemoryCard) -> String {
     let mut text = format!(
-        "{} of {} training clips of {}\n",
-        card.surveyed, card.clips, card.data
+        "{} of {} of {}\n",
+        card.surveyed,
+        count(card.clips, "training clip"),
+        card.data
     );
     for pool in &card.pools {
         text += &pool_table(pool);

@@ -5,9 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use camino::Utf8Path;
 use indicatif::{ProgressBar, ProgressStyle};
-use msn_run::{Notice, Observer, RunError, Severity};
+use msn_run::{Notice, Observer, RunError, Severity, Work};
 use msn_train::{EpochReport, StepReport};
 
 use crate::{ranks::Ranks, signal::Signals, text::time};
@@ -15,14 +14,16 @@ use crate::{ranks::Ranks, signal::Signals, text::time};
 /// Time between two lines of progress.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Notices and progress on stderr: lines, or a live view of a training where it is a terminal.
+/// Notices and progress on stderr: lines, or bars and a live view of a training where it is a
+/// terminal.
 #[derive(Default)]
 pub(crate) struct Progress {
+    /// The training, or other work.
     live: Option<ProgressBar>,
     /// When the latest line of progress was shown.
     latest: Option<Instant>,
-    /// When the first frame of a source was scored, and which source that is.
-    scoring: Option<(String, Instant)>,
+    /// The work that is going on, and since when.
+    work: Option<(String, Instant)>,
     /// The newest and the best validation.
     validation: Option<[EpochReport; 2]>,
     signals: Option<Signals>,
@@ -35,15 +36,39 @@ pub(crate) struct Progress {
 impl Progress {
     /// Of a process of a training: rank 0 alone shows anything.
     pub fn of_rank(ranks: &Ranks) -> Self {
-        Self {
-            silent: !ranks.is_first(),
-            ..Self::default()
+        let mut progress = Self::default();
+        progress.silent = !ranks.is_first();
+        progress
+    }
+
+    /// From now on signals are a wish to stop.
+    pub fn catch_signals(&mut self) {
+        match Signals::catch() {
+            Ok(signals) => self.signals = Some(signals),
+            Err(error) => self.line(&format!(
+                "warning: Ctrl-C will not save what is done: {error}"
+            )),
         }
     }
 
-    /// The signal that stopped a training, if one did.
+    /// The signal that was caught, if one was.
     pub fn caught(&self) -> Option<u8> {
-        self.caught
+        let signals = self.signals.as_ref();
+        self.caught.or_else(|| signals?.caught())
+    }
+
+    /// A fresh bar for a work that begins, on a terminal.
+    fn begin_bar(&mut self) {
+        self.end_bar();
+        if !self.silent && std::io::stderr().is_terminal() {
+            self.live = Some(work_bar());
+        }
+    }
+
+    fn end_bar(&mut self) {
+        if let Some(bar) = self.live.take() {
+            bar.finish_and_clear();
+        }
     }
 
     fn is_due(&self) -> bool {
@@ -109,12 +134,10 @@ impl Observer for Progress {
     }
 
     fn training_begins(&mut self) {
+        self.end_bar();
         self.live = (!self.silent && std::io::stderr().is_terminal()).then(live_view);
         self.latest = None;
-        match Signals::catch() {
-            Ok(signals) => self.signals = Some(signals),
-            Err(error) => eprintln!("warning: Ctrl-C will not save this training: {error}"),
-        }
+        self.catch_signals();
     }
 
     fn step(&mut self, report: &StepReport) {
@@ -152,27 +175,33 @@ impl Observer for Progress {
         }
     }
 
-    fn statistics(&mut self, done: usize, frames: usize) {
-        if done == frames || self.is_due() {
-            self.line(&format!(
-                "batch-norm statistics on whole frames: {done} of {frames}"
-            ));
-        }
-    }
-
-    fn frames_scored(&mut self, source: &Utf8Path, frames: usize) {
+    fn progress(&mut self, work: &Work<'_>, done: usize, total: Option<usize>) {
+        let name = work.to_string();
         let now = Instant::now();
-        let began = match &self.scoring {
-            Some((of, began)) if *of == source.as_str() => *began,
-            _ => {
-                self.scoring = Some((source.to_string(), now));
-                self.latest = Some(now);
-                now
-            }
+        let (is_new, began) = match &self.work {
+            Some((of, began)) if *of == name => (false, *began),
+            _ => (true, now),
         };
-        if self.is_due() {
-            let rate = frames as f64 / began.elapsed().as_secs_f64();
-            self.line(&format!("{source}: {frames} frames, {rate:.0} frames/s"));
+        if is_new {
+            self.work = Some((name.clone(), now));
+            self.latest = Some(now);
+            self.begin_bar();
+        }
+        let text = format!("{name}: {}", how_far(done, total, began.elapsed()));
+        match &self.live {
+            Some(bar) => {
+                if let Some(total) = total {
+                    bar.set_length(total as u64);
+                }
+                bar.set_position(done as u64);
+                bar.set_message(text);
+            }
+            None if self.is_due() => self.line(&text),
+            None => {}
+        }
+        if total == Some(done) {
+            self.end_bar();
+            self.work = None;
         }
     }
 
@@ -190,10 +219,51 @@ impl Observer for Progress {
 fn live_view() -> ProgressBar {
     let bar = ProgressBar::no_length();
     // The template is a constant that parses.
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} step {pos}/{len}  {elapsed}\n{msg}") {
+    let template = "{bar:40} {percent:>3} %  step {pos}/{len}  {elapsed}\n{msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar
+}
+
+/// A bar of frames before a text that says the same in numbers.
+fn work_bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    // The template is a constant that parses.
+    if let Ok(style) = ProgressStyle::with_template("{bar:20} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// `45 % (450 of 1000 frames), 120 frames/s, 5 s left`.
+fn how_far(done: usize, total: Option<usize>, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let rate = if seconds > 0.0 {
+        done as f64 / seconds
+    } else {
+        0.0
+    };
+    let Some(total) = total.filter(|&total| total > 0) else {
+        return format!("{done} frames, {rate:.0} frames/s");
+    };
+    let share = (done as f64 / total as f64).min(1.0);
+    let mut text = format!(
+        "{:.0} % ({done} of {total} frames), {rate:.0} frames/s",
+        100.0 * share
+    );
+    if rate > 0.0 && done < total {
+        let left = total.saturating_sub(done) as f64 / rate;
+        let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);
+        text += &format!(", {} left", time(left));
+    }
+    text
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end_bar();
+    }
 }
 
 fn step_line(r: &StepReport) -> String {
@@ -207,4 +277,23 @@ fn step_line(r: &StepReport) -> String {
         r.frames_per_second(),
         time(r.left())
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_says_how_far_it_is_and_how_long_it_takes() {
+        let of = |done, total, seconds| how_far(done, total, Duration::from_secs(seconds));
+        assert_eq!(
+            of(450, Some(1000), 5),
+            "45 % (450 of 1000 frames), 90 frames/s, 6 s left"
+        );
+        assert_eq!(of(20, None, 2), "20 frames, 10 frames/s");
+        assert_eq!(of(7, Some(7), 1), "100 % (7 of 7 frames), 7 frames/s");
+        // More than was announced, and nothing yet.
+        assert_eq!(of(12, Some(10), 1), "100 % (12 of 10 frames), 12 frames/s");
+        assert_eq!(of(0, Some(10), 0), "0 % (0 of 10 frames), 0 frames/s");
+    }
 }

@@ -7,7 +7,7 @@ use msn_run::self_test;
 
 use crate::{
     Usage, args::SelftestArgs, command_line::print_json, progress::Progress,
-    selected_device::SelectedDevice,
+    selected_device::SelectedDevice, text::count,
 };
 
 pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
@@ -41,8 +41,10 @@ pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
 fn print(test: &SelfTest) {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.3}"));
     println!(
-        "{} moving objects cut out of training videos, drawn into {} frames of the calibration split; seed {}",
-        test.objects, test.frames, test.seed
+        "{} cut out of training videos, drawn into {} of the calibration split; seed {}",
+        count(test.objects, "moving object"),
+        count(test.frames, "frame"),
+        test.seed
     );
     if let Some(alarms) = test.false_alarms {
         println!("false alarms in these frames untouched: {alarms}");

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM while training: the step is finished and saved.
+//! Ctrl-C, SIGTERM and SIGHUP while something runs: what is done is saved.
 
 use std::sync::{
     Arc,
@@ -12,7 +12,7 @@ use signal_hook::{
     flag, low_level,
 };
 
-/// Catches the two signals while it lives. A second one ends the process at once.
+/// Catches the signals while it lives. A second one ends the process at once.
 pub(crate) struct Signals {
     caught: Arc<AtomicUsize>,
     registered: Vec<SigId>,
@@ -25,7 +25,7 @@ impl Signals {
             Arc::new(AtomicBool::new(false)),
         );
         let mut registered = Vec::new();
-        for signal in [SIGINT, SIGTERM] {
+        for signal in signals() {
             let number = usize::try_from(signal)?;
             // In this order: the first signal sets the flag that the second one finds.
             registered.push(flag::register_conditional_shutdown(
@@ -47,6 +47,25 @@ impl Signals {
     }
 }
 
+/// The signals that end what runs. Where SIGHUP is ignored, as `nohup` wants it, it stays so.
+fn signals() -> Vec<i32> {
+    let mut all = vec![SIGINT, SIGTERM];
+    #[cfg(unix)]
+    if !is_ignored(signal_hook::consts::SIGHUP) {
+        all.push(signal_hook::consts::SIGHUP);
+    }
+    all
+}
+
+/// Whether the process was started with a signal ignored, as far as the system says.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 impl Drop for Signals {
     fn drop(&mut self) {
         for id in self.registered.drain(..) {
@@ -55,7 +74,7 @@ impl Drop for Signals {
     }
 }
 
-/// A training that was stopped by a signal, and saved: exit code 128 + signal.
+/// Work that was stopped by a signal, and saved: exit code 128 + signal.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted, and saved: {way_on}")]
 pub(crate) struct Interrupted {

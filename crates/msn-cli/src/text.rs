@@ -12,6 +12,12 @@ pub(crate) fn time(t: Duration) -> String {
     }
 }
 
+/// `1 video`, `2 videos`.
+pub(crate) fn count(n: usize, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{s}")
+}
+
 /// Rows of cells as lines with aligned columns.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -35,6 +41,15 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        let of = |n| count(n, "false alarm");
+        assert_eq!(
+            [of(0), of(1), of(2)],
+            ["0 false alarms", "1 false alarm", "2 false alarms"]
+        );
+    }
 
     #[test]
     fn times_read_well() {

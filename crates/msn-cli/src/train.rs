@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::SplitManifest;
-use msn_run::{CheckpointSchedule, RunLocation, TrainOutcome, TrainRequest, estimate};
+use msn_run::{
+    CheckpointSchedule, RunCard, RunFolder, RunLocation, TrainOutcome, TrainRequest, estimate,
+};
 use msn_train::{Preset, Settings, TrainError};
 
 use crate::{
@@ -14,10 +16,18 @@ use crate::{
 };
 
 pub(crate) fn train(args: &TrainArgs) -> Result<()> {
-    let (data, settings) = resolve(args)?;
+    let (mut data, texts) = data_and_settings(args);
     if args.help_settings {
-        print!("{}", settings.to_toml());
+        print!("{}", settings(args, &texts, None)?.explained());
         return Ok(());
+    }
+    let begun = match args.resume {
+        true => Begun::find(args, data.as_deref())?,
+        false => None,
+    };
+    let settings = settings(args, &texts, begun.as_ref())?;
+    if let (None, Some(begun)) = (&data, &begun) {
+        data = Some(begun.card.data.path.clone());
     }
     let ranks = Ranks::start()?;
     if let Some(uneven) = TrainError::uneven(settings.train.batch, ranks.world_size()) {
@@ -31,15 +41,26 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         Some(data) => data,
         None => ranks.first_alone(|| data::demo_scene(settings.train.seed))?,
     };
-    let set = args.source.open(&data, args.fps.fps)?;
-    let location = args.out.clone().map_or_else(
-        || RunLocation::Numbered(format!("runs/{}/{}", set.name, settings.preset).into()),
-        RunLocation::At,
-    );
+    let of_begun = begun.as_ref().map(|begun| &begun.card.data);
+    let fps = args.fps.fps.or(of_begun.and_then(|data| data.folder_hz));
+    let source = args.source.or_as_begun(of_begun);
+    let set = source.open(&data, fps)?;
+    let location = match (&begun, &args.out) {
+        (Some(begun), _) => RunLocation::At(begun.folder.path().to_owned()),
+        (None, Some(out)) => RunLocation::At(out.clone()),
+        (None, None) => {
+            RunLocation::Numbered(format!("runs/{}/{}", set.name, settings.preset).into())
+        }
+    };
+    let split = match (&args.split, &begun) {
+        (Some(file), _) => Some(file.clone()),
+        (None, Some(begun)) => Some(begun.folder.split()).filter(|file| file.exists()),
+        (None, None) => None,
+    };
     let request = TrainRequest {
         settings,
         data: &set,
-        split: args.split.as_deref().map(SplitManifest::read).transpose()?,
+        split: split.as_deref().map(SplitManifest::read).transpose()?,
         store: args.store.store(),
         location,
         resume: args.resume,
@@ -47,6 +68,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             every: Duration::from_secs_f64(args.checkpoint_minutes * 60.0),
             every_steps: args.checkpoint_steps,
         },
+        labels: source.labels.clone(),
         command: command_line(),
     };
     let mut progress = Progress::of_rank(&ranks);
@@ -79,15 +101,46 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
 /// The end of a training that a rank was signalled to stop, known to all.
 fn interrupted(ranks: &Ranks, progress: &Progress, folder: &Utf8Path) -> anyhow::Error {
     let signal = ranks.largest(progress.caught().unwrap_or(0));
-    let way_on = format!("the same command with --resume goes on with {folder}");
+    let way_on = format!("`msn train --resume --out {folder}` goes on");
     Interrupted { signal, way_on }.into()
 }
 
-/// The data folder and the settings that the command line asks for.
-fn resolve(args: &TrainArgs) -> Result<(Option<Utf8PathBuf>, Settings)> {
-    let usage = |e: msn_train::SettingsError| Usage(e.to_string());
-    let preset: Preset = args.preset.parse().map_err(usage)?;
-    let mut settings = Settings::preset(preset);
+/// A run that is to go on.
+struct Begun {
+    folder: RunFolder,
+    card: RunCard,
+    settings: Settings,
+}
+
+impl Begun {
+    /// The run of --out, else the newest of the data set and preset, as far as they are given. `None`
+    /// where there is none yet.
+    fn find(args: &TrainArgs, data: Option<&Utf8Path>) -> Result<Option<Self>> {
+        let folder = match (&args.out, data, &args.preset) {
+            (Some(out), ..) => RunFolder::find(&RunLocation::At(out.clone()))?,
+            (None, Some(data), preset) => {
+                let name = args.source.open_quietly(data, args.fps.fps)?.name;
+                let runs = Utf8Path::new("runs").join(name);
+                RunFolder::last_interrupted(&match preset {
+                    Some(preset) => runs.join(preset),
+                    None => runs,
+                })?
+            }
+            (None, None, _) => RunFolder::last_interrupted("runs".into())?,
+        };
+        let Some(folder) = folder.filter(RunFolder::has_card) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            card: folder.card()?,
+            settings: folder.settings()?,
+            folder,
+        }))
+    }
+}
+
+/// The data folder and the settings `key=value` that the command line asks for.
+fn data_and_settings(args: &TrainArgs) -> (Option<Utf8PathBuf>, Vec<&str>) {
     // `msn train epochs=2` has no data folder, unless one of that name is there.
     let mut data = args.data.clone();
     let mut texts: Vec<&str> = args.settings.iter().map(String::as_str).collect();
@@ -98,6 +151,20 @@ fn resolve(args: &TrainArgs) -> Result<(Option<Utf8PathBuf>, Settings)> {
         data = None;
         texts.insert(0, first.as_str());
     }
+    (data, texts)
+}
+
+/// The settings of the preset, or of the run that goes on, with those that are given.
+fn settings(args: &TrainArgs, texts: &[&str], begun: Option<&Begun>) -> Result<Settings> {
+    let usage = |e: msn_train::SettingsError| Usage(e.to_string());
+    let preset = args.preset.as_deref().map(str::parse).transpose();
+    let preset: Option<Preset> = preset.map_err(usage)?;
+    let mut settings = match begun {
+        Some(begun) if preset.is_none_or(|preset| preset == begun.settings.preset) => {
+            begun.settings.clone()
+        }
+        _ => Settings::preset(preset.unwrap_or(Preset::Tiny)),
+    };
     for text in texts {
         settings.set(text).map_err(usage)?;
     }
@@ -105,5 +172,5 @@ fn resolve(args: &TrainArgs) -> Result<(Option<Utf8PathBuf>, Settings)> {
         settings.train.hours = hours;
     }
     settings.check().map_err(usage)?;
-    Ok((data, settings))
+    Ok(settings)
 }

@@ -1,8 +1,11 @@
 //! Decoding of videos.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use msn_video::{Color, Item, Options, Size, SourceKind};
+use msn_video::{Color, Item, Options, Pace, Size, SourceKind};
 use rayon::prelude::*;
 
 use crate::{
@@ -59,7 +62,8 @@ impl LoadedVideo {
     /// with over 5 % of its frames unreadable; [`DataError::Empty`] where nothing decodes.
     pub fn load(video: &Video, options: &LoadOptions) -> Result<Self, DataError> {
         let threads = rayon::current_num_threads();
-        load(video, options, &FrameStore::default(), threads)
+        let (store, progress) = (FrameStore::default(), LoadProgress::default());
+        load(video, options, &store, threads, &progress)
     }
 }
 
@@ -69,6 +73,57 @@ impl LoadedVideo {
 /// The first error of [`LoadedVideo::load`], in order of videos.
 pub fn load_all(videos: &[Video], options: &LoadOptions) -> Result<Vec<LoadedVideo>, DataError> {
     FrameStore::default().load(videos, options)
+}
+
+/// How far the loading of some videos is, for another thread to look at.
+#[derive(Clone, Debug, Default)]
+pub struct LoadProgress(Arc<LoadCounters>);
+
+#[derive(Debug, Default)]
+struct LoadCounters {
+    frames: AtomicUsize,
+    /// Videos that were opened, and the frames that these say they have.
+    opened: AtomicUsize,
+    announced: AtomicUsize,
+    /// Videos that do not say how many they have.
+    silent: AtomicUsize,
+}
+
+impl LoadProgress {
+    /// Frames read so far.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.0.frames.load(Ordering::Relaxed)
+    }
+
+    /// Frames that so many videos will have, judged by those that were opened so far; `None` where
+    /// that is not known yet.
+    #[must_use]
+    pub fn expected(&self, videos: usize) -> Option<usize> {
+        let [opened, announced, silent] = [&self.0.opened, &self.0.announced, &self.0.silent]
+            .map(|counter| counter.load(Ordering::Relaxed));
+        if opened == 0 || silent > 0 {
+            return None;
+        }
+        let mean = announced as f64 / opened as f64;
+        let rest = videos.saturating_sub(opened) as f64;
+        // The cast saturates.
+        let expected = announced.saturating_add((mean * rest).round() as usize);
+        Some(expected.max(self.frames()))
+    }
+
+    fn opened(&self, frames: Option<usize>) {
+        let counter = match frames {
+            Some(_) => &self.0.announced,
+            None => &self.0.silent,
+        };
+        counter.fetch_add(frames.unwrap_or(1), Ordering::Relaxed);
+        self.0.opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add(&self, frames: usize) {
+        self.0.frames.fetch_add(frames, Ordering::Relaxed);
+    }
 }
 
 impl FrameStore {
@@ -83,6 +138,19 @@ impl FrameStore {
         videos: &[Video],
         options: &LoadOptions,
     ) -> Result<Vec<LoadedVideo>, DataError> {
+        self.load_watched(videos, options, &LoadProgress::default())
+    }
+
+    /// [`FrameStore::load`], which keeps `progress` up to date.
+    ///
+    /// # Errors
+    /// Those of [`FrameStore::load`].
+    pub fn load_watched(
+        &self,
+        videos: &[Video],
+        options: &LoadOptions,
+        progress: &LoadProgress,
+    ) -> Result<Vec<LoadedVideo>, DataError> {
         // Videos in parallel keep all cores busy; a single one has them for its decoder.
         let threads = match videos.len() {
             0 | 1 => rayon::current_num_threads(),
@@ -90,7 +158,7 @@ impl FrameStore {
         };
         let loaded: Vec<_> = videos
             .par_iter()
-            .map(|video| load(video, options, self, threads))
+            .map(|video| load(video, options, self, threads, progress))
             .collect();
         loaded.into_iter().collect()
     }
@@ -114,6 +182,7 @@ fn load(
     options: &LoadOptions,
     store: &FrameStore,
     threads: usize,
+    progress: &LoadProgress,
 ) -> Result<LoadedVideo, DataError> {
     // Says what is wrong with a file better than its packets could.
     let reader = msn_video::open(&video.source, &options.reading(threads))?;
@@ -128,6 +197,8 @@ fn load(
         None => None,
     };
     if let Some((cached, head)) = file.as_ref().and_then(|f| CachedFrames::open(f, bytes)) {
+        progress.opened(Some(head.seconds.len()));
+        progress.add(head.seconds.len());
         return Ok(loaded(
             video,
             options,
@@ -135,8 +206,9 @@ fn load(
             Pixels::Cached(Arc::new(cached)),
         ));
     }
+    progress.opened(announced(reader.info().frames, pace, rate_hz));
     let mut loading = Loading::new(bytes, &store.budget, file.as_deref());
-    let reader = loading.drain(reader.paced(rate_hz)?)?;
+    let reader = loading.drain(reader.paced(rate_hz)?, progress)?;
     let info = reader.info();
     let named = |note: &String| format!("{}: {note}", video.source);
     let mut warnings: Vec<String> = info.notes.iter().map(named).collect();
@@ -220,6 +292,16 @@ fn load(
         head,
         Pixels::Source(Arc::new(source)),
     ))
+}
+
+/// Frames that will be read of a source that says it has so many.
+fn announced(frames: Option<usize>, pace: Option<Pace>, rate_hz: Option<f64>) -> Option<usize> {
+    let resampled = |frames: usize| match (pace, rate_hz) {
+        // The cast saturates.
+        (Some(pace), Some(hz)) => (frames as f64 * pace.step_seconds * hz).round() as usize,
+        _ => frames,
+    };
+    frames.map(resampled)
 }
 
 fn loaded(video: &Video, options: &LoadOptions, head: Head, pixels: Pixels) -> LoadedVideo {

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use msn_video::{DecodeErrors, Item, PacedReader, SourceKind};
 
 use crate::{
-    DataError, Video,
+    DataError, LoadProgress, Video,
     cache::CacheWriter,
     redecode::{SourceFrame, pixel_hash},
     store::{MemoryBudget, Reservation},
@@ -50,8 +50,13 @@ impl<'a> Loading<'a> {
     }
 
     /// Takes all frames and hands the reader back for what it knows at its end.
-    pub fn drain(&mut self, mut reader: PacedReader) -> Result<PacedReader, DataError> {
+    pub fn drain(
+        &mut self,
+        mut reader: PacedReader,
+        progress: &LoadProgress,
+    ) -> Result<PacedReader, DataError> {
         for item in reader.by_ref() {
+            progress.add(1);
             match item? {
                 Item::Frame(frame) => {
                     self.extend_to(frame.index);

@@ -67,6 +67,11 @@ pub enum EvalError {
         /// Path of the video file.
         path: Utf8PathBuf,
     },
+    /// The local FFmpeg has no encoder for a video that browsers play.
+    #[error(
+        "the local FFmpeg has no encoder for H.264 and none for VP9, which browsers play: install one with libx264 or libvpx"
+    )]
+    NoEncoder,
     /// Labels that do not fit, or a damaged data set.
     #[error(transparent)]
     Data(#[from] msn_data::DataError),

@@ -32,7 +32,7 @@ pub use evaluation::{
 };
 pub use fingerprint::fingerprint;
 pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOptions, survey};
-pub use overlay::{HeatMaps, Overlay, write_overlay};
+pub use overlay::{HeatMaps, Overlay, OverlaySource, overlay_ending, write_overlay};
 pub use protocol::{EvalOptions, evaluate};
 pub use regions::{RegionCollector, RegionSummary, VideoRegions};
 pub use report::{DotsPanel, ReportImage, curve_svg, dots_svg, memory_page, report};
@@ -50,5 +50,6 @@ pub use score::{
 };
 pub use selftest::{
     BrightnessMetrics, Injected, InjectedMetrics, SELF_TEST_FORMAT, SelfTest, self_test,
+    self_test_watched,
 };
 pub use video_scores::VideoScores;

@@ -6,7 +6,7 @@ mod curve;
 #[cfg(test)]
 mod tests;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::LoadedVideo;
 use msn_events::Event;
 use msn_video::{Color, Picture, Resizer, Size};
@@ -27,8 +27,16 @@ const HEAD: u32 = 24;
 const FOOT: u32 = 96;
 /// Width of the border around a frame in an alarm.
 const BORDER: u32 = 4;
-/// Share of the heat's colour where it is full.
-const STRONGEST: f64 = 0.65;
+/// Share of the heat's colour where it is full: what lies under it stays visible.
+const STRONGEST: f64 = 0.25;
+/// Heat from which a place is outlined: what raises an alarm, less what maps are rounded by.
+const OUTLINED: f32 = 0.99;
+/// Width of an outline.
+const OUTLINE: usize = 2;
+/// Letters of a label's chip, at most.
+const CHIP: usize = 28;
+/// Letters that a name is not cut below.
+const SHORTEST_NAME: usize = 8;
 
 const INK: [u8; 3] = [229, 233, 237];
 const SOFT: [u8; 3] = [156, 168, 180];
@@ -36,14 +44,39 @@ const PAPER: [u8; 3] = [18, 22, 27];
 const LABEL: [u8; 3] = [240, 150, 111];
 const ALARM: [u8; 3] = [230, 50, 50];
 
-/// The anomaly score's maps of a video's frames, kept small until the whole video has been scored.
+/// What an overlay is drawn over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverlaySource {
+    /// The video file, or folder of frames.
+    pub path: Utf8PathBuf,
+    /// Size of its pictures.
+    pub size: Size,
+    /// Frames a second that it was brought to for the network, where it was.
+    pub resampled_hz: Option<f64>,
+    /// Frames a second, where known.
+    pub rate_hz: Option<f64>,
+}
+
+impl From<&LoadedVideo> for OverlaySource {
+    fn from(loaded: &LoadedVideo) -> Self {
+        Self {
+            path: loaded.source.clone(),
+            size: loaded.source_size,
+            resampled_hz: loaded.resampled.as_ref().and(loaded.rate_hz),
+            rate_hz: loaded.rate_hz,
+        }
+    }
+}
+
+/// The anomaly score's maps of a video's frames, kept until the whole video has been scored. Of each
+/// frame the windows with heat alone, which are few: 8 bytes each.
 #[derive(Clone, Debug)]
 pub struct HeatMaps {
     calibration: Calibration,
     /// Of the network's frames: height, width.
     frame: [usize; 2],
-    /// Frame and window values from 0 (no heat) to 255 (full).
-    maps: Vec<(usize, Vec<u8>)>,
+    /// Frame, and of its windows with heat the index and the value from 1 to 255 (full).
+    maps: Vec<(usize, Vec<(u32, u8)>)>,
     /// Rows and columns of windows.
     windows: [usize; 2],
 }
@@ -51,10 +84,15 @@ pub struct HeatMaps {
 impl HeatMaps {
     /// For the frames of a video at the network's size.
     pub fn new(loaded: &LoadedVideo, calibration: &Calibration) -> Self {
+        Self::of_size(loaded.size, calibration)
+    }
+
+    /// For frames that the network takes at this size.
+    pub fn of_size(frame: Size, calibration: &Calibration) -> Self {
         let whole = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
         Self {
             calibration: calibration.clone(),
-            frame: [whole(loaded.size.height), whole(loaded.size.width)],
+            frame: [whole(frame.height), whole(frame.width)],
             maps: Vec::new(),
             windows: [0, 0],
         }
@@ -74,24 +112,30 @@ impl HeatMaps {
         let [low, high] = self.scale();
         let heat = |v: &f64| ((v - low) / (high - low) * 255.0).clamp(0.0, 255.0).round() as u8;
         self.windows = [map.height, map.width];
-        let values = map.values.iter().map(heat).collect();
-        self.maps.push((scored.score.frame, values));
+        let values = map.values.iter().map(heat).zip(0u32..);
+        let warm = values.filter(|(v, _)| *v > 0).map(|(v, i)| (i, v));
+        self.maps.push((scored.score.frame, warm.collect()));
     }
 
-    /// Heat from 0 to 1 of each pixel of a picture; `None` for a frame without a score.
+    /// Heat from 0 to 1 of each pixel of a picture; `None` for a frame without any.
     fn of(&self, frame: usize, size: Size) -> Option<Vec<f32>> {
         let at = self.maps.binary_search_by_key(&frame, |(f, _)| *f).ok()?;
+        let warm = &self.maps[at].1;
+        if warm.is_empty() {
+            return None;
+        }
         let [height, width] = self.windows;
-        let map = WindowMap {
+        let mut map = WindowMap {
             height,
             width,
-            values: self.maps[at]
-                .1
-                .iter()
-                .map(|&v| f64::from(v) / 255.0)
-                .collect(),
+            values: vec![0.0; height * width],
         };
         let whole = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
+        for &(index, value) in warm {
+            if let Some(window) = map.values.get_mut(whole(index)) {
+                *window = f64::from(value) / 255.0;
+            }
+        }
         let size = msn_metrics::regions::MapSize {
             width: whole(size.width),
             height: whole(size.height),
@@ -183,6 +227,9 @@ impl<'a> Overlay<'a> {
                     );
                 }
             }
+            for i in outline(&heat, self.frame) {
+                canvas.mix([x, y], self.frame.width, i, ALARM, 1.0);
+            }
         }
         let raised = |e: &Event| (e.alarm..e.end).contains(&index);
         let alarm = self.events.iter().any(raised);
@@ -195,16 +242,17 @@ impl<'a> Overlay<'a> {
         Ok(canvas.into_picture())
     }
 
-    /// Name, frame, time and score; what it is labelled, whether an alarm is on.
+    /// Name, time, frame and score; what it is labelled, whether an alarm is on.
     fn head(&self, canvas: &mut Canvas, index: usize, alarm: bool) {
         let video = self.video;
         let at = video.scores.binary_search_by_key(&index, |s| s.frame).ok();
         let score = at.and_then(|i| Some(video.fair.as_ref()?[i]));
         let seconds = at.and_then(|i| video.scores[i].seconds);
-        let mut text = format!("{}  frame {index}", ascii(&video.name));
+        let mut text = String::new();
         if let Some(seconds) = seconds {
-            text += &format!("  {seconds:.1} s");
+            text += &format!("  {}", minutes(seconds));
         }
+        text += &format!("  frame {index}");
         match score {
             Some(score) => text += &format!("  anomaly score {score:.2}"),
             None => text += "  no score",
@@ -227,10 +275,60 @@ impl<'a> Overlay<'a> {
                 true => "labelled".to_owned(),
                 false => format!("labelled: {}", kinds.join(", ")),
             };
-            right = canvas.chip(right, &what, LABEL);
+            right = canvas.chip(right, &shortened(&what, CHIP), LABEL);
         }
-        canvas.text_until([8, 17], right.saturating_sub(8), &text, INK);
+        // A long name gives way to what changes.
+        let end = right.saturating_sub(8);
+        let letters = canvas::letters(end.saturating_sub(8));
+        let left = letters.saturating_sub(text.len()).max(SHORTEST_NAME);
+        let name = shortened(&ascii(&video.name), left);
+        canvas.text_until([8, 17], end, &format!("{name}{text}"), INK);
     }
+}
+
+/// `00:12`, `1:02:03`.
+fn minutes(seconds: f64) -> String {
+    let sign = if seconds <= -1.0 { "-" } else { "" };
+    // The cast saturates.
+    let whole = seconds.abs() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, m, s) => format!("{sign}{m:02}:{s:02}"),
+        (h, m, s) => format!("{sign}{h}:{m:02}:{s:02}"),
+    }
+}
+
+/// An ASCII text with its middle left out where it has more letters than that.
+fn shortened(text: &str, letters: usize) -> String {
+    if text.len() <= letters {
+        return text.to_owned();
+    }
+    let kept = letters.saturating_sub(2);
+    let (start, end) = (kept.div_ceil(2), text.len() - kept / 2);
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    format!("{}..{}", part(0..start), part(end..text.len()))
+}
+
+/// The pixels along the inner edge of what is hot enough for an alarm.
+fn outline(heat: &[f32], size: Size) -> Vec<usize> {
+    let whole = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
+    let (width, height) = (whole(size.width), whole(size.height));
+    let hot = |x: usize, y: usize| heat.get(y * width + x).is_some_and(|&h| h >= OUTLINED);
+    let mut edge = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            // Beyond the picture's own edge nothing is cold.
+            let near = [
+                (x.saturating_sub(OUTLINE), y),
+                ((x + OUTLINE).min(width - 1), y),
+                (x, y.saturating_sub(OUTLINE)),
+                (x, (y + OUTLINE).min(height - 1)),
+            ];
+            if hot(x, y) && !near.into_iter().all(|(x, y)| hot(x, y)) {
+                edge.push(y * width + x);
+            }
+        }
+    }
+    edge
 }
 
 /// The font has no other letters.
@@ -262,24 +360,51 @@ fn frame_size(source: Size) -> Size {
     Size::new(even(source.width).max(320), even(source.height))
 }
 
-/// Writes a scored video as a video file (.mp4), one picture a frame, at the video's rate rounded
-/// to whole frames a second; at 25 where it is not known. The source is read again.
+/// The ending, without a dot, of the overlay videos that this build writes: `mp4`, or `webm` where
+/// its FFmpeg has no encoder for H.264.
+///
+/// # Errors
+/// A sentence where it writes none that browsers play.
+pub fn overlay_ending() -> Result<&'static str, EvalError> {
+    #[cfg(feature = "ffmpeg")]
+    {
+        let coding = msn_video::Coding::for_browsers().ok_or(EvalError::NoEncoder)?;
+        Ok(coding.ending())
+    }
+    #[cfg(not(feature = "ffmpeg"))]
+    {
+        Err(EvalError::WithoutFfmpeg {
+            path: "an overlay video".into(),
+        })
+    }
+}
+
+/// Writes a scored video as a video file that browsers play, its name ending in
+/// [`overlay_ending`]: one picture a frame, at the video's rate rounded to whole frames a second; at
+/// 25 where it is not known. The source is read again. `drawn` hears the number of frames so far;
+/// where it gives false, nothing is left and `false` is returned.
 ///
 /// # Errors
 /// [`EvalError::Video`] where the source can't be read or the file can't be written;
-/// [`EvalError::WithoutFfmpeg`] in a build without FFmpeg.
+/// [`EvalError::NoEncoder`]; [`EvalError::WithoutFfmpeg`] in a build without FFmpeg.
 pub fn write_overlay(
     path: &Utf8Path,
     video: &VideoScores,
-    loaded: &LoadedVideo,
+    source: &OverlaySource,
     heat: &HeatMaps,
-) -> Result<(), EvalError> {
-    let mut overlay = Overlay::new(video, heat, loaded.source_size)?;
-    write(path, &mut overlay, loaded)
+    drawn: &mut dyn FnMut(usize) -> bool,
+) -> Result<bool, EvalError> {
+    let mut overlay = Overlay::new(video, heat, source.size)?;
+    write(path, &mut overlay, source, drawn)
 }
 
 #[cfg(not(feature = "ffmpeg"))]
-fn write(path: &Utf8Path, _: &mut Overlay<'_>, _: &LoadedVideo) -> Result<(), EvalError> {
+fn write(
+    path: &Utf8Path,
+    _: &mut Overlay<'_>,
+    _: &OverlaySource,
+    _: &mut dyn FnMut(usize) -> bool,
+) -> Result<bool, EvalError> {
     Err(EvalError::WithoutFfmpeg {
         path: path.to_owned(),
     })
@@ -289,9 +414,10 @@ fn write(path: &Utf8Path, _: &mut Overlay<'_>, _: &LoadedVideo) -> Result<(), Ev
 fn write(
     path: &Utf8Path,
     overlay: &mut Overlay<'_>,
-    loaded: &LoadedVideo,
-) -> Result<(), EvalError> {
-    use msn_video::{Item, Options, VideoWriter, open_ahead};
+    source: &OverlaySource,
+    drawn: &mut dyn FnMut(usize) -> bool,
+) -> Result<bool, EvalError> {
+    use msn_video::{Coding, Item, Options, VideoWriter, open_ahead};
 
     /// Frames that wait decoded.
     const READ_AHEAD: usize = 4;
@@ -308,10 +434,11 @@ fn write(
         threads: 0,
         ..Options::default()
     };
-    let rate = loaded.resampled.as_ref().and(loaded.rate_hz);
-    let mut writer = VideoWriter::create(path, overlay.size(), whole_rate(loaded.rate_hz))?;
+    let coding = Coding::for_browsers().ok_or(EvalError::NoEncoder)?;
+    let rate = whole_rate(source.rate_hz);
+    let mut writer = VideoWriter::create_as(path, overlay.size(), rate, coding)?;
     let mut next = 0;
-    for item in open_ahead(&loaded.source, &options, rate, READ_AHEAD)? {
+    for item in open_ahead(&source.path, &options, source.resampled_hz, READ_AHEAD)? {
         let (index, picture) = match item? {
             Item::Frame(frame) => (frame.index, Some(frame.picture)),
             Item::Lost(lost) => (lost.index, None),
@@ -322,8 +449,12 @@ fn write(
         }
         writer.write(&overlay.draw(index, picture.as_ref())?)?;
         next = index + 1;
+        if !drawn(next) {
+            return Ok(false);
+        }
     }
-    Ok(writer.finish()?)
+    writer.finish()?;
+    Ok(true)
 }
 
 /// Frames a second as a whole number.

@@ -1,6 +1,6 @@
 //! The report of an evaluation: one HTML page that needs nothing else.
 
-mod axis;
+pub(crate) mod axis;
 mod curve;
 mod dots;
 mod memory;

@@ -159,6 +159,28 @@ pub fn self_test(
     donors: &[Segment],
     seed: u64,
 ) -> Result<SelfTest, EvalError> {
+    self_test_watched(
+        scorer,
+        calibration,
+        videos,
+        (normal, donors),
+        seed,
+        &mut |_, _| {},
+    )
+}
+
+/// [`self_test`] of the segments `(normal, donors)`, which reports the frames scored so far, and all.
+///
+/// # Errors
+/// Those of [`self_test`].
+pub fn self_test_watched(
+    scorer: &Scorer<'_>,
+    calibration: &Calibration,
+    videos: &[LoadedVideo],
+    (normal, donors): (&[Segment], &[Segment]),
+    seed: u64,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<SelfTest, EvalError> {
     let mut objects = Vec::new();
     let every = donors.len().div_ceil(DONORS).max(1);
     for donor in donors.iter().step_by(every) {
@@ -173,7 +195,21 @@ pub fn self_test(
     }
     let footage: usize = normal.iter().map(|segment| segment.frames.len()).sum();
     let rounds = (MOST_FRAMES / footage.max(1)).clamp(1, MOST_ROUNDS);
-    let run = |kind: Option<Injected>, gain: f64| -> Result<Vec<Scene>, EvalError> {
+    let lengths = |rounds: usize| {
+        let mut left = MOST_FRAMES;
+        let mut frames = 0;
+        for segment in std::iter::repeat_n(normal, rounds).flatten() {
+            let length = segment.frames.len().min(left);
+            if length >= scorer.frames_needed() {
+                left -= length;
+                frames += length;
+            }
+        }
+        frames
+    };
+    let all = lengths(1) * (1 + GAINS.len()) + lengths(rounds) * Injected::ALL.len();
+    let mut done = 0;
+    let mut run = |kind: Option<Injected>, gain: f64| -> Result<Vec<Scene>, EvalError> {
         // The same objects at the same positions for every kind.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut left = MOST_FRAMES;
@@ -201,7 +237,9 @@ pub fn self_test(
                 start,
                 &footage,
                 &anomalous,
+                &mut |frames| progress(done + frames, all),
             )?);
+            done += frames;
         }
         Ok(scenes)
     };
@@ -367,12 +405,14 @@ fn scene(
     start: usize,
     footage: &[Vec<u8>],
     anomalous: &[bool],
+    progress: &mut dyn FnMut(usize),
 ) -> Result<Scene, EvalError> {
     let side = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
     let mut stream = scorer.stream(&video.name, side(video.size.height), side(video.size.width));
     let mut scored = Vec::new();
     for (i, pixels) in footage.iter().enumerate() {
         scored.extend(stream.push(start + i, video.seconds[start + i], pixels)?);
+        progress(i + 1);
     }
     scored.extend(stream.gap()?);
     let frames: Vec<usize> = scored.iter().map(|s| s.score.frame).collect();

@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         sources: &sources,
         folder_hz: data.folder_hz,
         temporary: folder,
+        overlay: None,
     };
     let mut table = Vec::new();
     score(&request, &mut table, &device, &mut Quiet)?;

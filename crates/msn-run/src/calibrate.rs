@@ -3,7 +3,7 @@
 use msn_data::{FrameStore, Video, segments};
 use msn_eval::Calibration;
 
-use crate::{Devices, Model, Observer, RunError, footage};
+use crate::{Devices, Model, Observer, RunError, Work, footage};
 
 /// Normal videos of one kind.
 #[derive(Clone, Debug, Default)]
@@ -38,8 +38,12 @@ pub fn calibrate(
         calibration: None,
         ..model.clone()
     };
-    let calibration = uncalibrated
-        .scorer(predictor.as_ref())
-        .calibrate(&videos, &segments(&videos))?;
+    let calibration = uncalibrated.scorer(predictor.as_ref()).calibrate_watched(
+        &videos,
+        &segments(&videos),
+        &mut |done, all| {
+            observer.progress(&Work::Calibrating, done, Some(all));
+        },
+    )?;
     Ok(calibration.for_tensors(&model.weights.tensors))
 }

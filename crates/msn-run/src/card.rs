@@ -30,6 +30,9 @@ pub struct RunCard {
     /// Steps after which the training was resumed.
     #[serde(default)]
     pub resumed_at: Vec<usize>,
+    /// Whether the folder is one of `v1`, `v2`, ..., at the newest complete of which `latest` points.
+    #[serde(default)]
+    pub numbered: bool,
     /// What was trained on.
     pub data: RunData,
     /// Versions of what computed, by name.
@@ -56,6 +59,15 @@ pub struct RunData {
     /// footage that is not trained on. They validate each epoch and calibrate the anomaly score.
     #[serde(alias = "held_out")]
     pub calibration_split: Vec<String>,
+    /// The layout it was read in; none in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
+    /// The file or folder of labels that was asked for, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Utf8PathBuf>,
+    /// Frames a second of its folders of frames, where they were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder_hz: Option<f64>,
 }
 
 impl RunCard {

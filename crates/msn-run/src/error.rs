@@ -175,10 +175,30 @@ pub enum RunError {
         /// Frames of a clip with its target.
         needed: usize,
     },
-    /// An overlay video that would take the place of a test video.
-    #[error("the overlay would write over the test video {path}: give another folder")]
+    /// An overlay video that would take the place of a video.
+    #[error("the overlay would write over the video {path}: give another folder")]
     OverlayOverSource {
-        /// The test video.
+        /// The video.
+        path: Utf8PathBuf,
+    },
+    /// An output file that is a folder.
+    #[error("{path} is a folder: give a file to write")]
+    OutputFolder {
+        /// The folder.
+        path: Utf8PathBuf,
+    },
+    /// An output that would take the place of an input.
+    #[error("{path} would write over the input {input}: give another file")]
+    OutputOverInput {
+        /// The output.
+        path: Utf8PathBuf,
+        /// The input.
+        input: Utf8PathBuf,
+    },
+    /// A table of scores that another process writes.
+    #[error("another process writes {path}: wait for it, or give another file")]
+    OutputLocked {
+        /// The table.
         path: Utf8PathBuf,
     },
     /// A folder that holds no run.

@@ -4,14 +4,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{FrameLabels, LoadedVideo, data_hash};
 use msn_eval::{
     DataCard, EvalError, EvalOptions, Evaluation, HeatMaps, LabelCard, MemoryCard, RegionCollector,
-    ReportImage, Scorer, VideoRegions, VideoScores, curve_svg, report, scores_csv, write_overlay,
+    ReportImage, Scorer, VideoRegions, VideoScores, curve_svg, overlay_ending, report, scores_csv,
+    write_overlay,
 };
 use msn_metrics::Bootstrap;
 
 use crate::{
-    Devices, Model, Notice, Observer, RunError, TestSet,
+    Devices, Model, Notice, Observer, RunError, TestSet, Work,
     files::{write_file, write_json},
     highlights::Highlights,
+    output::file_names,
     strip,
 };
 
@@ -74,7 +76,7 @@ pub fn evaluate(
     let overlays = match request.overlay {
         Some(folder) => {
             model.calibration_for("an overlay")?;
-            Some(overlay_paths(test.data, folder)?)
+            Some(overlay_paths(&test.data.test, folder)?)
         }
         None => None,
     };
@@ -200,7 +202,9 @@ fn score_video(
     };
     let mut scores = Vec::new();
     let highlights = &mut scored.highlights;
+    let (work, frames) = (Work::Scoring(&video.name), video.frames());
     scorer.runs(video, &video.runs, &mut |frame| {
+        observer.progress(&work, frame.score.frame + 1, Some(frames));
         if let Some(collector) = &mut collector {
             collector.push(&frame)?;
         }
@@ -213,6 +217,7 @@ fn score_video(
         scores.push(frame.score);
         Ok(())
     })?;
+    observer.progress(&work, frames, Some(frames));
     scored
         .regions
         .extend(collector.map(RegionCollector::finish));
@@ -227,7 +232,14 @@ fn score_video(
         )
     };
     if let Some((path, heat)) = &heat {
-        write_overlay(path, &scores, video, heat)?;
+        let work = Work::Drawing(&video.name);
+        let finished = write_overlay(path, &scores, &video.into(), heat, &mut |done| {
+            observer.progress(&work, done, Some(frames.max(done)));
+            !observer.stop_requested()
+        })?;
+        if !finished {
+            return Err(RunError::Interrupted);
+        }
     }
     Ok(scores)
 }
@@ -268,26 +280,30 @@ fn write_curves(out: &Utf8Path, videos: &[VideoScores], model: &Model) -> Result
     Ok(())
 }
 
-/// The overlay video of each test video of a data set.
+/// The overlay video of each video, `FOLDER/VIDEO.mp4`; the folder is made.
 ///
 /// # Errors
-/// [`RunError::OverlayOverSource`] where one would take the place of a test video.
+/// [`RunError::OverlayOverSource`] where one would take the place of a video,
+/// [`RunError::Write`] where the folder can't be made, [`RunError::Eval`] where this build writes no
+/// such videos.
 pub fn overlay_paths(
-    data: &msn_data::DataSet,
+    videos: &[msn_data::Video],
     folder: &Utf8Path,
 ) -> Result<Vec<Utf8PathBuf>, RunError> {
-    let paths = data.test.iter();
-    let paths: Vec<_> = paths
-        .map(|video| folder.join(format!("{}.mp4", video.name)))
-        .collect();
-    let sources = data.test.iter();
-    let sources: Vec<_> = sources
+    let names: Vec<&str> = videos.iter().map(|video| video.name.as_str()).collect();
+    let paths = file_names(&names, overlay_ending()?).into_iter();
+    let paths: Vec<_> = paths.map(|path| folder.join(path)).collect();
+    let sources: Vec<_> = videos
+        .iter()
         .filter_map(|v| v.source.canonicalize_utf8().ok())
         .collect();
     let taken = |p: &&Utf8PathBuf| p.canonicalize_utf8().is_ok_and(|p| sources.contains(&p));
     match paths.iter().find(taken) {
         Some(path) => Err(RunError::OverlayOverSource { path: path.clone() }),
-        None => Ok(paths),
+        None => {
+            std::fs::create_dir_all(folder).map_err(RunError::write(folder))?;
+            Ok(paths)
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{
 /// Where the folder of a run is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunLocation {
-    /// `v1`, `v2`, ... in this folder: the first that is free. `latest` points at the newest, where
-    /// the system has links.
+    /// `v1`, `v2`, ... in this folder: the first that is free. `latest` points at the one that was
+    /// completed last, where the system has links.
     Numbered(Utf8PathBuf),
     /// This folder, which must be new or empty.
     At(Utf8PathBuf),
@@ -59,10 +59,7 @@ impl RunFolder {
                     let name = format!("v{number}");
                     let path = parent.join(&name);
                     match std::fs::create_dir(&path) {
-                        Ok(()) => {
-                            link_latest(parent, &name);
-                            return Ok(Self { path });
-                        }
+                        Ok(()) => return Ok(Self { path }),
                         Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
                         Err(source) => return Err(RunError::Write { path, source }),
                     }
@@ -91,8 +88,15 @@ impl RunFolder {
             }
             RunLocation::At(_) => Ok(None),
             RunLocation::Numbered(parent) => {
-                let newest = parent.join("latest").read_link_utf8().ok();
-                Ok(newest.map(|name| Self::open(parent.join(name))))
+                let Ok(entries) = parent.read_dir_utf8() else {
+                    return Ok(None);
+                };
+                let mut newest = None;
+                for entry in entries {
+                    let path = entry.map_err(RunError::read(parent))?.into_path();
+                    newest = newest.max(number(&path).map(|number| (number, path)));
+                }
+                Ok(newest.map(|(_, path)| Self::open(path)))
             }
         }
     }
@@ -106,6 +110,36 @@ impl RunFolder {
             Some(folder) => Ok(folder),
             None => Self::create(location),
         }
+    }
+
+    /// The run that was interrupted last among the numbered ones at any depth in a folder; where all
+    /// are finished, the one that was begun or resumed last. `None` where there is none.
+    ///
+    /// # Errors
+    /// [`RunError::Read`] for a folder that can't be listed.
+    pub fn last_interrupted(folder: &Utf8Path) -> Result<Option<Self>, RunError> {
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let mut last = None;
+        for run in Self::all_in(folder)? {
+            let Ok(card) = run.card() else { continue };
+            // Runs before numbers were noted are told by their names.
+            if !card.numbered && number(&run.path).is_none() {
+                continue;
+            }
+            let changed = |path: Utf8PathBuf| path.metadata().ok()?.modified().ok();
+            let begun = changed(run.path.join("config.toml"));
+            let saved = changed(run.checkpoints()).max(begun);
+            let rank = match card.seconds {
+                None => (true, saved),
+                Some(_) => (false, begun),
+            };
+            if last.as_ref().is_none_or(|(best, _)| *best < rank) {
+                last = Some((rank, run));
+            }
+        }
+        Ok(last.map(|(_, run)| run))
     }
 
     /// Its path.
@@ -208,6 +242,27 @@ impl RunFolder {
         self.path.join(format!("weights/{name}.safetensors"))
     }
 
+    /// `split.toml`: the split that was asked for, where one was.
+    pub fn split(&self) -> Utf8PathBuf {
+        self.path.join("split.toml")
+    }
+
+    /// The folder of its TensorBoard events. That of a numbered run is `tensorboard/vN` beside it:
+    /// TensorBoard follows `latest`, and would show what it finds there as another run.
+    pub(crate) fn tensorboard(&self, numbered: bool) -> Utf8PathBuf {
+        match (self.path.parent(), self.path.file_name()) {
+            (Some(parent), Some(name)) if numbered => parent.join("tensorboard").join(name),
+            _ => self.path.join("tensorboard"),
+        }
+    }
+
+    /// Points `latest` at this run; a system without links goes without.
+    pub(crate) fn point_latest(&self) {
+        if let (Some(parent), Some(name)) = (self.path.parent(), self.path.file_name()) {
+            link_latest(parent, name);
+        }
+    }
+
     /// The folder of its checkpoints.
     pub fn checkpoints(&self) -> Utf8PathBuf {
         self.path.join("checkpoints")
@@ -228,11 +283,17 @@ impl RunFolder {
     }
 }
 
+/// N of a folder `vN`.
+fn number(path: &Utf8Path) -> Option<u64> {
+    let digits = path.file_name()?.strip_prefix('v')?;
+    let number = digits.parse().ok()?;
+    (digits == format!("{number}")).then_some(number)
+}
+
 fn is_empty(folder: &Utf8Path) -> std::io::Result<bool> {
     Ok(folder.read_dir_utf8()?.next().is_none())
 }
 
-/// Points `latest` at the newest run; a system without links goes without.
 fn link_latest(parent: &Utf8Path, newest: &str) {
     #[cfg(unix)]
     {
@@ -267,8 +328,24 @@ mod tests {
         let made = [1, 2].map(|_| RunFolder::create(&location).unwrap());
         let names = made.each_ref().map(|run| run.path().file_name().unwrap());
         assert_eq!(names, ["v1", "v2"]);
-        #[cfg(unix)]
+        for name in ["v1000-old", "v", "v03", "tensorboard"] {
+            std::fs::create_dir(dir.join("scene/tiny").join(name)).unwrap();
+        }
         assert_eq!(RunFolder::resume(&location).unwrap(), made[1]);
+        #[cfg(unix)]
+        {
+            // It points at what is complete.
+            let latest = dir.join("scene/tiny/latest");
+            assert!(!latest.exists());
+            for run in [&made[0], &made[1], &made[0]] {
+                run.point_latest();
+                assert_eq!(
+                    latest.read_link_utf8().ok().as_deref(),
+                    run.path().file_name().map(Utf8Path::new)
+                );
+            }
+            assert_eq!(RunFolder::resume(&location).unwrap(), made[1]);
+        }
     }
 
     #[test]

@@ -1,12 +1,18 @@
 //! The footage of a data set, decoded: what is trained on, what calibrates, what is tested.
 
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
 use msn_data::{
-    DataSet, FrameLabels, FrameStore, LoadOptions, LoadedVideo, Size, Split, Video,
-    calibration_split, clips, data_hash, median_rate_hz, short_videos,
+    DataError, DataSet, FrameLabels, FrameStore, LoadOptions, LoadProgress, LoadedVideo, Size,
+    Split, Video, calibration_split, clips, data_hash, median_rate_hz, short_videos,
 };
 use msn_train::TrainError;
 
-use crate::{Notice, Observer, RunError, TrainRequest, model::color};
+use crate::{Notice, Observer, RunError, TrainRequest, Work, model::color};
 
 /// Normal footage for a training.
 pub(crate) struct TrainingFootage {
@@ -122,9 +128,46 @@ pub(crate) fn load(
     store: &FrameStore,
     observer: &mut dyn Observer,
 ) -> Result<Vec<LoadedVideo>, RunError> {
-    let videos = store.load(videos, options)?;
+    let videos = watched(videos, options, store, observer)?;
     for warning in videos.iter().flat_map(|video| &video.warnings) {
         observer.notice(&Notice::Data(warning.clone()));
     }
     Ok(videos)
+}
+
+/// Time between two looks at how far the decoding is.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Decodes videos on other threads, while this one reports how far they are.
+fn watched(
+    videos: &[Video],
+    options: &LoadOptions,
+    store: &FrameStore,
+    observer: &mut dyn Observer,
+) -> Result<Vec<LoadedVideo>, DataError> {
+    // A thread of a pool of the caller's has its own threads to compute with, and keeps them.
+    if videos.is_empty() || rayon::current_thread_index().is_some() {
+        return store.load(videos, options);
+    }
+    let (progress, waiting) = (LoadProgress::default(), thread::current());
+    let done = AtomicBool::new(false);
+    let work = Work::Reading(videos.len());
+    let loaded = thread::scope(|scope| {
+        let loading = scope.spawn(|| {
+            let loaded = store.load_watched(videos, options, &progress);
+            done.store(true, Ordering::Relaxed);
+            waiting.unpark();
+            loaded
+        });
+        // A panic leaves `done` as it is.
+        while !done.load(Ordering::Relaxed) && !loading.is_finished() {
+            thread::park_timeout(LOOK);
+            observer.progress(&work, progress.frames(), progress.expected(videos.len()));
+        }
+        loading.join()
+    });
+    let loaded = loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let frames = progress.frames();
+    observer.progress(&work, frames, Some(frames));
+    Ok(loaded)
 }

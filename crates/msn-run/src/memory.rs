@@ -1,7 +1,7 @@
 //! What the memory pools of a run have learned, for reports and by itself.
 
 use msn_data::{DataSet, FrameStore, LoadedVideo, OpenOptions, Segment, data_hash, segments};
-use msn_eval::{MemoryCard, SurveyOptions, fingerprint, survey};
+use msn_eval::{EvalError, MemoryCard, SurveyOptions, fingerprint, survey};
 
 use crate::{
     Devices, Model, Notice, Observer, RunCard, RunError, RunFolder, files::write_json, footage,
@@ -30,6 +30,10 @@ pub fn survey_memory(
     devices: &dyn Devices,
     observer: &mut dyn Observer,
 ) -> Result<MemoryCard, RunError> {
+    // Known without a look at the footage.
+    if model.weights.meta.config.pools.is_empty() {
+        return Err(EvalError::NoPools.into());
+    }
     if data.train.is_empty() {
         return Err(RunError::NoTrainingVideos {
             root: data.root.clone(),

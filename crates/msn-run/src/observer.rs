@@ -33,14 +33,10 @@ pub trait Observer {
     /// Training steps have ended, all or by a stop.
     fn training_ends(&mut self) {}
 
-    /// Batch-norm statistics are being recomputed on whole frames: frames done, and in all.
-    fn statistics(&mut self, done: usize, frames: usize) {
-        let _ = (done, frames);
-    }
-
-    /// So many frames of a source have been read and scored.
-    fn frames_scored(&mut self, source: &camino::Utf8Path, frames: usize) {
-        let _ = (source, frames);
+    /// So many frames of some work are done, of so many where that is known or can be guessed. The
+    /// last call for a work has both alike.
+    fn progress(&mut self, work: &Work<'_>, done: usize, total: Option<usize>) {
+        let _ = (work, done, total);
     }
 
     /// One of several sources can't be scored; the others are, all the same.
@@ -49,10 +45,42 @@ pub trait Observer {
     }
 
     /// Whether to stop: asked after each training step, after which the run is saved
-    /// ([`crate::TrainOutcome::Interrupted`]), and before each video that is scored
-    /// ([`RunError::Interrupted`]).
+    /// ([`crate::TrainOutcome::Interrupted`]), before each test video and, where sources are scored,
+    /// after each frame ([`RunError::Interrupted`]).
     fn stop_requested(&self) -> bool {
         false
+    }
+}
+
+/// Work on frames that takes long. [`fmt::Display`] says what is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Work<'a> {
+    /// So many videos are being decoded.
+    Reading(usize),
+    /// Batch-norm statistics are being recomputed on whole frames.
+    Statistics,
+    /// The calibration split is being scored.
+    Calibrating,
+    /// A video or source is being scored.
+    Scoring(&'a str),
+    /// The overlay video of a video or source is being drawn.
+    Drawing(&'a str),
+    /// Inserted anomalies are being scored.
+    SelfTest,
+}
+
+impl fmt::Display for Work<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reading(1) => f.write_str("reading 1 video"),
+            Self::Reading(videos) => write!(f, "reading {videos} videos"),
+            Self::Statistics => f.write_str("batch-norm statistics on whole frames"),
+            Self::Calibrating => f.write_str("calibrating"),
+            Self::Scoring(name) => write!(f, "scoring {name}"),
+            Self::Drawing(name) => write!(f, "drawing the overlay of {name}"),
+            Self::SelfTest => f.write_str("self-test"),
+        }
     }
 }
 
@@ -161,6 +189,17 @@ pub enum Notice {
         /// The frame and the reason.
         lost: Lost,
     },
+    /// A scoring that was stopped goes on.
+    ScoresResumed {
+        /// Sources whose scores are there already.
+        done: usize,
+        /// Sources in all.
+        sources: usize,
+        /// The unfinished table.
+        partial: Utf8PathBuf,
+    },
+    /// An unfinished table of scores is of other weights or another calibration.
+    ScoresBegunAnew(Utf8PathBuf),
     /// Why frames of a source were lost.
     Losses {
         /// The source.
@@ -192,6 +231,7 @@ impl Notice {
             | Self::LeftOutOfRegions(_)
             | Self::NoMemoryReport(_)
             | Self::OtherFootage { .. }
+            | Self::ScoresBegunAnew(_)
             | Self::Resampled { .. }
             | Self::Source { .. } => Severity::Note,
             _ => Severity::Info,
@@ -203,9 +243,13 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ReadingTraining { videos, data } => {
-                write!(f, "reading {videos} training videos of {data}")
+                let s = if *videos == 1 { "" } else { "s" };
+                write!(f, "reading {videos} training video{s} of {data}")
             }
-            Self::ReadingTest { videos } => write!(f, "reading {videos} test videos"),
+            Self::ReadingTest { videos } => {
+                let s = if *videos == 1 { "" } else { "s" };
+                write!(f, "reading {videos} test video{s}")
+            }
             Self::Data(warning) => f.write_str(warning),
             Self::CalibrationSplit(names) => {
                 write!(
@@ -262,7 +306,8 @@ impl fmt::Display for Notice {
                 )
             }
             Self::NotScored { video, frames } => {
-                write!(f, "{video} is too short to be scored ({frames} frames)")
+                let s = if *frames == 1 { "" } else { "s" };
+                write!(f, "{video} is too short to be scored ({frames} frame{s})")
             }
             Self::Scored {
                 video,
@@ -278,6 +323,18 @@ impl fmt::Display for Notice {
             Self::OtherFootage { weights, data } => {
                 write!(f, "{weights} was trained on other footage than {data}")
             }
+            Self::ScoresResumed {
+                done,
+                sources,
+                partial,
+            } => write!(
+                f,
+                "going on with {partial}: {done} of {sources} sources are scored"
+            ),
+            Self::ScoresBegunAnew(partial) => write!(
+                f,
+                "{partial} was begun with other weights, another calibration or another device: it is begun anew"
+            ),
             Self::Resampled { source, rate_hz } => write!(
                 f,
                 "{source}: frames of an uneven pace or another rate are taken at {rate_hz:.3} Hz"

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use msn_train::{StepReport, TrainEvent};
 
 use crate::{
-    Notice, Observer, RunError, checkpoints::CheckpointWriter, strip::Strip, tables::Tables,
+    Notice, Observer, RunError, Work, checkpoints::CheckpointWriter, strip::Strip, tables::Tables,
 };
 
 /// Why a training ends before its last step.
@@ -53,13 +53,14 @@ impl<'a> Recorder<'a> {
         match event {
             TrainEvent::Step(report, engine, progress) => {
                 self.tables.step(report)?;
-                self.warn(report);
                 self.waiting = Some(report.waiting());
-                self.observer.step(report);
+                // Saved before anything is said.
                 if self.checkpoints.is_due(report) {
                     self.tables.flush()?;
                     self.checkpoints.save(engine, progress)?;
                 }
+                self.warn(report);
+                self.observer.step(report);
             }
             TrainEvent::Epoch(report, predictor) => {
                 self.tables.epoch(report)?;
@@ -72,7 +73,10 @@ impl<'a> Recorder<'a> {
                 self.tables.flush()?;
                 self.diverged = Some(self.checkpoints.save_diverged(engine, progress)?);
             }
-            TrainEvent::Statistics { done, frames } => self.observer.statistics(done, frames),
+            TrainEvent::Statistics { done, frames } => {
+                self.observer
+                    .progress(&Work::Statistics, done, Some(frames));
+            }
         }
         Ok(())
     }
@@ -132,7 +136,7 @@ pub(crate) struct Statistics<'a>(pub &'a mut dyn Observer);
 impl msn_train::Observer<Stop> for Statistics<'_> {
     fn observe(&mut self, event: TrainEvent<'_>) -> ControlFlow<Stop> {
         if let TrainEvent::Statistics { done, frames } = event {
-            self.0.statistics(done, frames);
+            self.0.progress(&Work::Statistics, done, Some(frames));
         }
         ControlFlow::Continue(())
     }

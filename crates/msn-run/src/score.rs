@@ -1,17 +1,17 @@
 //! Scoring of sources frame by frame, with memory that grows neither with the frames' size nor with
 //! their number.
 
-use std::{
-    fs::File,
-    io::{BufReader, BufWriter, Seek as _, Write},
-};
+use std::{cell::Cell, io::Write};
 
 use camino::Utf8Path;
 use msn_data::{LoadOptions, Video};
-use msn_eval::{ScoreSpool, Scorer, SourceStep};
-use msn_video::{Options, open_ahead};
+use msn_eval::{
+    Calibration, EvalError, FrameScore, HeatMaps, OverlaySource, ScoreSpool, Scorer, SourceStep,
+    VideoScores, write_overlay,
+};
+use msn_video::{Info, Options, Pace, open_ahead};
 
-use crate::{Devices, Model, Notice, Observer, RunError};
+use crate::{Devices, Model, Notice, Observer, RunError, Work, evaluate::overlay_paths};
 
 /// Frames that wait decoded for the network: two of its batches.
 const READ_AHEAD: usize = 16;
@@ -27,6 +27,8 @@ pub struct ScoreRequest<'a> {
     pub folder_hz: Option<f64>,
     /// Folder whose disk holds the scores of a video until the ranges of the whole are known.
     pub temporary: &'a Utf8Path,
+    /// Where an overlay video of each source goes.
+    pub overlay: Option<&'a Utf8Path>,
 }
 
 /// What became of the sources.
@@ -34,6 +36,8 @@ pub struct ScoreRequest<'a> {
 pub struct ScoreSummary {
     /// Sources with scores.
     pub scored: usize,
+    /// Those of them that an earlier process had scored.
+    pub resumed: usize,
     /// Sources that can't be scored; [`Observer::source_failed`] has heard why.
     pub failed: usize,
 }
@@ -49,8 +53,68 @@ pub fn score(
     devices: &dyn Devices,
     observer: &mut dyn Observer,
 ) -> Result<ScoreSummary, RunError> {
+    let mut rows = Stream { to, begun: false };
+    score_rows(request, &mut rows, devices, observer)
+}
+
+/// Writes the rows of a source, after a header where the flag says so.
+pub(crate) type RowWriter<'a> = Box<dyn FnOnce(&mut dyn Write, bool) -> Result<(), EvalError> + 'a>;
+
+/// Where the rows of sources go.
+pub(crate) trait Rows {
+    /// Whether those of a source are there already.
+    fn has(&self, video: &Video) -> bool;
+    /// Whether the overlay video of a source is there already.
+    fn has_overlay(&self, video: &Video) -> bool;
+    /// Takes those of the next source.
+    fn add(&mut self, video: &Video, write: RowWriter<'_>) -> Result<(), RunError>;
+    /// The overlay video of a source is written.
+    fn drawn(&mut self, video: &Video) -> Result<(), RunError>;
+}
+
+struct Stream<'a> {
+    to: &'a mut dyn Write,
+    begun: bool,
+}
+
+impl Rows for Stream<'_> {
+    fn has(&self, _: &Video) -> bool {
+        false
+    }
+
+    fn has_overlay(&self, _: &Video) -> bool {
+        false
+    }
+
+    fn add(&mut self, video: &Video, write: RowWriter<'_>) -> Result<(), RunError> {
+        write(self.to, !self.begun)?;
+        self.begun = true;
+        let flushed = self.to.flush();
+        flushed.map_err(RunError::write(format!("the scores of {}", video.name)))
+    }
+
+    fn drawn(&mut self, _: &Video) -> Result<(), RunError> {
+        Ok(())
+    }
+}
+
+/// Scores the sources that are not done yet.
+pub(crate) fn score_rows(
+    request: &ScoreRequest<'_>,
+    rows: &mut dyn Rows,
+    devices: &dyn Devices,
+    observer: &mut dyn Observer,
+) -> Result<ScoreSummary, RunError> {
     let model = request.model;
-    if model.calibration.is_none() {
+    let calibration = model.calibration.as_ref();
+    let overlays = match request.overlay {
+        Some(folder) => {
+            model.calibration_for("an overlay")?;
+            Some(overlay_paths(request.sources, folder)?)
+        }
+        None => None,
+    };
+    if calibration.is_none() {
         observer.notice(&Notice::Uncalibrated(model.path.clone()));
     }
     let predictor = devices.predictor(model).map_err(RunError::Device)?;
@@ -59,23 +123,45 @@ pub fn score(
     let pools = &model.weights.meta.config.pools;
     let mut summary = ScoreSummary {
         scored: 0,
+        resumed: 0,
         failed: 0,
     };
-    for video in request.sources {
+    for (i, video) in request.sources.iter().enumerate() {
+        let overlay = overlays.as_ref().map(|paths| paths[i].as_path());
+        let overlay = overlay.filter(|_| !rows.has_overlay(video));
+        let there = rows.has(video);
+        if there {
+            summary.resumed += 1;
+        }
+        if there && overlay.is_none() {
+            summary.scored += 1;
+            continue;
+        }
         if observer.stop_requested() {
             return Err(RunError::Interrupted);
         }
-        let spool = ScoreSpool::new(request.temporary, pools.len())?;
-        match score_video(video, spool, &scorer, &load, observer) {
-            Ok(scores) => {
-                // One header for all.
-                let header = summary.scored == 0;
-                let calibration = model.calibration.as_ref();
-                scores.write_csv(&video.name, pools, header, calibration, to)?;
-                let flushed = to.flush();
-                flushed.map_err(RunError::write(format!("the scores of {}", video.name)))?;
+        let mut scored = Scored {
+            spool: ScoreSpool::new(request.temporary, pools.len())?,
+            drawing: calibration
+                .filter(|_| overlay.is_some())
+                .map(|calibration| Drawing::new(&load, calibration)),
+        };
+        match score_video(video, &mut scored, &scorer, &load, observer) {
+            Ok(frames) => {
+                let Scored { spool, drawing } = scored;
+                if !there {
+                    let write: RowWriter<'_> = Box::new(move |to, header| {
+                        spool.write_csv(&video.name, pools, header, calibration, to)
+                    });
+                    rows.add(video, write)?;
+                }
+                if let (Some(path), Some(drawing)) = (overlay, drawing) {
+                    drawing.draw(path, video, frames, calibration, observer)?;
+                    rows.drawn(video)?;
+                }
                 summary.scored += 1;
             }
+            Err(RunError::Interrupted) => return Err(RunError::Interrupted),
             Err(error) if request.sources.len() == 1 => return Err(error),
             // The others are worth their scores all the same.
             Err(error) => {
@@ -87,42 +173,71 @@ pub fn score(
     Ok(summary)
 }
 
-/// [`score`] into a file, which is written whole or not at all, and only where a source has scores.
-/// It grows on the disk of [`ScoreRequest::temporary`].
-///
-/// # Errors
-/// Those of [`score`], and [`RunError::Write`].
-pub fn score_to_file(
-    request: &ScoreRequest<'_>,
-    out: &Utf8Path,
-    devices: &dyn Devices,
-    observer: &mut dyn Observer,
-) -> Result<ScoreSummary, RunError> {
-    let at = request.temporary;
-    let mut table = tempfile::tempfile_in(at).map_err(RunError::write(at))?;
-    let summary = score(request, &mut BufWriter::new(&table), devices, observer)?;
-    if summary.scored > 0 {
-        table.rewind().map_err(RunError::write(at))?;
-        write_from(out, table)?;
-    }
-    Ok(summary)
+/// What the frames of a source leave.
+struct Scored {
+    spool: ScoreSpool,
+    /// Where an overlay is wanted.
+    drawing: Option<Drawing>,
 }
 
-fn write_from(out: &Utf8Path, table: File) -> Result<(), RunError> {
-    if let Some(folder) = out.parent().filter(|folder| !folder.as_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(RunError::write(folder))?;
-    }
-    msn_data::write_atomically_from(out, &mut BufReader::new(table))?;
-    Ok(())
+/// What an overlay video needs.
+struct Drawing {
+    scores: Vec<FrameScore>,
+    heat: HeatMaps,
+    source: Option<OverlaySource>,
 }
 
+impl Drawing {
+    fn new(load: &LoadOptions, calibration: &Calibration) -> Self {
+        Self {
+            scores: Vec::new(),
+            heat: HeatMaps::of_size(load.size, calibration),
+            source: None,
+        }
+    }
+
+    fn draw(
+        self,
+        path: &Utf8Path,
+        video: &Video,
+        frames: usize,
+        calibration: Option<&Calibration>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        let Some(source) = &self.source else {
+            return Ok(());
+        };
+        let scores = VideoScores::new(&video.name, frames, self.scores, None, calibration);
+        let work = Work::Drawing(&video.name);
+        let finished = write_overlay(path, &scores, source, &self.heat, &mut |done| {
+            observer.progress(&work, done, Some(frames.max(done)));
+            !observer.stop_requested()
+        })?;
+        match finished {
+            true => Ok(()),
+            false => Err(RunError::Interrupted),
+        }
+    }
+}
+
+/// Frames that a source will have, as far as it says.
+fn frames_expected(info: &Info, pace: Option<Pace>, rate_hz: Option<f64>) -> Option<usize> {
+    let frames = info.frames?;
+    Some(match (pace, rate_hz) {
+        // The cast saturates.
+        (Some(pace), Some(hz)) => (frames as f64 * pace.step_seconds * hz).round() as usize,
+        _ => frames,
+    })
+}
+
+/// Scores a source; the number of its frames.
 fn score_video(
     video: &Video,
-    mut scores: ScoreSpool,
+    scored: &mut Scored,
     scorer: &Scorer<'_>,
     load: &LoadOptions,
     observer: &mut dyn Observer,
-) -> Result<ScoreSpool, RunError> {
+) -> Result<usize, RunError> {
     let source = &video.source;
     let options = Options {
         size: Some(load.size),
@@ -131,7 +246,7 @@ fn score_video(
         folder_hz: load.folder_hz,
     };
     // Says what is wrong with a file better than its packets could.
-    msn_video::open(source, &options)?;
+    let opened = msn_video::open(source, &options)?;
     let pace = msn_video::pace(source)?;
     let rate_hz = pace.and_then(|pace| pace.resample_hz(load.rate_hz));
     // What is resampled has its cuts as losses.
@@ -144,20 +259,50 @@ fn score_video(
             rate_hz,
         });
     }
+    let expected = frames_expected(opened.info(), pace, rate_hz);
+    drop(opened);
     let mut reader = open_ahead(source, &options, rate_hz, READ_AHEAD)?;
+    if let Some(drawing) = &mut scored.drawing {
+        drawing.source = Some(OverlaySource {
+            path: source.clone(),
+            size: reader.info().size,
+            resampled_hz: rate_hz,
+            rate_hz: rate_hz
+                .or(pace.map(|pace| pace.rate_near(reader.info().rate_hz)))
+                .or(reader.info().rate_hz)
+                .or(load.folder_hz.filter(|_| source.is_dir())),
+        });
+    }
+    let work = Work::Scoring(&video.name);
+    let stop = Cell::new(false);
+    let items = reader.by_ref().take_while(|_| !stop.get());
     let size = (load.size.height as usize, load.size.width as usize);
-    let frames = scorer.source(&video.name, reader.by_ref(), size, step, &mut |step| {
+    let frames = scorer.source(&video.name, items, size, step, &mut |step| {
         match step {
-            // Only numbers are kept of what has been scored.
-            SourceStep::Scored(scored) => scores.push(&scored.score)?,
+            SourceStep::Scored(frame) => {
+                // Only numbers are kept of what has been scored.
+                scored.spool.push(&frame.score)?;
+                if let Some(drawing) = &mut scored.drawing {
+                    drawing.heat.push(&frame);
+                    drawing.scores.push(frame.score);
+                }
+            }
             SourceStep::Lost(lost) => observer.notice(&Notice::LostFrame {
                 source: source.clone(),
                 lost,
             }),
-            SourceStep::Position(frames) => observer.frames_scored(source, frames),
+            SourceStep::Position(frames) => {
+                let total = expected.map(|expected| expected.max(frames));
+                observer.progress(&work, frames, total);
+                stop.set(observer.stop_requested());
+            }
         }
         Ok(())
     })?;
+    if stop.get() {
+        return Err(RunError::Interrupted);
+    }
+    observer.progress(&work, frames, Some(frames));
     for note in &reader.info().notes {
         observer.notice(&Notice::Source {
             source: source.clone(),
@@ -170,12 +315,12 @@ fn score_video(
             reason: reason.to_string(),
         });
     }
-    if scores.is_empty() {
+    if scored.spool.is_empty() {
         return Err(RunError::TooShort {
             path: source.clone(),
             frames,
             needed: scorer.frames_needed(),
         });
     }
-    Ok(scores)
+    Ok(frames)
 }

@@ -3,7 +3,7 @@
 use msn_data::{DataSet, FrameStore, LoadedVideo, Segment, calibration_split, segments};
 use msn_eval::SelfTest;
 
-use crate::{Devices, Model, Observer, RunError, footage};
+use crate::{Devices, Model, Observer, RunError, Work, footage};
 
 /// Puts anomalies into the normal footage that the training of a model did not see, and scores them
 /// ([`msn_eval::self_test`]). `data` is the data set that was trained on; `seed` decides what is put
@@ -26,7 +26,10 @@ pub fn self_test(
     let (split, donors) = parts(model, data, &videos)?;
     let predictor = devices.predictor(model).map_err(RunError::Device)?;
     let scorer = model.scorer(predictor.as_ref());
-    let test = msn_eval::self_test(&scorer, calibration, &videos, &split, &donors, seed)?;
+    let parts = (&split[..], &donors[..]);
+    let mut progress = |done, all| observer.progress(&Work::SelfTest, done, Some(all));
+    let test =
+        msn_eval::self_test_watched(&scorer, calibration, &videos, parts, seed, &mut progress)?;
     Ok(test)
 }
 

@@ -68,10 +68,10 @@ impl RunFolder {
                 toml::Value::Table(table) => settings.extend(
                     table
                         .iter()
-                        .map(|(key, value)| (format!("{section}.{key}"), value.to_string())),
+                        .map(|(key, value)| (format!("{section}.{key}"), plain(value))),
                 ),
                 value => {
-                    settings.insert(section.clone(), value.to_string());
+                    settings.insert(section.clone(), plain(value));
                 }
             }
         }
@@ -99,6 +99,14 @@ impl RunFolder {
             fair_micro_auc: auc("fair"),
             settings,
         })
+    }
+}
+
+/// A value as it is given on the command line: words without quotes.
+fn plain(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        value => value.to_string(),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use csv::{ReaderBuilder, StringRecord, Writer, WriterBuilder};
 use msn_train::{EpochReport, StepReport};
 
@@ -122,14 +122,18 @@ pub(crate) struct Tables {
 
 impl Tables {
     /// Goes on with the files of a run folder, or begins them.
-    pub fn open(folder: &RunFolder, pools: &[usize]) -> Result<Self, RunError> {
+    pub fn open(
+        folder: &RunFolder,
+        tensorboard: &Utf8Path,
+        pools: &[usize],
+    ) -> Result<Self, RunError> {
         let at = |name: &str| folder.path().join(name);
         let (steps, old_steps) = Table::open(at("metrics.csv"), StepReport::columns(pools))?;
         let epoch_columns = EpochReport::COLUMNS.map(str::to_owned).to_vec();
         let (epochs, old_epochs) = Table::open(at("epochs.csv"), epoch_columns)?;
         let seconds = old_steps.last().and_then(|row| row.get(2));
         let seconds = seconds.and_then(|s| s.parse().ok()).unwrap_or(0.0);
-        let mut events = Events::create(&at("tensorboard"), seconds)?;
+        let mut events = Events::create(tensorboard, seconds)?;
         for (table, rows) in [(&steps, &old_steps), (&epochs, &old_epochs)] {
             for row in rows {
                 table.record(&mut events, row)?;
@@ -161,8 +165,6 @@ impl Tables {
 
 #[cfg(test)]
 mod tests {
-    use camino::Utf8Path;
-
     use super::*;
 
     #[test]

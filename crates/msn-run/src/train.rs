@@ -2,6 +2,7 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
+use camino::Utf8PathBuf;
 use msn_data::{DataSet, FrameStore, SplitManifest};
 use msn_eval::{Calibration, Evaluation};
 use msn_model::{Input, Meta, WEIGHTS_FORMAT, Weights};
@@ -9,7 +10,7 @@ use msn_train::{Engine, Progress, Settings, any_rank};
 
 use crate::{
     CheckpointSchedule, Devices, EvaluateRequest, Model, Notice, Observer, RUN_FORMAT, RunCard,
-    RunData, RunError, RunFolder, RunLocation, TestSet,
+    RunData, RunError, RunFolder, RunLocation, TestSet, Work,
     card::{BURN, versions},
     checkpoints::{CheckpointWriter, restore},
     evaluate,
@@ -37,6 +38,8 @@ pub struct TrainRequest<'a> {
     pub resume: bool,
     /// When checkpoints are written.
     pub checkpoints: CheckpointSchedule,
+    /// The file or folder of labels that the data set was opened with, to be noted.
+    pub labels: Option<Utf8PathBuf>,
     /// The command, to be noted in `run.json` and `eval.json`.
     pub command: String,
 }
@@ -52,6 +55,7 @@ impl<'a> TrainRequest<'a> {
             location,
             resume: false,
             checkpoints: CheckpointSchedule::default(),
+            labels: None,
             command: String::new(),
         }
     }
@@ -138,6 +142,9 @@ pub fn train(
         }
     }
     folder.write_settings(settings)?;
+    if let Some(split) = &request.split {
+        split.write(&folder.split())?;
+    }
     folder.write_card(&card)?;
     observer.notice(&Notice::CalibrationSplit(
         card.data.calibration_split.clone(),
@@ -176,6 +183,9 @@ pub fn train(
     };
     card.seconds = Some(began.elapsed().as_secs_f64());
     folder.write_card(&card)?;
+    if card.numbered {
+        folder.point_latest();
+    }
     lock.release();
     Ok(TrainOutcome::Finished {
         folder,
@@ -221,7 +231,8 @@ impl Run<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Option<Progress>, RunError> {
         let (settings, footage) = (&self.request.settings, self.footage);
-        let tables = Tables::open(self.folder, &settings.net.pools)?;
+        let events = self.folder.tensorboard(self.card.numbered);
+        let tables = Tables::open(self.folder, &events, &settings.net.pools)?;
         let strip = Strip::new(self.folder, settings, &footage.videos, &footage.split)?;
         let hash = &self.card.data.hash;
         let checkpoints =
@@ -317,7 +328,9 @@ impl Run<'_> {
         let predictor = self.devices.predictor(&model).map_err(RunError::Device)?;
         let calibration = model
             .scorer(predictor.as_ref())
-            .calibrate(videos, &split.calibration)?
+            .calibrate_watched(videos, &split.calibration, &mut |done, all| {
+                observer.progress(&Work::Calibrating, done, Some(all));
+            })?
             .for_tensors(&model.weights.tensors);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(RunError::write(parent))?;
@@ -366,6 +379,7 @@ fn card(
         device: devices.name(),
         kernels: devices.kernels(),
         resumed_at: Vec::new(),
+        numbered: matches!(request.location, RunLocation::Numbered(_)),
         data: RunData {
             name: data.name.clone(),
             path: path.unwrap_or_else(|_| data.root.clone()),
@@ -373,6 +387,12 @@ fn card(
             training_videos: videos.len(),
             training_frames: videos.iter().map(msn_data::LoadedVideo::frames).sum(),
             calibration_split: footage.calibration_split(),
+            layout: Some(data.layout.to_string()),
+            labels: request.labels.as_ref().map(|path| {
+                let absolute = path.canonicalize_utf8();
+                absolute.unwrap_or_else(|_| path.clone())
+            }),
+            folder_hz: data.folder_hz,
         },
         versions: versions(),
         seconds: None,

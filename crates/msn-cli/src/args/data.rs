@@ -4,6 +4,7 @@ use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand};
 use msn_data::{DataSet, FrameStore, OpenOptions};
+use msn_run::RunData;
 
 use super::NumberError;
 use crate::Usage;
@@ -53,9 +54,26 @@ impl SourceArgs {
         })
     }
 
+    /// These, and where they are not given those that a run was begun with.
+    pub fn or_as_begun(&self, begun: Option<&RunData>) -> Self {
+        let layout = || begun?.layout.clone();
+        let labels = || begun?.labels.clone();
+        Self {
+            layout: LayoutArgs {
+                layout: self.layout.layout.clone().or_else(layout),
+            },
+            labels: self.labels.clone().or_else(labels),
+        }
+    }
+
+    /// Opens a data set and says nothing.
+    pub fn open_quietly(&self, data: &Utf8Path, folder_hz: Option<f64>) -> Result<DataSet> {
+        Ok(DataSet::open(data, &self.options(folder_hz)?)?)
+    }
+
     /// Opens a data set and says what a user should know of it.
     pub fn open(&self, data: &Utf8Path, folder_hz: Option<f64>) -> Result<DataSet> {
-        let set = DataSet::open(data, &self.options(folder_hz)?)?;
+        let set = self.open_quietly(data, folder_hz)?;
         for warning in &set.warnings {
             eprintln!("warning: {warning}");
         }

@@ -68,9 +68,12 @@ pub(crate) struct ScoreArgs {
     /// Video files, frame folders, folders of either, or globs such as 'cam*/**/*.mp4'
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
-    /// CSV file [default: standard output]
+    /// CSV file [default: standard output]. It grows as FILE.partial, and the same command goes on where it was stopped
     #[arg(long, value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
+    /// Also write a video of each source: heat of the anomaly score, alarms, curve
+    #[arg(long, value_name = "DIR")]
+    pub overlay: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub calibration: CalibrationArgs,
     #[command(flatten)]

@@ -14,13 +14,13 @@ pub(crate) struct TrainArgs {
     /// Settings as key=value, such as epochs=8 pools=1,3 or pools=none; `msn train --help-settings` lists them
     #[arg(value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
-    /// tiny (demo), cpu (two cores, minutes) or paper (a GPU)
-    #[arg(long, default_value = "tiny", help_heading = "Training")]
-    pub preset: String,
+    /// tiny (demo), cpu (two cores, minutes) or paper (a GPU) [default: tiny]
+    #[arg(long, help_heading = "Training")]
+    pub preset: Option<String>,
     /// Hours that training may take; the schedule is shortened to end in time. The same as hours=H
     #[arg(long, value_name = "H", help_heading = "Training")]
     pub hours: Option<f64>,
-    /// List the settings with this preset's values, and stop
+    /// List the settings with this preset's values, what they are and what they take, and stop
     #[arg(long, help_heading = "Training")]
     pub help_settings: bool,
     /// Say what a training would be: settings, size, expected time and memory, and stop
@@ -31,7 +31,7 @@ pub(crate) struct TrainArgs {
     /// Run folder [default: runs/DATA/PRESET/vN]
     #[arg(long, value_name = "DIR", help_heading = "Run folder")]
     pub out: Option<Utf8PathBuf>,
-    /// Go on with an interrupted run: the newest of this data set and preset, or that of --out
+    /// Go on with an interrupted run, with its own data set and settings: the newest, or that of DATA, --preset or --out
     #[arg(long, help_heading = "Run folder")]
     pub resume: bool,
     /// Minutes between two checkpoints

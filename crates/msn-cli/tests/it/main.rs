@@ -10,6 +10,7 @@ mod feeding;
 mod journey;
 mod kernels;
 mod label;
+mod long_work;
 mod overview;
 mod parity;
 mod resume;

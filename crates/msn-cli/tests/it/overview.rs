@@ -65,6 +65,7 @@ fn runs_are_listed_with_what_differs() {
     let fair = &json(&evaluated)["fair"]["micro_auc"]["value"];
     assert!(fair.is_f64() && all[1]["fair_micro_auc"] == *fair);
     assert_eq!(all[1]["settings"]["train.lr"], "0.002");
+    assert_eq!(all[1]["settings"]["net.rewrite"], "replace");
     assert_eq!(all[3]["finished"], false);
 
     let output = msn(&dir).args(["runs", "nowhere"]).output().unwrap();

@@ -85,6 +85,17 @@ fn a_memory_shows_what_it_has_learned() {
         }
     }
 
+    let bare = "run/weights/last.safetensors";
+    refused(
+        &dir,
+        &["memory", "show", bare],
+        2,
+        &[bare, "name the data set folder"],
+    );
+    refused(&dir, &["memory", "show", bare, "nowhere"], 1, &["nowhere"]);
+    let over = ["memory", "show", "run", "--html", bare];
+    refused(&dir, &over, 2, &["write over the input"]);
+
     // The run keeps it for its reports; where it is gone, it is asked anew.
     assert!(read("run/report.html").contains("What the memory has learned"));
     let kept = read("run/memory.json");
@@ -113,13 +124,13 @@ fn what_a_memory_can_not_show_is_said() {
         1,
         &["has no pools", "pools=1,2,3"],
     );
+    // Known before the footage is looked for.
     refused(
         &dir,
-        &["memory", "show", bare],
-        2,
-        &[bare, "name the data set folder"],
+        &["memory", "show", bare, "nowhere"],
+        1,
+        &["has no pools"],
     );
-    refused(&dir, &["memory", "show", bare, "nowhere"], 1, &["nowhere"]);
     assert!(!dir.join("run/memory.json").exists());
     let report = std::fs::read_to_string(dir.join("run/report.html")).unwrap();
     assert!(!report.contains("What the memory has learned"));
@@ -144,7 +155,7 @@ fn test_videos_are_written_with_heat_and_alarms() {
         threads: 0,
         ..msn_video::Options::default()
     };
-    let reader = msn_video::open(&dir.join("videos/01.mp4.mp4"), &options).unwrap();
+    let reader = msn_video::open(&dir.join("videos/01.mp4"), &options).unwrap();
     let frames: Vec<_> = reader
         .map(|item| match item.unwrap() {
             msn_video::Item::Frame(frame) => frame.picture,
@@ -188,8 +199,6 @@ fn test_videos_are_written_with_heat_and_alarms() {
         1,
         &["b.safetensors", "weights calibrate"],
     );
-    let taken = dir.join("scene/test/01.mp4.mp4");
-    std::fs::copy(dir.join("scene/test/02.mp4"), taken).unwrap();
     let over = ["eval", "run", "--overlay", "scene/test"];
-    refused(&dir, &over, 2, &["scene/test/01.mp4.mp4", "another folder"]);
+    refused(&dir, &over, 2, &["scene/test/01.mp4", "another folder"]);
 }

@@ -1,7 +1,9 @@
 //! Frames are the same wherever they are stored.
 
 use camino::Utf8Path;
-use msn_data::{Color, FrameStore, LoadOptions, LoadedVideo, Size, Video, data_hash, load_all};
+use msn_data::{
+    Color, FrameStore, LoadOptions, LoadProgress, LoadedVideo, Size, Video, data_hash, load_all,
+};
 use proptest::prelude::*;
 
 use crate::tiny::{SMALL, Tiny};
@@ -74,6 +76,25 @@ fn properties(video: &LoadedVideo) -> impl PartialEq + std::fmt::Debug + use<> {
         video.rate_hz,
         video.hash().unwrap(),
     )
+}
+
+#[test]
+fn another_thread_sees_how_far_the_loading_is() {
+    let tiny = Tiny::new("set");
+    let videos = videos(&tiny);
+    let cache = tiny.root.join("cache");
+    // As decoded, and once more from the cache.
+    for _ in 0..2 {
+        let progress = LoadProgress::default();
+        assert_eq!((progress.frames(), progress.expected(3)), (0, None));
+        let store = FrameStore::new(0, Some(cache.clone()));
+        let loaded = store.load_watched(&videos, &SMALL, &progress).unwrap();
+        let frames: usize = loaded.iter().map(LoadedVideo::frames).sum();
+        assert_eq!(progress.frames(), frames);
+        assert_eq!(progress.expected(videos.len()), Some(frames));
+        // Of others the mean is expected.
+        assert_eq!(progress.expected(2 * videos.len()), Some(2 * frames));
+    }
 }
 
 #[test]

@@ -14,6 +14,11 @@ use msn_video::{Color, Picture, Size};
 /// Width of a letter.
 const LETTER: u32 = 8;
 
+/// Letters that fit into so many pixels.
+pub(super) fn letters(pixels: u32) -> usize {
+    usize::try_from(pixels / LETTER).unwrap_or(0)
+}
+
 /// RGB pixels.
 #[derive(Clone, Debug)]
 pub(super) struct Canvas {
@@ -109,8 +114,15 @@ impl Canvas {
 
     /// The same, cut so that it ends before column `end`.
     pub fn text_until(&mut self, [x, y]: [u32; 2], end: u32, text: &str, color: [u8; 3]) {
-        let room = usize::try_from(end.saturating_sub(x) / LETTER).unwrap_or(0);
-        self.text([x, y], text.get(..room).unwrap_or(text), color);
+        let most = letters(end.saturating_sub(x));
+        self.text([x, y], text.get(..most).unwrap_or(text), color);
+    }
+
+    /// [`Canvas::text`] on a patch of a colour of its own.
+    pub fn note(&mut self, [x, y]: [u32; 2], text: &str, color: [u8; 3], paper: [u8; 3]) {
+        let width = u32::try_from(text.len()).unwrap_or(0) * LETTER;
+        self.fill([x, y.saturating_sub(10)], [width, 12], paper);
+        self.text([x, y], text, color);
     }
 
     /// Dark letters on a patch of colour that ends at column `right` of the first line; where it

@@ -4,7 +4,7 @@ use msn_events::{Event, FrameRange};
 use msn_video::Size;
 
 use super::{ALARM, INK, LABEL, PAPER, SOFT, canvas::Canvas, column};
-use crate::VideoScores;
+use crate::{VideoScores, report::axis::ticks};
 
 /// Rows above and below the curve.
 const EDGE: u32 = 8;
@@ -12,6 +12,11 @@ const EDGE: u32 = 8;
 const BAR: u32 = 4;
 const SPAN: [u8; 3] = [84, 48, 31];
 const LINE: [u8; 3] = [121, 181, 255];
+const GRID: [u8; 3] = [48, 55, 63];
+/// Steps of the scale, at most.
+const STEPS: f64 = 3.0;
+/// Column at which the threshold's name begins, after those of the scale.
+const NAME: u32 = 48;
 /// Pixels of a dash and of the gap after it.
 const DASH: usize = 6;
 
@@ -46,13 +51,19 @@ impl Curve {
             let down = (share.clamp(0.0, 1.0) * f64::from(size.height - 2 * EDGE)) as u32;
             EDGE + down
         };
+        let scale = ticks(low, high, STEPS);
+        for tick in &scale {
+            let y = row(tick.value);
+            canvas.line([0, y], [size.width - 1, y], GRID);
+        }
         if let Some(threshold) = threshold {
             let y = row(threshold);
             for x in (0..size.width).step_by(2 * DASH) {
                 let end = x.saturating_add(6).min(size.width - 1);
                 canvas.line([x, y], [end, y], ALARM);
             }
-            canvas.text([4, y.saturating_sub(3).max(10)], "alarm", SOFT);
+            let text = format!("alarm above {threshold:.1}");
+            canvas.text([NAME, y.saturating_sub(3).max(10)], &text, SOFT);
         }
         let points: Vec<(usize, u32, u32)> = video
             .scores
@@ -75,6 +86,12 @@ impl Curve {
                 [wide(event.start, event.end), BAR],
                 ALARM,
             );
+        }
+        for tick in &scale {
+            let y = (row(tick.value) + 4).clamp(10, size.height - 2);
+            // The font is ASCII.
+            let text = tick.text.replace('\u{2212}', "-");
+            canvas.note([2, y], &text, SOFT, PAPER);
         }
         if video.labels.is_some() {
             canvas.text([size.width.saturating_sub(72), 12], "labelled", LABEL);

@@ -95,8 +95,17 @@ fn heat_lies_where_the_score_does_and_alarms_are_marked() {
         assert_eq!(pixel(picture, 400, 24 + 400), [100; 3], "frame {index}");
         assert!(!has(picture, ALARM, 0..24) && !has(picture, LABEL, 0..24));
     }
-    let [r, g, b] = pixel(&loud, 400, 24 + 400);
-    assert!(r > 150 && g < 100 && b < 100, "{:?}", [r, g, b]);
+    // Shaded lightly: what lies below stays visible; and outlined where it raises the alarm.
+    let [r, g, b] = pixel(&loud, 430, 24 + 430);
+    assert!(
+        (130..170).contains(&r) && (70..100).contains(&g) && (70..100).contains(&b),
+        "{:?}",
+        [r, g, b]
+    );
+    let inside = |picture: &Picture, color| {
+        (24 + 8..24 + 472).any(|y| (8..472).any(|x| pixel(picture, x, y) == color))
+    };
+    assert!(inside(&loud, ALARM) && !inside(&quiet, ALARM));
     assert_eq!(
         pixel(&loud, 60, 24 + 60),
         [100; 3],
@@ -112,6 +121,62 @@ fn heat_lies_where_the_score_does_and_alarms_are_marked() {
     assert_eq!(pixel(&quiet, place(10), 24 + 480 + 1), INK);
     assert_eq!(pixel(&loud, place(27), 24 + 480 + 50), INK);
     assert_ne!(pixel(&loud, place(10), 24 + 480 + 1), INK);
+}
+
+#[test]
+fn what_lies_along_an_edge_is_outlined_from_within() {
+    let size = Size::new(9, 7);
+    let hot = |x: usize, y: usize| (2..8).contains(&x) && y < 5;
+    let heat: Vec<f32> = (0..63)
+        .map(|i| f32::from(u8::from(hot(i % 9, i / 9))))
+        .collect();
+    let edge = outline(&heat, size);
+    assert!(edge.iter().all(|i| hot(i % 9, i / 9)));
+    // Two pixels wide, and none along the picture's own edge.
+    assert!(!edge.contains(&5) && !edge.contains(&(2 * 9 + 4)));
+    for (x, y) in [(2, 0), (3, 2), (6, 1), (7, 2), (4, 3), (5, 4)] {
+        assert!(edge.contains(&(y * 9 + x)), "{x} {y}");
+    }
+    assert!(outline(&[0.98; 63], size).is_empty());
+    assert!(outline(&[1.0; 63], size).is_empty());
+}
+
+#[test]
+fn times_are_minutes_and_long_names_give_way() {
+    let of = [0.0, 12.9, 65.0, 3723.0, -0.4, -61.0].map(minutes);
+    assert_eq!(
+        of,
+        ["00:00", "00:12", "01:05", "1:02:03", "00:00", "-01:01"]
+    );
+    assert_eq!(shortened("short", 5), "short");
+    assert_eq!(shortened("a-long-name-0012.mp4", 11), "a-lon...mp4");
+    for letters in 2..30 {
+        let cut = shortened("2026-11-28_front-door_0012.mp4", letters);
+        assert!(cut.len() <= letters, "{cut} {letters}");
+    }
+    // Two videos whose long names differ at the end alone look different.
+    let (mut one, heat) = scored();
+    let mut heads = Vec::new();
+    for end in ["1", "2"] {
+        one.name = format!("{}-{end}", "front-door".repeat(12));
+        let mut overlay = Overlay::new(&one, &heat, Size::new(320, 240)).unwrap();
+        heads.push(overlay.draw(27, None).unwrap().pixels[..640 * 3 * 24].to_vec());
+    }
+    assert_ne!(heads[0], heads[1]);
+}
+
+#[test]
+fn the_curve_has_a_scale() {
+    let (video, heat) = scored();
+    let size = Size::new(480, 480);
+    let mut overlay = Overlay::new(&video, &heat, size).unwrap();
+    let picture = overlay.draw(39, None).unwrap();
+    let (from, to) = (24 + 480, 24 + 480 + 96);
+    // Letters at its left edge, and lines across it.
+    let letters = (from..to).filter(|&y| (2..40).any(|x| pixel(&picture, x, y) == SOFT));
+    assert!(letters.count() > 20);
+    let lines = (from..to).filter(|&y| pixel(&picture, 60, y) == [48, 55, 63]);
+    assert!((2..=4).contains(&lines.count()));
 }
 
 #[test]

@@ -74,13 +74,13 @@ impl Axis {
 
 /// A place on an axis and what stands there.
 #[derive(Debug, PartialEq)]
-pub(super) struct Tick {
+pub(crate) struct Tick {
     pub value: f64,
     pub text: String,
 }
 
 /// Round values in `low..=high`, about as many as `most` steps and never more.
-pub(super) fn ticks(low: f64, high: f64, most: f64) -> Vec<Tick> {
+pub(crate) fn ticks(low: f64, high: f64, most: f64) -> Vec<Tick> {
     let range = high - low;
     if !(range.is_finite() && range > 0.0) {
         return Vec::new();

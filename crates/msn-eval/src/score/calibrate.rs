@@ -41,6 +41,19 @@ impl<'a> Scorer<'a> {
         videos: &'a [LoadedVideo],
         segments: &[Segment],
     ) -> Result<Calibration, EvalError> {
+        self.calibrate_watched(videos, segments, &mut |_, _| {})
+    }
+
+    /// [`Scorer::calibrate`], which reports the frames scored so far, and all.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::calibrate`].
+    pub fn calibrate_watched(
+        &self,
+        videos: &'a [LoadedVideo],
+        segments: &[Segment],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Calibration, EvalError> {
         let uncalibrated = Self {
             score: AnomalyScore {
                 baseline: None,
@@ -61,6 +74,7 @@ impl<'a> Scorer<'a> {
                     samples.push(&frame.windows);
                 }
                 scored += 1;
+                progress(scored, footage);
                 frames.push(frame.score.frame);
                 windows.push(frame.windows);
                 Ok(())
@@ -71,6 +85,8 @@ impl<'a> Scorer<'a> {
                 windows,
             });
         }
+        // Frames before the first clip's end have no score.
+        progress(footage, footage);
         let baseline = samples.baseline().ok_or(EvalError::NothingToCalibrate)?;
         let score = AnomalyScore {
             baseline: Some(baseline.clone()),
