@@ -182,6 +182,9 @@ impl Observer for Progress {
             Some((of, began)) if *of == name => (false, *began),
             _ => (true, now),
         };
+        if is_new && total == Some(done) {
+            return;
+        }
         if is_new {
             self.work = Some((name.clone(), now));
             self.latest = Some(now);

@@ -62,8 +62,6 @@ impl Curve {
                 let end = x.saturating_add(6).min(size.width - 1);
                 canvas.line([x, y], [end, y], ALARM);
             }
-            let text = format!("alarm above {threshold:.1}");
-            canvas.text([NAME, y.saturating_sub(3).max(10)], &text, SOFT);
         }
         let points: Vec<(usize, u32, u32)> = video
             .scores
@@ -86,6 +84,11 @@ impl Curve {
                 [wide(event.start, event.end), BAR],
                 ALARM,
             );
+        }
+        if let Some(threshold) = threshold {
+            let y = row(threshold).saturating_sub(4).max(10);
+            let text = format!("alarm above {threshold:.1}");
+            canvas.note([NAME, y], &text, SOFT, PAPER);
         }
         for tick in &scale {
             let y = (row(tick.value) + 4).clamp(10, size.height - 2);
