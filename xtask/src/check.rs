@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{DependencyKind, Metadata, Package, TargetKind};
+use cargo_metadata::{Dependency, DependencyKind, Metadata, Package, TargetKind};
 use xshell::{Shell, cmd};
 
 /// Libraries, in the direction in which data flows, and the members that each may depend on.
@@ -73,22 +73,22 @@ pub fn run(metadata: &Metadata) -> Result<()> {
 fn violations(metadata: &Metadata) -> Result<Vec<String>> {
     let root = metadata.workspace_root.as_std_path();
     let packages = metadata.workspace_packages();
-    let members: Vec<&str> = packages.iter().map(|p| p.name.as_str()).collect();
     let mut found = Vec::new();
     if !fs::read_to_string(root.join("Cargo.toml"))?.contains("\nunsafe_code = \"forbid\"\n") {
         found.push("Cargo.toml: the workspace does not forbid unsafe_code".to_owned());
     }
     let rows = LIBRARIES.iter().map(|row| row.0).chain(PROGRAMS);
-    for gone in rows.filter(|name| !members.contains(name)) {
+    for gone in rows.filter(|name| !packages.iter().any(|package| package.name == *name)) {
         found.push(format!("xtask/src/check.rs names {gone}, no member"));
     }
-    for package in packages {
+    for package in &packages {
         let manifest = fs::read_to_string(&package.manifest_path)?;
         if package.name != KERNELS && !manifest.contains("\n[lints]\nworkspace = true\n") {
             found.push(format!("{} has lints of its own", package.name));
         }
         names_and_files(package, &mut found);
-        dependencies(package, &members, &mut found);
+        dependencies(package, &packages, &mut found);
+        ffmpeg(package, &packages, &mut found);
     }
     lines(root, &mut found)?;
     Ok(found)
@@ -115,9 +115,9 @@ fn names_and_files(package: &Package, found: &mut Vec<String>) {
     }
 }
 
-/// Data flows one way, FFmpeg is behind a feature, and no library turns on a backend. Tests and
-/// examples may use what they want.
-fn dependencies(package: &Package, members: &[&str], found: &mut Vec<String>) {
+/// Data flows one way, and no library turns on a backend. Tests and examples may use what they
+/// want.
+fn dependencies(package: &Package, members: &[&Package], found: &mut Vec<String>) {
     let name = package.name.as_str();
     let mut add = |what: String| found.push(format!("{name} {what}"));
     let allowed = match LIBRARIES.iter().find(|row| row.0 == name) {
@@ -127,28 +127,18 @@ fn dependencies(package: &Package, members: &[&str], found: &mut Vec<String>) {
         None => return add("has no place in xtask/src/check.rs".to_owned()),
     };
     // Features that run a crate's tests on a further backend begin with `test-`.
-    let features = package
-        .features
-        .iter()
-        .filter(|(f, _)| !f.starts_with("test-"));
+    let features = package.features.iter();
+    let features = features.filter(|(feature, _)| !feature.starts_with("test-"));
     let values = features.flat_map(|(_, values)| values);
     let mut of_burn: Vec<&str> = values.filter_map(|v| v.strip_prefix("burn/")).collect();
-    let built = package
-        .dependencies
-        .iter()
-        .filter(|d| d.kind != DependencyKind::Development);
-    for dependency in built {
+    for dependency in built(package) {
         let other = dependency.name.as_str();
-        if members.contains(&other) && !allowed.split(' ').any(|name| name == other) {
+        let is_member = members.iter().any(|member| member.name == other);
+        if is_member && !allowed.split(' ').any(|name| name == other) {
             add(format!("depends on {other}, against the flow of data"));
         }
-        if other.starts_with("ffmpeg") && !dependency.optional {
-            add(format!("depends on {other} without a feature"));
-        }
         if other.starts_with("burn-") {
-            add(format!(
-                "depends on {other}: a library is generic over backends"
-            ));
+            add(format!("depends on {other}, and so on a backend"));
         }
         if other == "burn" {
             of_burn.extend(dependency.features.iter().map(String::as_str));
@@ -159,6 +149,31 @@ fn dependencies(package: &Package, members: &[&str], found: &mut Vec<String>) {
             add(format!("turns on burn's {feature}"));
         }
     }
+}
+
+/// FFmpeg is behind a feature, which turns on the same feature of all members below, so that a
+/// crate compiles with it when it is built alone, too.
+fn ffmpeg(package: &Package, members: &[&Package], found: &mut Vec<String>) {
+    let mut add = |what: String| found.push(format!("{} {what}", package.name));
+    let feature = package.features.get("ffmpeg");
+    for dependency in built(package) {
+        let other = &dependency.name;
+        if other.starts_with("ffmpeg") && !dependency.optional {
+            add(format!("depends on {other} without a feature"));
+        }
+        let member = members.iter().find(|member| *other == *member.name);
+        let is_wanted = member.is_some_and(|member| member.features.contains_key("ffmpeg"));
+        let wanted = format!("{other}/ffmpeg");
+        if is_wanted && feature.is_some_and(|turned_on| !turned_on.contains(&wanted)) {
+            add(format!("does not turn on {wanted} with its own"));
+        }
+    }
+}
+
+/// Dependencies but those of tests and examples.
+fn built(package: &Package) -> impl Iterator<Item = &Dependency> {
+    let all = package.dependencies.iter();
+    all.filter(|dependency| dependency.kind != DependencyKind::Development)
 }
 
 /// Searches files that git knows or would add; outside a repository, too.
@@ -199,9 +214,10 @@ mod tests {
     type Plant = (&'static str, &'static str, &'static str);
 
     #[rustfmt::skip]
-    const MANIFESTS: [Plant; 21] = [
+    const MANIFESTS: [Plant; 22] = [
         ("../Cargo.toml", "[profile.dev]\nopt-level = 1", ""),
-        ("msn-data/Cargo.toml", "[dependencies]\nserde = '1'\nmsn-video = '1'", ""),
+        ("msn-data/Cargo.toml", "ffmpeg = ['msn-video/ffmpeg']\n[dependencies]\nmsn-video = '1'", ""),
+        ("msn-data/Cargo.toml", "ffmpeg = []\n[dependencies]\nmsn-video = '1'", "on msn-video/ffmpeg"),
         ("msn-video/Cargo.toml", "[dev-dependencies]\nmsn-data = '1'", ""),
         ("msn-video/Cargo.toml", "[dependencies]\nmsn-data = '1'", "msn-video depends on msn-data, against"),
         ("msn-train/Cargo.toml", "[dependencies]\nmsn-eval = '1'", "msn-train depends on msn-eval, against"),
@@ -214,8 +230,8 @@ mod tests {
         ("msn-train/Cargo.toml", "[dependencies]\nburn = { version = '1', features = ['autodiff'] }", ""),
         ("msn-eval/Cargo.toml", "[dependencies]\nburn = { version = '1', features = ['autodiff'] }", "burn's autodiff"),
         ("msn-train/Cargo.toml", "[dependencies]\nburn = { version = '1', features = ['flex'] }", "burn's flex"),
-        ("msn-model/Cargo.toml", "[dependencies]\nburn = '1'\n[features]\ntest-gpu = ['burn/cuda']", ""),
-        ("msn-model/Cargo.toml", "[dependencies]\nburn = '1'\n[features]\ngpu = ['burn/cuda']", "burn's cuda"),
+        ("msn-model/Cargo.toml", "test-gpu = ['burn/cuda']\n[dependencies]\nburn = '1'", ""),
+        ("msn-model/Cargo.toml", "gpu = ['burn/cuda']\n[dependencies]\nburn = '1'", "burn's cuda"),
         ("msn-other/Cargo.toml", "[package]\nname = 'msn-other'\n\n[lints]\nworkspace = true\n[lib]\npath = 'a.rs'", "msn-other has no place"),
         ("../Cargo.toml", "exclude = ['crates/msn-run']", "names msn-run, no member"),
         ("../Cargo.toml", "-unsafe_code = \"forbid\"\n", "does not forbid unsafe_code"),
@@ -258,7 +274,10 @@ mod tests {
         let members = LIBRARIES.iter().map(|row| row.0).chain(PROGRAMS);
         for name in members.chain([XTASK]) {
             let package = format!("[package]\nname = '{name}'\nedition = '2024'\n");
-            let package = package + "\n[lints]\nworkspace = true\n";
+            let mut package = package + "\n[lints]\nworkspace = true\n\n[features]\n";
+            if name == "msn-video" {
+                package += "ffmpeg = []\n";
+            }
             write(&format!("{name}/Cargo.toml"), &package);
             write(&format!("{name}/src/lib.rs"), "");
             write(&format!("{name}/README.md"), "");
