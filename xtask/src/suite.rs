@@ -23,6 +23,7 @@ const STAGES: &[Stage<Suite>] = &[
     ("package", "cargo package", Ci, package),
     ("clippy", "cargo clippy -D warnings", Ci, clippy),
     ("doc", "cargo doc -D warnings", Ci, doc),
+    ("build", "all tests and examples, which keeps all cores busy", Ci, build),
     ("unit", "unit tests", Test, |suite| suite.test(&["--lib", "--bins"])),
     ("integration", "integration tests, those of msn among them", Test, integration),
     ("doctests", "examples in documentation", SlowTest, |suite| suite.test(&["--doc"])),
@@ -146,6 +147,10 @@ fn doc(suite: &Suite) -> Result<Counts> {
     let targets = ["--no-deps", "--lib", "--bins", "--examples"];
     let doc = cmd!(suite.shell, "cargo doc {CHECK...} {targets...}");
     run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn build(suite: &Suite) -> Result<Counts> {
+    run(cmd!(suite.shell, "cargo test {BUILD...} --no-run"))
 }
 
 fn integration(suite: &Suite) -> Result<Counts> {
