@@ -29,7 +29,7 @@ const STAGES: &[Stage<Suite>] = &[
     ("doctests", "examples in documentation", SlowTest, |suite| suite.test(&["--doc"])),
     ("examples", "each library's examples run", SlowTest, examples),
     ("bench", "a short run of every bench, with its assertions", Ci, benches),
-    ("features", "cargo check of every feature", SlowTest, features),
+    ("features", "cargo check without default features, and for each device", SlowTest, features),
 ];
 
 /// Options of everything that is built to run, and of what is only checked. They are the same
