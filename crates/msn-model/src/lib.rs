@@ -22,6 +22,7 @@
 
 mod config;
 mod cpu;
+mod fingerprint;
 mod input;
 mod layers;
 mod lookups;
@@ -37,6 +38,7 @@ pub use cpu::{
     CpuError, CpuNet, CpuOutput, CpuTraining, Kernels, Operation, OptimiserState, Profile,
     UnknownKernels, channels_last,
 };
+pub use fingerprint::{fingerprint, hash_tensors};
 pub use input::{Clips, push_planes};
 pub use layers::{AllReduceMean, BatchStatistics, Mode, Training};
 pub use lookups::{Cosines, Lookups, receptive_area};

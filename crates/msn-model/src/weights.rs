@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors};
+use crate::{Adam, ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors};
 
 /// Version of the metadata that this crate writes and reads.
 pub const WEIGHTS_FORMAT: &str = "msn-weights-1";
@@ -18,7 +18,7 @@ pub const WEIGHTS_FORMAT: &str = "msn-weights-1";
 pub struct Meta {
     /// [`WEIGHTS_FORMAT`].
     pub format: String,
-    /// The network.
+    /// Settings that the tensors belong to.
     pub config: NetConfig,
     /// What the network is fed.
     pub input: Input,
@@ -60,7 +60,7 @@ pub enum WeightsError {
     /// The system can't read it.
     #[error("can't read {path}: {source}")]
     Read {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
         /// The system's reason.
         source: std::io::Error,
@@ -68,7 +68,7 @@ pub enum WeightsError {
     /// The system can't write it.
     #[error("can't write {path}: {source}")]
     Write {
-        /// The file.
+        /// As it was given; what was there before is still there.
         path: Utf8PathBuf,
         /// The system's reason.
         source: std::io::Error,
@@ -78,7 +78,7 @@ pub enum WeightsError {
         "{path} is no usable safetensors file ({reason}): give weights written by `msn train` or a PyTorch state dict saved with safetensors"
     )]
     Format {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
         /// What is wrong.
         reason: String,
@@ -88,13 +88,13 @@ pub enum WeightsError {
         "{path} has no `msn` metadata, so its settings are unknown: `msn weights import` makes a weights file of it"
     )]
     NoMeta {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
     },
     /// Its metadata can't be understood.
     #[error("{path}: metadata `msn` can't be read ({reason}): this version reads {WEIGHTS_FORMAT}")]
     Meta {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
         /// What is wrong.
         reason: String,
@@ -102,17 +102,17 @@ pub enum WeightsError {
     /// Its settings are out of range.
     #[error("{path}: {source}")]
     Config {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
-        /// Which setting.
+        /// The first setting that is out of range.
         source: ConfigError,
     },
     /// Its tensors do not fit its settings.
     #[error("{path}: {source}; the file is damaged or of another network")]
     Tensor {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
-        /// Which tensor.
+        /// The first tensor that does not fit.
         source: TensorError,
     },
 }
@@ -120,7 +120,7 @@ pub enum WeightsError {
 /// A safetensors file in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorFile {
-    /// Where it was read.
+    /// As it was given, for errors about its content.
     pub path: Utf8PathBuf,
     /// Tensors as f32 (f16, bf16 and f64 are converted; integers are left out).
     pub tensors: Tensors,
@@ -220,9 +220,9 @@ fn floats(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
 /// Weights with their metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// What the tensors are.
+    /// Settings of the network, its input, and where it comes from.
     pub meta: Meta,
-    /// Parameters, running statistics, items.
+    /// Parameters, running statistics and items, by PyTorch's names.
     pub tensors: Tensors,
 }
 
@@ -324,17 +324,15 @@ impl View for Stored<'_> {
 /// Settings of a golden case (`msn-parity-1`): the network, the loss and Adam.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParityCase {
-    /// The network.
+    /// Settings that its tensors belong to.
     pub config: NetConfig,
     /// Weights of the pool losses; one that is not named is 0.
     pub loss: LossWeights,
     /// Learning rate of the step.
     pub lr: f64,
-    /// Adam's decay rates.
-    pub betas: [f64; 2],
-    /// Adam's epsilon.
-    pub eps: f64,
-    /// Side and stride of the patch window.
+    /// Decay rates and epsilon of the step.
+    pub adam: Adam,
+    /// Side and stride of the patch window, pixels.
     pub patch: [usize; 2],
 }
 
@@ -345,7 +343,7 @@ impl ParityCase {
     /// [`WeightsError::Format`] says which entry is missing or wrong.
     pub fn of(file: &TensorFile) -> Result<Self, WeightsError> {
         #[derive(Deserialize)]
-        struct Adam {
+        struct Optimiser {
             lr: f64,
             betas: [f64; 2],
             eps: f64,
@@ -384,7 +382,7 @@ impl ParityCase {
             path: file.path.clone(),
             source,
         })?;
-        let adam: Adam = entry(
+        let optimiser: Optimiser = entry(
             file,
             "adam",
             Some(r#"{"lr": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8}"#),
@@ -394,9 +392,12 @@ impl ParityCase {
         Ok(Self {
             config,
             loss,
-            lr: adam.lr,
-            betas: adam.betas,
-            eps: adam.eps,
+            lr: optimiser.lr,
+            adam: Adam {
+                beta1: optimiser.betas[0],
+                beta2: optimiser.betas[1],
+                epsilon: optimiser.eps,
+            },
             patch: [patch.window, patch.stride],
         })
     }

@@ -108,7 +108,7 @@ impl RunFolder {
         }
     }
 
-    /// Its path.
+    /// As it was given or made.
     pub fn path(&self) -> &Utf8Path {
         &self.path
     }

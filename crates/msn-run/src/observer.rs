@@ -64,7 +64,7 @@ impl Observer for Quiet {}
 
 /// How much a notice matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub enum NoticeLevel {
     /// What is being done.
     Info,
     /// What a reader of the results should know.
@@ -179,7 +179,7 @@ pub enum Notice {
 
 impl Notice {
     /// How much it matters.
-    pub const fn severity(&self) -> Severity {
+    pub const fn level(&self) -> NoticeLevel {
         match self {
             Self::Data(_)
             | Self::DamagedCheckpoint(_)
@@ -187,14 +187,14 @@ impl Notice {
             | Self::Pool { .. }
             | Self::NotScored { .. }
             | Self::LostFrame { .. }
-            | Self::Losses { .. } => Severity::Warning,
+            | Self::Losses { .. } => NoticeLevel::Warning,
             Self::Uncalibrated(_)
             | Self::LeftOutOfRegions(_)
             | Self::NoMemoryReport(_)
             | Self::OtherFootage { .. }
             | Self::Resampled { .. }
-            | Self::Source { .. } => Severity::Note,
-            _ => Severity::Info,
+            | Self::Source { .. } => NoticeLevel::Note,
+            _ => NoticeLevel::Info,
         }
     }
 }

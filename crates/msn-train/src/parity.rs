@@ -50,21 +50,21 @@ pub const ROUNDING: f64 = 100.0;
 /// A file that can't be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum ParityError {
-    /// The file or its settings.
+    /// It can't be read, or its settings are missing or out of range.
     #[error(transparent)]
     File(#[from] WeightsError),
-    /// Its tensors.
+    /// Its weights are not those of its settings.
     #[error("{path}: {source}")]
     Tensor {
-        /// The file.
+        /// Path of the golden case.
         path: camino::Utf8PathBuf,
-        /// Which one.
+        /// The first tensor that does not fit.
         source: TensorError,
     },
     /// Something that the kernels can't compute.
     #[error("{path}: {reason}")]
     Kernels {
-        /// The file.
+        /// Path of the golden case.
         path: camino::Utf8PathBuf,
         /// What.
         reason: String,
@@ -72,7 +72,7 @@ pub enum ParityError {
     /// A tensor that this comparison does not know.
     #[error("{path}: {reason}")]
     Content {
-        /// The file.
+        /// Path of the golden case.
         path: camino::Utf8PathBuf,
         /// Which one, and why.
         reason: String,

@@ -121,10 +121,10 @@ proptest! {
         let how = Addressing { temperature: 0.5, top_k: 0 };
         let step = |range: std::ops::Range<usize>, shape: Shape, collective: Option<&dyn Collective>| {
             let packed = PackedItems::new(isa, &items, count, shape.channels);
-            let (mut lookup, mut read) = (Lookup::default(), FeatureMap::zeros(shape));
+            let (mut lookup, mut read) = (TrainingLookup::default(), FeatureMap::zeros(shape));
             lookup.read(View::dense(&x[range], shape), &packed, how, read.view_mut(), None);
             let losses = lookup.losses(&packed, collective);
-            let gathered = Gathered::new(&lookup, rule).over_ranks(collective);
+            let gathered = GatheredQueries::new(&lookup, rule).over_ranks(collective);
             let mut written = items.clone();
             gathered.write(&mut written, rule);
             (losses, gathered.usage().to_vec(), written)

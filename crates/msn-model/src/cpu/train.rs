@@ -8,9 +8,9 @@ mod parameters;
 use std::sync::Arc;
 
 use msn_kernels::{
-    Adam, Addressing, Collective, FeatureMap, Gathered, Isa, Lookup, Method, PackedItems,
-    PoolLossWeights, Precision, Shape, View, ViewMut, WriteRule, enter, squared_error_of_tanh,
-    sum_over_ranks, world_size,
+    Adam, Addressing, Collective, FeatureMap, GatheredQueries, Isa, Method, PackedItems,
+    PoolLossWeights, Precision, Shape, TrainingLookup, View, ViewMut, WriteRule, enter,
+    squared_error_of_tanh, sum_over_ranks, world_size,
 };
 use msn_memory::{Write, WriteMax};
 
@@ -50,7 +50,7 @@ pub struct CpuTraining {
 #[derive(Clone, Debug)]
 struct Pool {
     items: PackedItems,
-    lookup: Lookup,
+    lookup: TrainingLookup,
     /// Queries of each item at the last write.
     usage: Vec<usize>,
 }
@@ -95,7 +95,7 @@ impl CpuTraining {
         };
         let pool = |items: &[f32], level: &LevelPlan| Pool {
             items: PackedItems::new(isa, items, config.items, level.features),
-            lookup: Lookup::default(),
+            lookup: TrainingLookup::default(),
             usage: Vec::new(),
         };
         let network = Network::new(config, tensors, true, &mut layer, &pool)?;
@@ -319,7 +319,7 @@ impl CpuTraining {
             let Some(pool) = pool else { continue };
             let (count, features) = (pool.items.count(), pool.items.features());
             let mut items = pool.items.rows().to_vec();
-            let gathered = Gathered::new(&pool.lookup, rule).over_ranks(collective);
+            let gathered = GatheredQueries::new(&pool.lookup, rule).over_ranks(collective);
             pool.usage = gathered.usage().to_vec();
             gathered.write(&mut items, rule);
             pool.items = PackedItems::new(self.isa, &items, count, features);

@@ -7,14 +7,13 @@ use burn::{
     optim::GradientsParams,
     tensor::{FloatDType, Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_kernels::Adam as KernelAdam;
 use msn_model::{
     Clips, CpuNet, CpuTraining, HostTensor, Losses, Map, Method, Mode, MsnNet, ParityCase,
     Prediction, Predictor, TensorFile, Tensors, Visit, WeightsError, channels_last, predict,
 };
 
 use super::ParityError;
-use crate::optimise::{Adam, Optimiser, after};
+use crate::optimise::{Optimiser, after};
 
 /// A golden case and its settings.
 pub(super) struct Golden<'a> {
@@ -71,10 +70,7 @@ impl Golden<'_> {
         for (name, tensor) in &gradients.named {
             out.insert(format!("train.grad.{name}"), tensor.clone());
         }
-        let mut optimiser = Optimiser::new(&Adam {
-            betas: case.betas,
-            eps: case.eps,
-        });
+        let mut optimiser = Optimiser::new(&case.adam);
         let mut net = optimiser.optimise(net, gradients.grads, case.lr);
         after(&mut net, &output);
         for (name, tensor) in net.tensors() {
@@ -124,12 +120,7 @@ impl Golden<'_> {
         }
         let gradients = training.gradients().into_iter();
         out.extend(gradients.map(|(name, g)| (format!("train.grad.{name}"), g)));
-        let adam = KernelAdam {
-            beta1: case.betas[0],
-            beta2: case.betas[1],
-            epsilon: case.eps,
-        };
-        training.update(&adam, case.lr);
+        training.update(&case.adam, case.lr);
         training.write();
         let after = training.tensors().into_iter();
         out.extend(after.map(|(name, t)| (format!("train.after.{name}"), t)));
