@@ -49,4 +49,7 @@ pub use prediction::{
     Map, OnDevice, PredictError, Prediction, Predictor, mean_over_channels, predict,
 };
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
-pub use weights::{Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError};
+pub use weights::{
+    CaseError, Input, Meta, MetaError, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights,
+    WeightsError,
+};

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap, io::Write as _};
 use atomic_write_file::AtomicWriteFile;
 use burn::tensor::backend::Backend;
 use camino::{Utf8Path, Utf8PathBuf};
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
 use crate::{Adam, ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors};
@@ -75,13 +75,21 @@ pub enum WeightsError {
     },
     /// It is no safetensors file, or a damaged one.
     #[error(
-        "{path} is no usable safetensors file ({reason}): give weights written by `msn train` or a PyTorch state dict saved with safetensors"
+        "{path} is no usable safetensors file ({source}): give weights written by `msn train` or a PyTorch state dict saved with safetensors"
     )]
     Format {
         /// As it was given.
         path: Utf8PathBuf,
-        /// What is wrong.
-        reason: String,
+        /// What its crate says of it.
+        source: SafeTensorError,
+    },
+    /// It is no golden case, or one without its settings.
+    #[error("{path} is no golden case: {source}")]
+    Case {
+        /// As it was given.
+        path: Utf8PathBuf,
+        /// The entry of its metadata that is missing or wrong.
+        source: CaseError,
     },
     /// It has no `msn` metadata.
     #[error(
@@ -92,12 +100,12 @@ pub enum WeightsError {
         path: Utf8PathBuf,
     },
     /// Its metadata can't be understood.
-    #[error("{path}: metadata `msn` can't be read ({reason}): this version reads {WEIGHTS_FORMAT}")]
+    #[error("{path}: metadata `msn` can't be read ({source}): this version reads {WEIGHTS_FORMAT}")]
     Meta {
         /// As it was given.
         path: Utf8PathBuf,
-        /// What is wrong.
-        reason: String,
+        /// What is wrong there.
+        source: MetaError,
     },
     /// Its settings are out of range.
     #[error("{path}: {source}")]
@@ -114,6 +122,39 @@ pub enum WeightsError {
         path: Utf8PathBuf,
         /// The first tensor that does not fit.
         source: TensorError,
+    },
+}
+
+/// Why the metadata of a weights file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MetaError {
+    /// It is no JSON, has other keys or kinds of values, or would have a number that JSON lacks.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// It states another format, or none.
+    #[error("it is {0}")]
+    Format(String),
+    /// The network can't be fed so.
+    #[error("input sizes must be multiples of 8 and stride at least 1")]
+    Input,
+}
+
+/// Why the metadata of a golden case can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    /// It states another format, or none.
+    #[error("metadata `format` is {0}, a golden case has msn-parity-1")]
+    Format(String),
+    /// An entry without which there is no case.
+    #[error("metadata `{0}` is missing")]
+    Missing(&'static str),
+    /// An entry that is no JSON of its kind.
+    #[error("metadata `{key}`: {source}")]
+    Json {
+        /// The entry's key.
+        key: &'static str,
+        /// The column, and what does not parse there.
+        source: serde_json::Error,
     },
 }
 
@@ -138,12 +179,12 @@ impl TensorFile {
             path: path.to_owned(),
             source,
         })?;
-        let format = |reason: String| WeightsError::Format {
+        let format = |source| WeightsError::Format {
             path: path.to_owned(),
-            reason,
+            source,
         };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| format(e.to_string()))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| format(e.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(format)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(format)?;
         let mut tensors = Tensors::new();
         for (name, view) in file.iter() {
             if let Some(values) = floats(view.dtype(), view.data()) {
@@ -181,12 +222,12 @@ impl TensorFile {
         // Through a `Value`, whose maps are sorted.
         let meta = serde_json::to_value(meta).map_err(|e| WeightsError::Meta {
             path: path.to_owned(),
-            reason: e.to_string(),
+            source: e.into(),
         })?;
         let metadata = HashMap::from([("msn".to_owned(), meta.to_string())]);
         let views = tensors.iter().map(|(name, t)| (name, Stored(t)));
         let bytes = safetensors::serialize(views, Some(metadata))
-            .map_err(|e| failed(std::io::Error::other(e.to_string())))?;
+            .map_err(|e| failed(std::io::Error::other(e)))?;
         let mut file = AtomicWriteFile::open(path).map_err(failed)?;
         file.write_all(&bytes).map_err(failed)?;
         file.commit().map_err(failed)
@@ -238,20 +279,20 @@ impl Weights {
                 path: path.to_owned(),
             });
         };
-        let bad = |reason| WeightsError::Meta {
+        let bad = |source| WeightsError::Meta {
             path: path.to_owned(),
-            reason,
+            source,
         };
-        let value: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+        let json = |e| bad(MetaError::Json(e));
+        let value: serde_json::Value = serde_json::from_str(text).map_err(json)?;
         let format = value
             .get("format")
             .and_then(|v| v.as_str())
             .unwrap_or("no format");
         if format != WEIGHTS_FORMAT {
-            return Err(bad(format!("it is {format}")));
+            return Err(bad(MetaError::Format(format.to_owned())));
         }
-        let meta: Meta = serde_json::from_value(value).map_err(|e| bad(e.to_string()))?;
+        let meta: Meta = serde_json::from_value(value).map_err(json)?;
         let config = |source| WeightsError::Config {
             path: path.to_owned(),
             source,
@@ -260,9 +301,7 @@ impl Weights {
         let input = meta.input;
         let whole = |n: u32| n >= 8 && n.is_multiple_of(8);
         if !whole(input.height) || !whole(input.width) || input.stride == 0 {
-            return Err(bad(
-                "input sizes must be multiples of 8 and stride at least 1".to_owned(),
-            ));
+            return Err(bad(MetaError::Input));
         }
         Ok(Self {
             meta,
@@ -340,7 +379,8 @@ impl ParityCase {
     /// Reads the settings from a golden case's metadata.
     ///
     /// # Errors
-    /// [`WeightsError::Format`] says which entry is missing or wrong.
+    /// [`WeightsError::Case`] says which entry is missing or wrong, [`WeightsError::Config`] which
+    /// setting of the network.
     pub fn of(file: &TensorFile) -> Result<Self, WeightsError> {
         #[derive(Deserialize)]
         struct Optimiser {
@@ -355,26 +395,25 @@ impl ParityCase {
         }
         fn entry<T: serde::de::DeserializeOwned>(
             file: &TensorFile,
-            key: &str,
+            key: &'static str,
             default: Option<&str>,
         ) -> Result<T, WeightsError> {
-            let wrong = |reason: String| WeightsError::Format {
+            let wrong = |source| WeightsError::Case {
                 path: file.path.clone(),
-                reason,
+                source,
             };
             let text = file.metadata.get(key).map(String::as_str).or(default);
-            let text = text.ok_or_else(|| wrong(format!("metadata `{key}` is missing")))?;
-            serde_json::from_str(text).map_err(|e| wrong(format!("metadata `{key}`: {e}")))
+            let text = text.ok_or_else(|| wrong(CaseError::Missing(key)))?;
+            serde_json::from_str(text).map_err(|source| wrong(CaseError::Json { key, source }))
         }
         let found = file
             .metadata
             .get("format")
             .map_or("no format", String::as_str);
         if found != "msn-parity-1" {
-            let reason = format!("metadata `format` is {found}, a golden case has msn-parity-1");
-            return Err(WeightsError::Format {
+            return Err(WeightsError::Case {
                 path: file.path.clone(),
-                reason,
+                source: CaseError::Format(found.to_owned()),
             });
         }
         let config: NetConfig = entry(file, "config", None)?;

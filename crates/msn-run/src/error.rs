@@ -2,7 +2,7 @@
 //! a way out.
 
 use camino::Utf8PathBuf;
-use msn_data::{DataError, WriteError};
+use msn_data::{DataError, ReadError, WriteError};
 use msn_eval::{CalibrationError, EvalError};
 use msn_model::{PredictError, WeightsError};
 use msn_train::{CheckpointError, SettingsError, TrainError};
@@ -15,21 +15,11 @@ use crate::{DeviceError, RUN_FORMAT};
 #[non_exhaustive]
 pub enum RunError {
     /// The system can't read a file or list a folder.
-    #[error("can't read {path}: {source}")]
-    Read {
-        /// The file or folder.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The system can't write a file or make a folder.
-    #[error("can't write {path}: {source}")]
-    Write {
-        /// The file or folder.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// A table of a run that is damaged.
     #[error("{path} is damaged ({source}): move it away to begin it anew")]
     Table {
@@ -230,23 +220,16 @@ pub enum RunError {
     Eval(#[from] EvalError),
 }
 
-impl From<WriteError> for RunError {
-    fn from(error: WriteError) -> Self {
-        let WriteError { path, source } = error;
-        Self::Write { path, source }
-    }
-}
-
 impl RunError {
     /// For a file that can't be read.
     pub(crate) fn read(path: impl Into<Utf8PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        |source| Self::Read { path, source }
+        let error = ReadError::at(path);
+        |source| Self::Read(error(source))
     }
 
     /// For a file that can't be written.
     pub(crate) fn write(path: impl Into<Utf8PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        |source| Self::Write { path, source }
+        let error = WriteError::at(path);
+        |source| Self::Write(error(source))
     }
 }

@@ -164,14 +164,14 @@ pub enum SettingsError {
         similar: Option<String>,
     },
     /// A value of the wrong kind.
-    #[error("{key}={value} can't be used: {reason}")]
+    #[error("{key}={value} can't be used: {source}")]
     Value {
         /// A key of [`Settings::keys`].
         key: String,
         /// As it was given.
         value: String,
-        /// What is wrong.
-        reason: String,
+        /// What it should have been.
+        source: ValueError,
     },
     /// A value out of range.
     #[error("{setting} = {value} is out of range: give {range}")]
@@ -187,13 +187,24 @@ pub enum SettingsError {
     #[error(transparent)]
     Net(#[from] ConfigError),
     /// Text that is no settings.
-    #[error("line {line}: {reason}")]
+    #[error("line {line}: {}", .source.message())]
     Toml {
         /// The line, from 1.
         line: usize,
-        /// What is wrong there.
-        reason: String,
+        /// What the TOML reader says of it.
+        source: toml::de::Error,
     },
+}
+
+/// Why a setting can't have a value.
+#[derive(Debug, thiserror::Error)]
+pub enum ValueError {
+    /// It is of another kind than the setting.
+    #[error("give {0}")]
+    Kind(&'static str),
+    /// It is none of those that the setting may have, as serde words it.
+    #[error("{}", .0.message())]
+    Unknown(#[from] toml::de::Error),
 }
 
 impl Settings {
@@ -251,16 +262,19 @@ impl Settings {
             });
         };
         let (key, value) = (key.trim(), value.trim());
-        let wrong = |reason: String| SettingsError::Value {
+        let wrong = |source| SettingsError::Value {
             key: key.to_owned(),
             value: value.to_owned(),
-            reason,
+            source,
         };
         if key == "size" {
             let (height, width) = value.split_once('x').unwrap_or((value, value));
             let side = |s: &str| {
-                s.parse::<u32>()
-                    .map_err(|_| wrong("give pixels: 128, or height x width as 128x192".into()))
+                s.parse::<u32>().map_err(|_| {
+                    wrong(ValueError::Kind(
+                        "pixels: 128, or height x width as 128x192",
+                    ))
+                })
             };
             (self.input.height, self.input.width) = (side(height)?, side(width)?);
             return Ok(());
@@ -276,10 +290,10 @@ impl Settings {
                 similar: best.filter(|b| close(b) > 750.0),
             }
         })?;
-        *slot = parsed(slot, value).map_err(|kind| wrong(format!("give {kind}")))?;
+        *slot = parsed(slot, value).map_err(|kind| wrong(ValueError::Kind(kind)))?;
         *self = table
             .try_into()
-            .map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+            .map_err(|e| wrong(ValueError::Unknown(e)))?;
         Ok(())
     }
 
@@ -321,7 +335,7 @@ impl Settings {
             let start = e.span().map_or(0, |span| span.start);
             SettingsError::Toml {
                 line: 1 + text.bytes().take(start).filter(|&b| b == b'\n').count(),
-                reason: e.message().to_owned(),
+                source: e,
             }
         })?;
         settings.check()?;

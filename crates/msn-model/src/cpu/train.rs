@@ -18,7 +18,7 @@ pub use parameters::OptimiserState;
 
 use super::{
     CpuError, Operation, Profile,
-    network::{Memory, Network, Pass, Source, at_level, check_len, input_shape},
+    network::{Memory, Network, Pass, Source, check_len, input_shape},
 };
 use crate::{
     HostTensor, LossWeights, Losses, NetConfig, Tensors,
@@ -191,18 +191,14 @@ impl CpuTraining {
 
     fn reshape(&mut self, shape: Shape) {
         self.network.reshape(shape);
-        let levels = &self.network.plan.levels;
-        for (i, (maps, level)) in self.gradients.iter_mut().zip(levels).enumerate() {
-            let shape = at_level(shape, i);
-            let features = shape.with_channels(level.features);
-            if let Some(above) = i.checked_sub(1) {
-                maps.input
-                    .reshape(shape.with_channels(levels[above].features));
+        let shapes = self.network.shapes(shape);
+        for (maps, shapes) in self.gradients.iter_mut().zip(shapes) {
+            if let Some(input) = shapes.input {
+                maps.input.reshape(input);
             }
-            maps.middle.reshape(features);
-            maps.feature.reshape(features);
-            maps.decoder_input
-                .reshape(shape.with_channels(level.decoder_input));
+            maps.middle.reshape(shapes.features);
+            maps.feature.reshape(shapes.features);
+            maps.decoder_input.reshape(shapes.decoder_input);
         }
     }
 

@@ -1,14 +1,11 @@
 //! Laws of a training on several ranks, each of which a rank checks. Here ranks are threads; `mpi`
 //! checks the same laws in processes.
 
-use std::{
-    ops::ControlFlow,
-    sync::{Arc, Barrier, Mutex},
-};
+use std::{ops::ControlFlow, sync::Arc};
 
 use burn::backend::{Autodiff, Flex};
 use msn_data::calibration_split;
-use msn_kernels::Collective;
+use msn_kernels::{Collective, reference::ThreadRank};
 use msn_model::{Algorithm, Clips, HostTensor, Tensors};
 use msn_train::{
     BurnEngine, CpuEngine, Engine, Progress, Settings, StepNumbers, TrainError, TrainEvent,
@@ -16,40 +13,6 @@ use msn_train::{
 };
 
 use crate::engines::{batches, distance, settings, videos};
-
-/// One of several threads.
-#[derive(Debug)]
-struct Thread {
-    rank: usize,
-    slots: Arc<Mutex<Vec<Vec<f32>>>>,
-    barrier: Arc<Barrier>,
-}
-
-impl Collective for Thread {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-
-    fn world_size(&self) -> usize {
-        self.slots.lock().unwrap().len()
-    }
-
-    fn all_reduce_sum(&self, values: &mut [f32]) {
-        let all = self.all_gather(values);
-        for (i, v) in values.iter_mut().enumerate() {
-            *v = all.iter().map(|part| part[i]).sum();
-        }
-    }
-
-    fn all_gather(&self, own: &[f32]) -> Vec<Vec<f32>> {
-        self.slots.lock().unwrap()[self.rank] = own.to_vec();
-        self.barrier.wait();
-        let all = self.slots.lock().unwrap().clone();
-        self.barrier.wait();
-        assert!(all.iter().all(|part| part.len() == own.len()));
-        all
-    }
-}
 
 type Law = fn(&Arc<dyn Collective>);
 
@@ -70,17 +33,11 @@ pub(crate) const LAWS: [(&str, Law); 7] = [
 #[test]
 fn laws_hold_on_threads() {
     for world_size in [2, 3] {
-        let slots = Arc::new(Mutex::new(vec![Vec::new(); world_size]));
-        let barrier = Arc::new(Barrier::new(world_size));
         std::thread::scope(|scope| {
-            for rank in 0..world_size {
-                let (slots, barrier) = (slots.clone(), barrier.clone());
+            for thread in ThreadRank::all(world_size) {
                 scope.spawn(move || {
-                    let thread: Arc<dyn Collective> = Arc::new(Thread {
-                        rank,
-                        slots,
-                        barrier,
-                    });
+                    let rank = thread.rank();
+                    let thread: Arc<dyn Collective> = Arc::new(thread);
                     for (name, law) in LAWS {
                         let end = OnPanic { name, rank };
                         law(&thread);

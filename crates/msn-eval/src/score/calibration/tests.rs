@@ -1,5 +1,5 @@
 use msn_model::{HostTensor, Input, Meta, NetConfig, WEIGHTS_FORMAT};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::score::baseline::{ErrorQuantiles, TextureClass};
