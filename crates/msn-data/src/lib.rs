@@ -71,7 +71,7 @@ pub use check::{
 pub use clips::{Clip, Segment, clips, segments, short_videos};
 pub use dataset::{DataSet, LabelSource, OpenOptions, Video};
 pub use error::{DataError, SheetError};
-pub use files::{WriteError, write_atomically, write_atomically_from};
+pub use files::{ReadError, WriteError, write_atomically, write_atomically_from};
 pub use labels::events::write_events;
 pub use labels::masks::{Mask, Masks};
 pub use labels::{

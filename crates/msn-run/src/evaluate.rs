@@ -18,9 +18,9 @@ use crate::{
 /// What is to be evaluated with what.
 #[derive(Debug)]
 pub struct EvaluateRequest<'a> {
-    /// The network.
+    /// What predicts, and what its scores are standardised by.
     pub model: &'a Model,
-    /// The test set.
+    /// Decoded at the model's size and rate.
     pub test: &'a TestSet<'a>,
     /// Where scores, curves, `eval.json` and `report.html` go.
     pub out: Option<&'a Utf8Path>,

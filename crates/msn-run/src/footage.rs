@@ -79,7 +79,7 @@ impl TrainingFootage {
 /// The test videos of a data set, decoded once, with labels that fit them.
 #[derive(Debug)]
 pub struct TestSet<'a> {
-    /// The data set.
+    /// Where they come from, with masks and tracks.
     pub data: &'a DataSet,
     /// Its test videos.
     pub videos: Vec<LoadedVideo>,

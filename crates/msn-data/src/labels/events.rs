@@ -121,7 +121,7 @@ pub fn write_events<'a>(
         }
         Ok(())
     };
-    let failed = |e: std::io::Error| WriteError::new(path, e);
+    let failed = |e: std::io::Error| WriteError::at(path)(e);
     write().map_err(|e| failed(e.into()))?;
     let text = table.into_inner().map_err(|e| failed(e.into_error()))?;
     Ok(write_atomically(path, &text)?)
