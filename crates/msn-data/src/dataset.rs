@@ -164,7 +164,8 @@ impl DataSet {
         }
         // The same place may hold labels that are read.
         if let Some(labels) = &found.source {
-            let read = |path| labels.paths.contains(path) || labels.unused.contains(path);
+            let read =
+                |path: &Utf8PathBuf| labels.paths.contains(path) || labels.unused.contains(path);
             set.passed_over.retain(|file| !read(&file.path));
         }
         set.warn_of_passed_over();

@@ -23,8 +23,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<String, LabelError> {
         [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes)?,
         [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes)?,
         // Without its mark: every other byte of what is ASCII is zero.
-        [1.., 0, 1.., 0, ..] => utf16(bytes, u16::from_le_bytes)?,
-        [0, 1.., 0, 1.., ..] => utf16(bytes, u16::from_be_bytes)?,
+        [1..=0x7F, 0, 1..=0x7F, 0, ..] => utf16(bytes, u16::from_le_bytes)?,
+        [0, 1..=0x7F, 0, 1..=0x7F, ..] => utf16(bytes, u16::from_be_bytes)?,
         _ => {
             if let Some(kind) = binary(bytes) {
                 return Err(LabelError::OtherKind(kind));

@@ -47,7 +47,7 @@ fn advice(search: &LabelSearch<'_>, path: &Utf8Path) -> Option<String> {
     let named = is_named_as_labels(path.file_stem().unwrap_or_default());
     let ending = extension(path);
     match ending.as_str() {
-        "npy" | "npz" => Some(
+        "npy" | "npz" if named || path.parent() == Some(search.test_folder) => Some(
             "give it with --labels if it has those of all test videos, or put one for each video \
              into test_frame_mask/"
                 .to_owned(),
