@@ -139,8 +139,12 @@ fn what_is_tested_is_not_trained_on() {
     let set = open(&tiny.root);
     assert_eq!(names(&set), ["a.mp4", "d/c.mp4"]);
     assert_eq!(set.test.len(), 1);
+    let passed: Vec<_> = set.passed_over.iter().map(ToString::to_string).collect();
+    for file in ["test/a.mp4 ", "train/same.mp4 ", "train/up/test/b.mp4 "] {
+        assert!(has(&passed, &[file, "the same file as"]), "{passed:?}");
+    }
     assert!(
-        has(&set.warnings, &["test/a.mp4", "the same file as"]),
+        has(&set.warnings, &["the same file as", "more are passed over"]),
         "{:?}",
         set.warnings
     );
