@@ -234,7 +234,7 @@ fn calibrate(
             Ok(set) if !set.train.is_empty() => (set.train, set.folder_hz),
             Err(error) if options.layout.is_some() => return Err(error.into()),
             _ => (
-                msn_data::sources(std::slice::from_ref(path))?,
+                crate::args::sources(std::slice::from_ref(path))?,
                 options.folder_hz,
             ),
         };

@@ -155,6 +155,26 @@ pub enum RunError {
         /// Path of the checkpoint that holds them; it is not gone on from.
         state: Utf8PathBuf,
     },
+    /// A test video whose outputs could not be named after it.
+    #[error("{path} can't be evaluated: {reason}")]
+    LongName {
+        /// The test video.
+        path: Utf8PathBuf,
+        /// How long its name may be.
+        reason: String,
+    },
+    /// An output whose path the system does not take.
+    #[error(
+        "{path} would be a path of {bytes} bytes, more than {limit}: give a folder nearer to the root (--out)"
+    )]
+    LongPath {
+        /// The file that would be written.
+        path: Utf8PathBuf,
+        /// Its bytes, with the folders above it and what is added while it is written.
+        bytes: usize,
+        /// What the system takes.
+        limit: usize,
+    },
     /// A source that is too short for one score.
     #[error("{path} has {frames} frames, too few for one score: {needed} unbroken ones are needed")]
     TooShort {

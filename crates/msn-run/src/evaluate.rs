@@ -10,7 +10,7 @@ use msn_metrics::Bootstrap;
 
 use crate::{
     Devices, Model, Notice, Observer, RunError, TestSet,
-    files::{write_file, write_json},
+    files::{check_paths, write_file, write_json},
     highlights::Highlights,
     strip,
 };
@@ -70,6 +70,9 @@ pub fn evaluate(
         return Err(RunError::NoTestVideos {
             root: test.data.root.clone(),
         });
+    }
+    for folder in request.out.into_iter().chain(request.overlay) {
+        check_paths(folder, test.videos.iter().map(|video| video.name.as_str()))?;
     }
     let overlays = match request.overlay {
         Some(folder) => {

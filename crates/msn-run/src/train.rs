@@ -13,6 +13,7 @@ use crate::{
     card::{BURN, versions},
     checkpoints::{CheckpointWriter, restore},
     evaluate,
+    files::check_paths,
     footage::TrainingFootage,
     memory,
     recorder::{Follower, Recorder, Statistics, Stop},
@@ -124,6 +125,8 @@ pub fn train(
         true => RunFolder::resume(&request.location)?,
         false => RunFolder::create(&request.location)?,
     };
+    let names = request.data.test.iter().map(|video| video.name.as_str());
+    check_paths(folder.path(), names)?;
     let lock = folder.lock()?;
     let mut card = card(request, devices, &footage, &hash);
     if request.resume && folder.was_begun_with(settings)? && folder.has_card() {

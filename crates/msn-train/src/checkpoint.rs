@@ -311,7 +311,12 @@ fn steps(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, CheckpointError> {
     };
     let mut all = Vec::new();
     for entry in entries {
-        let path = entry.map_err(failed)?.into_path();
+        let path = match entry {
+            Ok(entry) => entry.into_path(),
+            // A name that is not UTF-8 is none of ours.
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => continue,
+            Err(e) => return Err(failed(e)),
+        };
         let name = path.file_name().unwrap_or_default();
         if name.starts_with("step-") && name.ends_with(".safetensors") {
             all.push(path);
