@@ -103,7 +103,7 @@ fn user_cache() -> Option<Utf8PathBuf> {
     Some(caches?.join("msn/frames"))
 }
 
-fn frames_per_second(text: &str) -> Result<f64, NumberError> {
+pub(super) fn frames_per_second(text: &str) -> Result<f64, NumberError> {
     let value: f64 = text.parse()?;
     match value > 0.0 && value <= 1000.0 {
         true => Ok(value),

@@ -10,13 +10,14 @@ pub(crate) mod mat;
 pub(crate) mod matlab;
 pub(crate) mod names;
 pub(crate) mod npy;
+pub(crate) mod numbers;
 pub(crate) mod pickle;
 mod plain;
 pub(crate) mod regional;
 pub(crate) mod tracks;
 
 pub use error::LabelError;
-pub use plain::read_frame_labels;
+pub use plain::{ScoredFrames, read_frame_labels, read_score_labels};
 
 use std::ops::Range;
 
