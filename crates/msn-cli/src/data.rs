@@ -55,12 +55,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             out,
             source,
         } => split(dir, *seed, out.as_deref(), source),
-        DataCommand::Label {
-            dir,
-            port,
-            layout,
-            store,
-        } => label::label(dir, *port, layout, store),
+        DataCommand::Label(args) => label::label(args),
     }
 }
 

@@ -16,6 +16,7 @@ use msn_metrics::{
 use serde_json::json;
 
 use self::measure::{Compared, METRICS_FORMAT, Method, Output};
+pub(crate) use self::scores::read as read_scores;
 use crate::{Usage, args::MetricsArgs, command_line::print_json};
 
 /// A method as the command line names it.

@@ -32,7 +32,7 @@ pub(super) const LABELS: [&str; 7] = [
 const DEEPEST: usize = 16;
 
 /// Scores of a file, or of all files of a folder at any depth.
-pub(super) fn read(path: &Utf8Path, column: Option<&str>) -> Result<Vec<TableScores>> {
+pub(crate) fn read(path: &Utf8Path, column: Option<&str>) -> Result<Vec<TableScores>> {
     if !path.is_dir() {
         return of_file(path, column);
     }
