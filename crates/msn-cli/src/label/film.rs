@@ -141,6 +141,8 @@ impl Film {
 pub(super) struct Shown {
     /// Its own position.
     pub at: f64,
+    /// Whether no frame comes after it.
+    pub last: bool,
     pub jpeg: Vec<u8>,
 }
 
@@ -197,6 +199,7 @@ impl Player {
         let frame = frame.ok_or_else(|| anyhow!("{} has no frame there", film.video.source))?;
         Ok(Shown {
             at: self.position(frame),
+            last: self.next.is_none(),
             jpeg: jpeg(frame)?,
         })
     }

@@ -35,10 +35,12 @@ function look(query) {
         const url = URL.createObjectURL(blob), old = $("picture").src;
         $("picture").src = url;
         if (old.startsWith("blob:")) URL.revokeObjectURL(old);
+        const position = Number(answer.headers.get("x-at"));
         // Where a person drags, the cursor stays with the hand.
-        if (!drag) at = Number(answer.headers.get("x-at"));
+        if (!drag) at = position;
         // A header's length may be an estimate.
-        film.length = Math.max(film.length, at + film.step);
+        const known = position + film.step;
+        film.length = answer.headers.get("x-last") ? known : Math.max(film.length, known);
         show();
       }
     } catch (error) {
@@ -119,9 +121,11 @@ function table(chosen) {
 
 function curve() {
   const svg = $("curve"), c = film.curve;
-  svg.hidden = $("jump").hidden = !c || c.points.length < 2;
+  const none = !c || c.points.length < 2;
+  svg.toggleAttribute("hidden", none);
+  $("jump").hidden = none;
   svg.replaceChildren();
-  if (svg.hidden) return;
+  if (none) return;
   const scores = c.points.map((p) => p[1]), low = Math.min(...scores), high = Math.max(...scores);
   svg.setAttribute("viewBox", `0 0 ${film.length} 100`);
   const add = (name, of) => {
@@ -159,6 +163,7 @@ function peak(by) {
 
 async function choose(to) {
   stop();
+  if (held) { say("first choose which spans count", true); $("video").value = current; return; }
   current = (to + set.videos.length) % set.videos.length;
   $("video").value = current;
   const video = current;
@@ -206,6 +211,8 @@ function save(f) {
   say("saving");
   saving = saving.then(async () => {
     if (held) return;
+    await fetching;
+    for (const s of f.spans) s.end = Math.min(s.end, f.length);
     try {
       const answer = await fetch(`/videos/${f.index}/spans`, {
         method: "POST", headers: { "content-type": "application/json" },
@@ -336,6 +343,9 @@ $("timeline").onpointercancel = drop;
 const onCurve = (e) => { if (film && (e.type === "pointerdown" || e.buttons)) { stop(); seek(point(e, $("curve"))); } };
 $("curve").onpointerdown = onCurve;
 $("curve").onpointermove = onCurve;
+
+// Pixel for pixel, where the page shows them smaller.
+$("picture").onclick = () => $("picture").classList.toggle("full");
 
 $("video").onchange = () => { choose(Number($("video").value)); $("video").blur(); };
 $("quit").onclick = async () => {

@@ -264,7 +264,7 @@ async fn video(
     Ok(Json(page.await?))
 }
 
-/// A frame as JPEG; `x-at` is its position.
+/// A frame as JPEG; `x-at` is its position, and the last one has `x-last`.
 async fn picture(
     State(session): Shared,
     Path(video): Path<usize>,
@@ -285,6 +285,9 @@ async fn picture(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let at = HeaderValue::from_str(&format!("{:.6}", shown.at)).map_err(|e| anyhow!(e))?;
     headers.insert("x-at", at);
+    if shown.last {
+        headers.insert("x-last", HeaderValue::from_static("1"));
+    }
     Ok((headers, shown.jpeg).into_response())
 }
 
