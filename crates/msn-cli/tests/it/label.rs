@@ -319,7 +319,7 @@ fn a_long_video_is_there_at_once_in_little_memory() {
         .arg(file.as_std_path())
         .status();
     if !made.is_ok_and(|status| status.success()) {
-        println!("skipped: no ffmpeg on this machine");
+        eprintln!("skipped: no ffmpeg on this machine");
         return;
     }
     let labelling = Labelling::start(&dir, &[]);
@@ -432,7 +432,7 @@ fn the_usual_port_is_left_out_by_browsers() {
     let (_guard, dir) = temporary();
     set(&dir);
     if std::net::TcpListener::bind("127.0.0.1:80").is_err() {
-        println!("skipped: port 80 can't be opened here");
+        eprintln!("skipped: port 80 can't be opened here");
         return;
     }
     let labelling = Labelling::start(&dir, &["--port", "80"]);

@@ -7,6 +7,7 @@ mod browser;
 mod choosing;
 mod distributed;
 mod feeding;
+mod formats;
 mod journey;
 mod kernels;
 mod label;

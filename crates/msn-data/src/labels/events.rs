@@ -142,10 +142,10 @@ impl EventTable {
         found.map(|video| video.spans).collect()
     }
 
-    /// The names that are left, as the file has them, with their spans.
+    /// The names that are left, with their spans.
     pub fn rest(&self) -> impl Iterator<Item = (&str, &[LabelSpan])> {
         let all = self.events.0.iter();
-        all.map(|(name, video)| (name.as_str(), video.spans.as_slice()))
+        all.map(|(name, video)| (plain_name(name), video.spans.as_slice()))
     }
 }
 
