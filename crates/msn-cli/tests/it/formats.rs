@@ -143,7 +143,7 @@ fn what_is_written_is_what_the_page_says() {
     let synth = [
         "data", "synth", "scene", "--seed", "3", "--train", "4", "--test", "4",
     ];
-    stdout(msn(&dir).args(synth).args(["--seconds", "12", "--frames"]));
+    stdout(msn(&dir).args(synth).args(["--seconds", "12"]));
     stdout(msn(&dir).args([
         "train", "scene", "--preset", "tiny", "--out", "run", "epochs=1",
     ]));
@@ -255,5 +255,5 @@ fn what_is_written_is_what_the_page_says() {
         labelled["micro_auc"]["value"],
         own["fair"]["micro_auc"]["value"]
     );
-    assert_eq!(labelled["by_video"][0]["name"], "01");
+    assert_eq!(labelled["by_video"][0]["name"], "01.mp4");
 }

@@ -238,7 +238,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Events, EventTableError> {
         .from_reader(bytes);
     let headers = reader.headers()?.clone();
     let columns = Columns::find(&headers)?;
-    let mut events = Events::new();
+    let mut events = Events::default();
     for record in reader.records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
