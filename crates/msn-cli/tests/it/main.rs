@@ -11,6 +11,7 @@ mod formats;
 mod journey;
 mod kernels;
 mod label;
+mod measuring;
 mod overview;
 mod parity;
 mod resume;
