@@ -154,7 +154,7 @@ fn measure(args: &MetricsArgs, mut methods: Vec<Named>) -> Result<Output> {
             Some(_) => None,
         };
         // Labels in frames count all that the first method scores.
-        let first = match &args.labels {
+        let first = match args.labels.as_deref() {
             Some(labels) => Some(labels::join(&all[0], &methods[0].path, Some(labels))?),
             None => None,
         };

@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path, Query, Request, State},
+    extract::{Path, RawQuery, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -123,13 +123,6 @@ struct PageVideo {
 struct Save {
     version: String,
     spans: Vec<PageSpan>,
-}
-
-#[derive(Deserialize)]
-struct Place {
-    at: Option<f64>,
-    after: Option<f64>,
-    before: Option<f64>,
 }
 
 type Shared = State<Arc<Session>>;
@@ -268,17 +261,12 @@ async fn video(
 async fn picture(
     State(session): Shared,
     Path(video): Path<usize>,
-    Query(place): Query<Place>,
+    RawQuery(place): RawQuery,
 ) -> Result<Response, Refused> {
-    let wanted = match (place.at, place.after, place.before) {
-        (Some(at), None, None) if at.is_finite() => Wanted::At(at),
-        (None, Some(at), None) if at.is_finite() => Wanted::After(at),
-        (None, None, Some(at)) if at.is_finite() => Wanted::Before(at),
-        _ => {
-            let text = "give one of at, after and before".to_owned();
-            return Err(Refused(StatusCode::BAD_REQUEST, text));
-        }
-    };
+    let wanted = place.as_deref().and_then(wanted).ok_or_else(|| {
+        let text = "give one of at=, after= and before= with a position".to_owned();
+        Refused(StatusCode::BAD_REQUEST, text)
+    })?;
     let shown = apart(session, video, move |session| session.show(video, wanted)).await?;
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
@@ -289,6 +277,18 @@ async fn picture(
         headers.insert("x-last", HeaderValue::from_static("1"));
     }
     Ok((headers, shown.jpeg).into_response())
+}
+
+/// Which frame a query names.
+fn wanted(query: &str) -> Option<Wanted> {
+    let (name, at) = query.split_once('=')?;
+    let at = at.parse::<f64>().ok().filter(|at| at.is_finite())?;
+    match name {
+        "at" => Some(Wanted::At(at)),
+        "after" => Some(Wanted::After(at)),
+        "before" => Some(Wanted::Before(at)),
+        _ => None,
+    }
 }
 
 /// Takes a video's spans and writes them.

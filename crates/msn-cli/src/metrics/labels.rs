@@ -159,7 +159,7 @@ fn of_tables(
 
 /// A table of labels, whatever its column is called.
 fn label_table(path: &Utf8Path) -> Result<Vec<TableScores>, MetricsError> {
-    let named = |name: &&str| read_scores_csv(path.as_std_path(), Some(name)).ok();
+    let named = |name: &&str| read_scores_csv(path.as_std_path(), Some(*name)).ok();
     match LABELS.iter().find_map(named) {
         Some(videos) => Ok(videos),
         None => read_scores_csv(path.as_std_path(), None),
