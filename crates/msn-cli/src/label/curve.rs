@@ -79,7 +79,7 @@ impl Scores {
                 }
             }
         }
-        let apart = match film.unit {
+        let apart: f64 = match film.unit {
             Unit::Seconds => 2.0,
             Unit::Frames => 20.0,
         };

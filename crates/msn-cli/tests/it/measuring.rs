@@ -117,7 +117,7 @@ fn every_kind_of_file_gives_the_same() {
 #[test]
 fn methods_are_compared_on_the_frames_of_all() {
     let (_guard, dir) = temporary();
-    let table = |worse: bool, skip: usize| {
+    let table = |worse: bool, skip: u32| {
         let mut csv = "video,frame,score,label\n".to_owned();
         for video in 0..6 {
             for frame in skip..30 {
