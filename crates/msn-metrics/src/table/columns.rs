@@ -132,9 +132,17 @@ impl Columns {
                 // Videos may be numbers: then frames count up within each of them.
                 found.video =
                     take(&|i| i == 0 && !counts(rows, 0, None) && counts(rows, 1, Some(0)));
+                if found.video.is_some() {
+                    found.frame = take(&|i| i == 1);
+                }
             }
             let video = found.video;
-            found.frame = take(&|i| !is_flags(rows, i) && counts(rows, i, video));
+            // In two rows 0 and 1 count up as well: then labels stand after them.
+            let labels_after = |i: usize| (i + 1..width).any(|after| is_flags(rows, after));
+            if found.frame.is_none() {
+                found.frame =
+                    take(&|i| counts(rows, i, video) && (!is_flags(rows, i) || labels_after(i)));
+            }
             // Of several columns of 0 and 1 the labels stand last.
             let flags = left.iter().rposition(|&i| is_flags(rows, i));
             if left.len() > usize::from(chosen.is_none()) {
