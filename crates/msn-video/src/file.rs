@@ -21,6 +21,9 @@ use crate::{DecodeErrors, Frame, Info, Item, Lost, Options, Size, SourceKind, Vi
 /// after the last key frame.
 const SEEK_SOONER: [f64; 3] = [0.0, 2.0, 10.0];
 
+/// Seconds after which a frame is taken to come after a key frame that was passed over.
+const SEEK_LATE: f64 = 1.0;
+
 /// Distance of two frames, in frames of the mean rate, that is worth a note.
 const LONG_STEP: f64 = 2.5;
 
@@ -202,6 +205,53 @@ impl FileSource {
             }
         }
         Ok(None)
+    }
+
+    /// Decodes from the last key frame before a time up to the first frame at it or later: that
+    /// frame, or none past the end; `None` where there is no way there.
+    pub(crate) fn seek_time(
+        &mut self,
+        seconds: f64,
+        state: &mut SourceState,
+    ) -> Result<Option<Option<Item>>, VideoError> {
+        let Some(origin) = self.origin else {
+            return Ok(None);
+        };
+        // Casts saturate: such a time is past the end.
+        let goal = origin.saturating_add((seconds / self.tick_seconds).round() as i64);
+        let mut reached = None;
+        for sooner in SEEK_SOONER {
+            let micros = ((ticks(goal) * self.tick_seconds - sooner) * 1e6).ceil() as i64;
+            if self.input.seek(micros, ..micros).is_err() {
+                continue;
+            }
+            self.decoder.flush();
+            self.tracker = PacketTracker::default();
+            self.ready.clear();
+            self.index = 0;
+            self.goal = Some(goal);
+            self.latest = None;
+            self.draining = false;
+            self.ended = false;
+            let item = loop {
+                match self.next(state)? {
+                    Some(Item::Lost(_)) => {}
+                    item => break item,
+                }
+            };
+            let late = match &item {
+                Some(Item::Frame(frame)) => {
+                    let late = frame.seconds.map(|at| at - seconds);
+                    late.is_none_or(|late| late > SEEK_LATE)
+                }
+                _ => true,
+            };
+            reached = Some(item);
+            if !late {
+                break;
+            }
+        }
+        Ok(reached)
     }
 
     /// Whether the decoder's new frame comes before the one that is sought.

@@ -357,6 +357,16 @@ impl FolderSource {
         self.next = index;
     }
 
+    /// Goes to the first file at a time or later; `false` without a rate.
+    pub(crate) fn seek_time(&mut self, seconds: f64) -> bool {
+        let Some(hz) = self.options.folder_hz else {
+            return false;
+        };
+        // The cast saturates: a time too far is past the end.
+        self.next = (seconds * hz - 1e-6).ceil().max(0.0) as usize;
+        true
+    }
+
     pub(crate) fn next(&mut self, state: &mut SourceState) -> Result<Option<Item>, VideoError> {
         let index = self.next;
         let Some(path) = self.files.get(index) else {

@@ -175,6 +175,32 @@ impl Reader {
         Ok(!self.done)
     }
 
+    /// Goes to a time, forwards or back: the next item is the first frame at `seconds` or later, and
+    /// indices count from it. `false` where the source can't be gone through so: a stream without
+    /// times, a folder without a rate, a container that does not find its way. Then it is to be
+    /// opened again. After a time past the end no item follows.
+    ///
+    /// Unlike [`Reader::seek`] it needs no earlier reading, and it is as near to the time as the
+    /// container's index is right.
+    ///
+    /// # Errors
+    /// Any of [`VideoError`] about reading.
+    pub fn seek_time(&mut self, seconds: f64) -> Result<bool, VideoError> {
+        self.ahead.clear();
+        self.done = false;
+        match &mut self.source {
+            Source::Folder(folder) => Ok(folder.seek_time(seconds)),
+            #[cfg(feature = "ffmpeg")]
+            Source::File(file) => {
+                let found = file.seek_time(seconds, &mut self.state)?;
+                let possible = found.is_some();
+                self.ahead.extend(found.flatten());
+                self.done = self.ahead.is_empty();
+                Ok(possible)
+            }
+        }
+    }
+
     fn read_ahead(&mut self) -> Result<(), VideoError> {
         let mut lost = 0;
         while let Some(item) = self.advance()? {

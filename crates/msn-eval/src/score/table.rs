@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use msn_data::table_name;
+
 use super::scorer::FrameScore;
 use crate::VideoScores;
 
@@ -36,7 +38,7 @@ impl<W: Write> ScoreTable<W> {
         fair: Option<f64>,
     ) -> io::Result<()> {
         let fixed = [
-            video.to_owned(),
+            table_name(video),
             score.frame.to_string(),
             score.seconds.map(|t| format!("{t:.6}")).unwrap_or_default(),
             score.psnr.to_string(),
