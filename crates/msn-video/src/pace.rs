@@ -134,7 +134,12 @@ impl Pace {
         let exact = Steps::of(&times, 1.0)?;
         let first = times[0];
         let rounded: Vec<f64> = times.iter().map(|t| milliseconds(t - first)).collect();
-        let rounded = Steps::of(&rounded, 1e3).filter(|steps| steps.nominal >= SHORT_STEP);
+        // Not where whole milliseconds tell too little: frames so close that their times are one.
+        let exact_millis = exact.nominal * 1e3;
+        let rounded = Steps::of(&rounded, 1e3).filter(|steps| {
+            steps.nominal >= SHORT_STEP
+                && (steps.nominal - exact_millis).abs() <= 0.1 * exact_millis
+        });
         Some(Self {
             step_seconds: exact.nominal,
             uneven: rounded.as_ref().map_or(exact.uneven, |steps| steps.uneven),

@@ -99,6 +99,8 @@ struct Sampler<I> {
     gap: f64,
     /// The next item's number.
     index: usize,
+    /// Time of the first frame, from which milliseconds are counted.
+    zero: f64,
     take: Option<Take>,
     next: Option<(f64, Frame)>,
     /// Why `next` does not belong to the take.
@@ -161,6 +163,7 @@ impl<I: Iterator<Item = Result<Item, VideoError>>> Sampler<I> {
             timed: pace.is_some(),
             gap: gap_seconds(step).min(longest),
             index: 0,
+            zero: 0.0,
             take: None,
             next: None,
             cut: None,
@@ -213,18 +216,19 @@ impl<I: Iterator<Item = Result<Item, VideoError>>> Sampler<I> {
                     return Ok(None);
                 };
                 self.loss = None;
+                self.zero = at;
                 self.take = Some(Take::new(at, frame));
                 continue;
             };
             let due = take.due(self.rate_hz);
-            let shown = milliseconds(take.at - take.start);
+            let (zero, due_millis) = (self.zero, milliseconds(due));
+            let begun = milliseconds(take.start - zero);
+            let since_start = move |at: f64| milliseconds(at - zero) - begun;
             // What a millisecond's rounding may add is no time to fill.
             let hold = (milliseconds(self.step) - 1.0).max(0.5);
-            let held = milliseconds(due) < shown + hold;
+            let held = due_millis < since_start(take.at) + hold;
             if self.cut.is_none() {
-                let start = take.start;
-                let is_due =
-                    |(at, _): &mut (f64, Frame)| milliseconds(*at - start) <= milliseconds(due);
+                let is_due = |(at, _): &mut (f64, Frame)| since_start(*at) <= due_millis;
                 if let Some((at, frame)) = self.next.take_if(is_due) {
                     (take.at, take.frame) = (at, frame);
                     self.loss = None;
@@ -408,7 +412,10 @@ mod tests {
                 prop_assert_eq!(item.index(), index);
             }
             // Each take is as long as its frames are apart, and one step.
-            for take in found.split(|item| matches!(item, Item::Lost(_))) {
+            let takes: Vec<&[Item]> = found.split(|item| matches!(item, Item::Lost(_))).collect();
+            let firsts: Vec<usize> = takes.iter().map(|take| shows(take)[0].unwrap()).collect();
+            let ends = firsts.iter().skip(1).copied().chain([times.len()]);
+            for ((take, first), end) in takes.iter().zip(&firsts).zip(ends) {
                 let frames: Vec<&Frame> = take.iter().filter_map(|item| match item {
                     Item::Frame(frame) => Some(frame),
                     Item::Lost(_) => None,
@@ -418,9 +425,9 @@ mod tests {
                 let shown: std::collections::BTreeSet<_> = frames.iter().map(|f| f.source_index).collect();
                 let most = shown.len() as f64 * ((gap + step + 0.1) * rate_hz + 2.0);
                 prop_assert!(frames.len() as f64 <= most);
-                if frames.iter().all(|frame| frame.source_seconds.is_some()) {
-                    let times = frames.iter().filter_map(|frame| frame.source_seconds);
-                    let last = times.clone().fold(f64::NEG_INFINITY, f64::max);
+                if times[*first..end].iter().all(Option::is_some) {
+                    let times = times[*first..end].iter().flatten().copied();
+                    let last = times.fold(f64::NEG_INFINITY, f64::max);
                     let real = last - frames[0].seconds.unwrap() + step;
                     prop_assert!(frames.len() as f64 <= (real.max(0.0) + 2e-3) * rate_hz + 1.0, "{} in {real}", frames.len());
                 }
