@@ -13,7 +13,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use ablate::AblateArgs;
-pub(crate) use data::{DataCommand, FpsArgs, LayoutArgs, SourceArgs, StoreArgs};
+pub(crate) use data::{DataCommand, FpsArgs, LayoutArgs, SourceArgs, StoreArgs, sources};
 pub(crate) use device::{DeviceArgs, PrecisionArgs};
 pub(crate) use evaluate::{EvalArgs, ScoreArgs, SelftestArgs};
 pub(crate) use train::TrainArgs;

@@ -7,8 +7,11 @@ use serde::Serialize;
 
 /// The command line, quoted where a shell wants it.
 pub(crate) fn command_line() -> String {
-    let mut words = std::env::args();
-    let _ = words.next();
+    quoted(std::env::args().skip(1))
+}
+
+/// `msn` with these words, quoted where a shell wants it.
+pub(crate) fn quoted(words: impl IntoIterator<Item = String>) -> String {
     let mut line = "msn".to_owned();
     for word in words {
         let plain = word

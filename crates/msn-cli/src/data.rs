@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{OpenOptions, SplitManifest};
-use msn_synth::{Output, SynthOptions};
+use msn_synth::{ClipFormat, SynthOptions};
 
 use crate::{
     Failed, Usage,
@@ -30,7 +30,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             options.test_clips = test.unwrap_or(options.test_clips);
             options.seconds = seconds.unwrap_or(options.seconds);
             if *frames {
-                options.output = Output::Frames;
+                options.output = ClipFormat::Frames;
             }
             options.check().map_err(|e| Usage(e.to_string()))?;
             let summary = synthesise(dir, &options)?;

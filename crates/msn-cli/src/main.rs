@@ -54,6 +54,9 @@ pub(crate) struct Usage(pub String);
 #[error("")]
 pub(crate) struct Failed;
 
+/// Exit code of a panic, as Rust has it.
+const PANICKED: u8 = 101;
+
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         // `println!` has no other way to say that a reader such as `head` has seen enough.
@@ -62,11 +65,18 @@ fn main() -> ExitCode {
             std::process::exit(0);
         }
         eprintln!(
-            "error: internal: {panic}; this is a bug in msn, please report it with the command"
+            "error: {}internal: {panic}; this is a bug in msn, please report it with the command",
+            ranks::label()
         );
     }));
     let cli = Cli::parse();
-    let (code, all_know) = match run(cli) {
+    // A rank that panics ends the others, which would wait for it.
+    let ended = std::panic::catch_unwind(|| run(cli));
+    let Ok(ended) = ended else {
+        ranks::leave(PANICKED, false);
+        return ExitCode::from(PANICKED);
+    };
+    let (code, all_know) = match ended {
         Ok(()) => (0, true),
         Err(error) if broken_pipe(&error) => (0, true),
         Err(error) => {

@@ -7,7 +7,7 @@ use std::{
 
 use camino::Utf8Path;
 use indicatif::{ProgressBar, ProgressStyle};
-use msn_run::{Notice, Observer, RunError, Severity};
+use msn_run::{Notice, NoticeLevel, Observer, RunError};
 use msn_train::{EpochReport, StepReport};
 
 use crate::{ranks::Ranks, signal::Signals, text::time};
@@ -100,10 +100,10 @@ impl Progress {
 
 impl Observer for Progress {
     fn notice(&mut self, notice: &Notice) {
-        let before = match notice.severity() {
-            Severity::Info => "",
-            Severity::Note => "note: ",
-            Severity::Warning => "warning: ",
+        let before = match notice.level() {
+            NoticeLevel::Info => "",
+            NoticeLevel::Note => "note: ",
+            NoticeLevel::Warning => "warning: ",
         };
         self.line(&format!("{before}{notice}"));
     }

@@ -8,7 +8,7 @@ use crate::{Failed, args::ScoreArgs, progress::Progress, selected_device::Select
 
 pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     let model = args.calibration.open(&args.weights)?;
-    let sources = msn_data::sources(&args.sources)?;
+    let sources = crate::args::sources(&args.sources)?;
     let device = SelectedDevice::new(&args.device, args.precision.precision)?;
     let request = ScoreRequest {
         model: &model,

@@ -55,11 +55,13 @@ impl Drop for Signals {
     }
 }
 
-/// A training that was stopped by a signal, and saved: exit code 128 + signal.
+/// A command that was stopped by a signal: exit code 128 + signal.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted, and saved: {way_on}")]
+#[error("interrupted, {state}: {way_on}")]
 pub(crate) struct Interrupted {
     pub signal: u8,
+    /// What has become of the work so far, as in "and saved".
+    pub state: &'static str,
     /// How to go on, for the user.
     pub way_on: String,
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::SplitManifest;
 use msn_run::{CheckpointSchedule, RunLocation, TrainOutcome, TrainRequest, estimate};
-use msn_train::{Preset, Settings, TrainError};
+use msn_train::{Preset, Settings};
 
 use crate::{
     Usage, args::TrainArgs, command_line::command_line, data, dry_run, evaluation,
@@ -20,9 +20,6 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         return Ok(());
     }
     let ranks = Ranks::start()?;
-    if let Some(uneven) = TrainError::uneven(settings.train.batch, ranks.world_size()) {
-        return Err(uneven.into());
-    }
     if args.dry_run && ranks.world_size() > 1 {
         return Err(Usage("--dry-run is for one process".into()).into());
     }
@@ -80,7 +77,12 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
 fn interrupted(ranks: &Ranks, progress: &Progress, folder: &Utf8Path) -> anyhow::Error {
     let signal = ranks.largest(progress.caught().unwrap_or(0));
     let way_on = format!("the same command with --resume goes on with {folder}");
-    Interrupted { signal, way_on }.into()
+    Interrupted {
+        signal,
+        state: "and saved",
+        way_on,
+    }
+    .into()
 }
 
 /// The data folder and the settings that the command line asks for.

@@ -45,7 +45,7 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             let options = layout.options(fps.fps)?;
             let calibration = calibrate(&model, normal, &options, &device, store)?;
             let file = out.clone().unwrap_or_else(|| model.calibration_file());
-            calibration.write(&file)?;
+            calibration.write(&file, &model.weights)?;
             println!(
                 "wrote {file}: median {:.4}, MAD {:.4} over {} normal frames",
                 calibration.median, calibration.mad, calibration.frames
@@ -62,17 +62,24 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
         None => file.to_owned(),
     };
     let tensors = TensorFile::read(file)?;
-    let (mut meta, mut calibration) = (None, None);
+    // Weights can be looked at whatever lies beside them.
+    let (mut meta, mut calibration) = (None, Ok(None));
     if tensors.metadata.contains_key("msn") {
         let weights = Weights::read(file)?;
-        calibration = Calibration::find(file, &weights, run)?;
+        calibration = Calibration::find(file, &weights, run);
         meta = Some(weights.meta);
     }
     let count: usize = tensors.tensors.values().map(|t| t.values.len()).sum();
     if as_json {
         let shapes: BTreeMap<&String, &Vec<usize>> =
             tensors.tensors.iter().map(|(n, t)| (n, &t.shape)).collect();
-        let all = json!({ "file": file, "msn": meta, "calibration": calibration, "values": count, "tensors": shapes });
+        let mut all = json!({
+            "file": file, "msn": meta, "calibration": null, "values": count, "tensors": shapes
+        });
+        match calibration {
+            Ok(calibration) => all["calibration"] = json!(calibration),
+            Err(error) => all["calibration_error"] = error.to_string().into(),
+        }
         return print_json(&all);
     }
     println!("file: {file}");
@@ -87,8 +94,9 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
             );
             println!("config: {}", serde_json::to_string(&meta.config)?);
             match &calibration {
-                Some(c) => println!("calibration: {}", serde_json::to_string(c)?),
-                None => println!("calibration: none (`msn weights calibrate` adds one)"),
+                Ok(Some(c)) => println!("calibration: {}", serde_json::to_string(c)?),
+                Ok(None) => println!("calibration: none (`msn weights calibrate` adds one)"),
+                Err(error) => println!("calibration: unusable: {error}"),
             }
             for (key, value) in &meta.origin {
                 println!("{key}: {value}");
@@ -226,7 +234,7 @@ fn calibrate(
             Ok(set) if !set.train.is_empty() => (set.train, set.folder_hz),
             Err(error) if options.layout.is_some() => return Err(error.into()),
             _ => (
-                msn_data::sources(std::slice::from_ref(path))?,
+                crate::args::sources(std::slice::from_ref(path))?,
                 options.folder_hz,
             ),
         };

@@ -15,7 +15,6 @@
 
 mod error;
 mod evaluation;
-mod fingerprint;
 mod memory;
 mod overlay;
 mod protocol;
@@ -30,7 +29,6 @@ pub use evaluation::{
     DataCard, EVALUATION_FORMAT, Evaluation, EvaluationError, KindMetrics, LabelCard,
     PredictionErrorMetrics, Priors, ProtocolMetrics,
 };
-pub use fingerprint::fingerprint;
 pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOptions, survey};
 pub use overlay::{HeatMaps, Overlay, write_overlay};
 pub use protocol::{EvalOptions, evaluate};

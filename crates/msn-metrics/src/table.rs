@@ -95,11 +95,42 @@ pub fn read_scores_csv(
         source,
     };
     let file = File::open(path).map_err(read)?;
-    let mut text = String::new();
-    BufReader::new(file)
-        .read_to_string(&mut text)
-        .map_err(read)?;
-    Table { path }.scores(text.trim_start_matches('\u{feff}'), column)
+    let mut bytes = Vec::new();
+    BufReader::new(file).read_to_end(&mut bytes).map_err(read)?;
+    let table = Table { path };
+    let text = text(&bytes).map_err(|what| table.error(None, what))?;
+    table.scores(&text, column)
+}
+
+/// The text in a file's bytes, with `\n` at the end of each line: UTF-8, or UTF-16 as Windows'
+/// programs write it. Else what the file is instead.
+fn text(bytes: &[u8]) -> Result<String, &'static str> {
+    let utf16 = |bytes: &[u8], number: fn([u8; 2]) -> u16| {
+        let (pairs, _) = bytes.as_chunks::<2>();
+        char::decode_utf16(pairs.iter().map(|&pair| number(pair))).collect::<Result<String, _>>()
+    };
+    let no_text = "is no text in UTF-8 or UTF-16; save it as UTF-8";
+    let text = match bytes {
+        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes).map_err(|_| no_text)?,
+        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes).map_err(|_| no_text)?,
+        [b'\x93', b'N', b'U', b'M', b'P', b'Y', ..] => {
+            return Err("is an array of NumPy and no CSV; np.savetxt writes one score a line");
+        }
+        [b'P', b'K', 3, 4, ..] => {
+            return Err("is a ZIP archive (.npz, .xlsx) and no CSV; save its scores as one");
+        }
+        _ => std::str::from_utf8(bytes).map_err(|_| no_text)?.to_owned(),
+    };
+    let text = text.trim_start_matches('\u{feff}');
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+/// The number, from 1, of the line of a row. The reader's own count stands still at empty lines.
+fn line_of(text: &str, position: &csv::Position) -> u64 {
+    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = text.as_bytes().get(start..).unwrap_or_default();
+    let empty = rest.iter().take_while(|&&b| b == b'\n').count();
+    position.line() + u64::try_from(empty).unwrap_or(u64::MAX)
 }
 
 struct Table<'a> {
@@ -159,7 +190,7 @@ impl Table<'_> {
         let mut places: HashMap<String, usize> = HashMap::new();
         for row in rows {
             let row = row.map_err(|error| {
-                let line = error.position().map(csv::Position::line);
+                let line = error.position().map(|at| line_of(text, at));
                 self.error(
                     line,
                     format!(
@@ -168,7 +199,7 @@ impl Table<'_> {
                     ),
                 )
             })?;
-            let line = row.position().map(csv::Position::line);
+            let line = row.position().map(|at| line_of(text, at));
             let name = match columns.video {
                 Some(i) => row[i].to_owned(),
                 None => self.stem(),

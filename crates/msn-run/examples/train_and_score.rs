@@ -57,7 +57,7 @@ fn make_footage(folder: &Utf8Path) -> Result<(), msn_synth::SynthError> {
         test_clips: 1,
         seconds: 10.0,
         size: msn_synth::Size::new(64, 48),
-        output: msn_synth::Output::Frames,
+        output: msn_synth::ClipFormat::Frames,
         ..Default::default()
     };
     msn_synth::write(folder, &options, &mut |_, _| ()).map(drop)

@@ -10,7 +10,7 @@ use msn_metrics::Bootstrap;
 
 use crate::{
     Devices, Model, Notice, Observer, RunError, TestSet,
-    files::{write_file, write_json},
+    files::{check_paths, write_file, write_json},
     highlights::Highlights,
     strip,
 };
@@ -18,9 +18,9 @@ use crate::{
 /// What is to be evaluated with what.
 #[derive(Debug)]
 pub struct EvaluateRequest<'a> {
-    /// The network.
+    /// What predicts, and what its scores are standardised by.
     pub model: &'a Model,
-    /// The test set.
+    /// Decoded at the model's size and rate.
     pub test: &'a TestSet<'a>,
     /// Where scores, curves, `eval.json` and `report.html` go.
     pub out: Option<&'a Utf8Path>,
@@ -70,6 +70,9 @@ pub fn evaluate(
         return Err(RunError::NoTestVideos {
             root: test.data.root.clone(),
         });
+    }
+    for folder in request.out.into_iter().chain(request.overlay) {
+        check_paths(folder, test.videos.iter().map(|video| video.name.as_str()))?;
     }
     let overlays = match request.overlay {
         Some(folder) => {

@@ -64,7 +64,7 @@ impl RunFolder {
                             return Ok(Self { path });
                         }
                         Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
-                        Err(source) => return Err(RunError::Write { path, source }),
+                        Err(source) => return Err(RunError::write(path)(source)),
                     }
                 }
             }
@@ -108,7 +108,7 @@ impl RunFolder {
         }
     }
 
-    /// Its path.
+    /// As it was given or made.
     pub fn path(&self) -> &Utf8Path {
         &self.path
     }

@@ -79,7 +79,7 @@ impl TrainingFootage {
 /// The test videos of a data set, decoded once, with labels that fit them.
 #[derive(Debug)]
 pub struct TestSet<'a> {
-    /// The data set.
+    /// Where they come from, with masks and tracks.
     pub data: &'a DataSet,
     /// Its test videos.
     pub videos: Vec<LoadedVideo>,
@@ -91,13 +91,19 @@ impl<'a> TestSet<'a> {
     /// Decodes the test videos of a data set into a store, and holds their labels to them.
     ///
     /// # Errors
-    /// [`RunError::Data`] for videos that can't be decoded and labels that do not fit.
+    /// [`RunError::Data`] for videos that can't be decoded and labels that do not fit,
+    /// [`RunError::LongName`] for a video that no output can be named after.
     pub fn load(
         data: &'a DataSet,
         options: &LoadOptions,
         store: &FrameStore,
         observer: &mut dyn Observer,
     ) -> Result<Self, RunError> {
+        // Better known now than when all is scored and can't be written.
+        let long = |video: &Video| Some((video.source.clone(), video.name_too_long()?));
+        if let Some((path, reason)) = data.test.iter().find_map(long) {
+            return Err(RunError::LongName { path, reason });
+        }
         observer.notice(&Notice::ReadingTest {
             videos: data.test.len(),
         });

@@ -45,7 +45,7 @@ pub use footage::TestSet;
 pub use lock::RunLock;
 pub use memory::{run_memory, survey_memory};
 pub use model::Model;
-pub use observer::{Notice, Observer, Quiet, Severity};
+pub use observer::{Notice, NoticeLevel, Observer, Quiet};
 pub use score::{ScoreRequest, ScoreSummary, score, score_to_file};
 pub use selftest::self_test;
 pub use summary::RunSummary;

@@ -10,9 +10,9 @@ use crate::{RunError, RunFolder};
 /// A trained network with its calibration.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// The weights file.
+    /// Path of the weights file.
     pub path: Utf8PathBuf,
-    /// What it holds.
+    /// Tensors, and what they are.
     pub weights: Weights,
     /// What standardises its anomaly scores, where normal footage was scored for that.
     pub calibration: Option<Calibration>,

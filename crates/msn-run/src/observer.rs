@@ -64,7 +64,7 @@ impl Observer for Quiet {}
 
 /// How much a notice matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub enum NoticeLevel {
     /// What is being done.
     Info,
     /// What a reader of the results should know.
@@ -103,11 +103,11 @@ pub enum Notice {
     OtherDevice(Utf8PathBuf),
     /// A pool has collapsed.
     Pool {
-        /// The pool.
+        /// Its number, 1 to 3.
         pool: usize,
         /// What is wrong with it.
         warning: String,
-        /// The step.
+        /// Steps done, from 1.
         step: usize,
     },
     /// Share of the training time, 0..=1, that went into waiting for clips.
@@ -124,14 +124,14 @@ pub enum Notice {
     LeftOutOfRegions(String),
     /// A test video without a scored frame.
     NotScored {
-        /// The video.
+        /// Its name in the data set.
         video: String,
-        /// Its frames.
+        /// Frames that it has.
         frames: usize,
     },
     /// A test video is scored.
     Scored {
-        /// The video.
+        /// Its name in the data set.
         video: String,
         /// Videos scored so far.
         done: usize,
@@ -142,44 +142,44 @@ pub enum Notice {
     NoMemoryReport(Box<RunError>),
     /// Weights were trained on footage other than that of a folder.
     OtherFootage {
-        /// The weights.
+        /// Path of the weights file.
         weights: Utf8PathBuf,
-        /// The folder.
+        /// Folder of the data set.
         data: Utf8PathBuf,
     },
     /// A source's frames are taken at another rate than their own.
     Resampled {
-        /// The source.
+        /// Path of the video.
         source: Utf8PathBuf,
-        /// Frames a second.
+        /// Frames a second that are taken.
         rate_hz: f64,
     },
     /// A frame of a source can't be decoded.
     LostFrame {
-        /// The source.
+        /// Path of the video, or of the folder of frames.
         source: Utf8PathBuf,
         /// The frame and the reason.
         lost: Lost,
     },
     /// Why frames of a source were lost.
     Losses {
-        /// The source.
+        /// Path of the video, or of the folder of frames.
         source: Utf8PathBuf,
-        /// The reason.
+        /// As the decoder words it.
         reason: String,
     },
     /// What is particular about a source.
     Source {
-        /// The source.
+        /// Path of the video, or of the folder of frames.
         source: Utf8PathBuf,
-        /// What it is.
+        /// What is particular, in a sentence.
         note: String,
     },
 }
 
 impl Notice {
     /// How much it matters.
-    pub const fn severity(&self) -> Severity {
+    pub const fn level(&self) -> NoticeLevel {
         match self {
             Self::Data(_)
             | Self::DamagedCheckpoint(_)
@@ -187,14 +187,14 @@ impl Notice {
             | Self::Pool { .. }
             | Self::NotScored { .. }
             | Self::LostFrame { .. }
-            | Self::Losses { .. } => Severity::Warning,
+            | Self::Losses { .. } => NoticeLevel::Warning,
             Self::Uncalibrated(_)
             | Self::LeftOutOfRegions(_)
             | Self::NoMemoryReport(_)
             | Self::OtherFootage { .. }
             | Self::Resampled { .. }
-            | Self::Source { .. } => Severity::Note,
-            _ => Severity::Info,
+            | Self::Source { .. } => NoticeLevel::Note,
+            _ => NoticeLevel::Info,
         }
     }
 }

@@ -50,7 +50,7 @@ mod write;
 pub use error::SynthError;
 pub use labels::LabelledAnomaly;
 pub use msn_video::{Picture, Size};
-pub use options::{AnomalyKind, Output, SynthOptions};
+pub use options::{AnomalyKind, ClipFormat, SynthOptions};
 pub use plan::{ClipPlan, Plan};
 pub use render::{Renderer, Scene, Shot};
 pub use write::{Summary, write};

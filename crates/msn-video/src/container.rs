@@ -12,7 +12,7 @@ use crate::VideoError;
 /// and text that FFmpeg would draw, are left out.
 const FORMATS: &str = "avi,mov,mp4,matroska,webm,mpegts,mpeg,mpegvideo,asf,flv,ogg,mxf,ivf,\
     yuv4mpegpipe,dv,h264,hevc,m4v,mjpeg,jpeg_pipe,obu,av1,nut,rm,wtv,gif,h261,h263,vc1,vc1test,dirac,\
-    gxf,nsv,pva,mjpeg_2000,cavsvideo";
+    gxf,nsv,pva,mjpeg_2000,cavsvideo,dhav";
 
 /// Containers whose header states their duration; other durations are FFmpeg's estimates.
 const FORMATS_WITH_DURATION: [&str; 4] = ["matroska", "mov", "flv", "asf"];

@@ -71,12 +71,15 @@
 mod ahead;
 #[cfg(feature = "ffmpeg")]
 mod container;
+mod content;
 mod error;
 #[cfg(feature = "ffmpeg")]
 mod file;
 mod folder;
 mod frame;
+mod frame_order;
 mod info;
+mod listing;
 #[cfg(feature = "ffmpeg")]
 mod luma;
 mod natural;
@@ -105,10 +108,13 @@ mod unpack;
 mod writer;
 
 pub use ahead::{ReadAhead, open_ahead};
+pub use content::Content;
 pub use error::VideoError;
-pub use folder::{frame_files, is_frame_file};
+pub use folder::{FrameListing, Media, frame_files, frame_listing, is_frame_file, media};
 pub use frame::{Frame, Item, Lost};
+pub use frame_order::FrameOrder;
 pub use info::{DecodeErrors, Info, SourceKind};
+pub use listing::{EntryKind, FileIdentity, FolderEntry, FolderListing, list_folder};
 pub use natural::natural_order;
 pub use pace::{Pace, is_cut, pace, same_rate};
 pub use paced::PacedReader;
@@ -134,15 +140,16 @@ pub fn ffmpeg_version() -> Option<String> {
 }
 
 /// Endings of video files, compared without regard to case.
-const VIDEO_ENDINGS: [&str; 30] = [
-    "264", "265", "3g2", "3gp", "asf", "avi", "divx", "dv", "flv", "h264", "h265", "hevc", "ivf",
-    "m2ts", "m4v", "mjpeg", "mjpg", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "ts",
-    "vob", "webm", "wmv", "y4m",
+const VIDEO_ENDINGS: [&str; 32] = [
+    "264", "265", "3g2", "3gp", "asf", "avi", "dav", "divx", "dv", "flv", "h264", "h265", "hevc",
+    "ivf", "m2ts", "m4v", "mjpeg", "mjpg", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv",
+    "qt", "ts", "vob", "webm", "wmv", "y4m",
 ];
 
 /// True if a name ends as video files do (`.avi`, `.mp4`, `.mkv`, ...) and is not hidden.
 ///
-/// A help for listing folders: [`open`] itself goes by content.
+/// A help for listing folders, where [`media`] knows files of other endings by their content.
+/// [`open`] itself goes by content.
 pub fn is_video_file(path: impl AsRef<camino::Utf8Path>) -> bool {
     let path = path.as_ref();
     !path.file_name().is_some_and(|name| name.starts_with('.'))

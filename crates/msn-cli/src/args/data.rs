@@ -3,7 +3,7 @@
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand};
-use msn_data::{DataSet, FrameStore, OpenOptions};
+use msn_data::{DataSet, FrameStore, OpenOptions, PassedOver, Video};
 
 use super::NumberError;
 use crate::Usage;
@@ -61,6 +61,20 @@ impl SourceArgs {
         }
         Ok(set)
     }
+}
+
+/// The videos that arguments name; says what lies in their folders and is not used.
+///
+/// # Errors
+/// Those of [`msn_data::find_sources`].
+pub(crate) fn sources(arguments: &[String]) -> Result<Vec<Video>> {
+    let found = msn_data::find_sources(arguments)?;
+    let mut notable = found.passed_over;
+    notable.retain(PassedOver::is_notable);
+    for sentence in PassedOver::sentences(&notable) {
+        eprintln!("warning: {sentence}");
+    }
+    Ok(found.videos)
 }
 
 /// What folders of frames lack.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 
 use super::{Extent, LabelSpan};
+use crate::text::{Lines, read_text};
 use crate::{DataError, LabelError, WriteError, write_atomically};
 
 /// What the first line must be.
@@ -26,6 +27,16 @@ pub enum EventTableError {
     /// Other columns than a start and an end.
     #[error("{expected}", expected = EXPECTED)]
     Columns,
+    /// A line of another number of fields than the first.
+    #[error("line {line} has {found} fields, the first line {expected}")]
+    Fields {
+        /// Its number, from 1.
+        line: u64,
+        /// Its fields.
+        found: usize,
+        /// Those of the first line.
+        expected: usize,
+    },
     /// A line without a video.
     #[error("line {0} names no video")]
     NoVideo(u64),
@@ -79,8 +90,7 @@ pub(crate) struct VideoEvents {
 
 /// Reads a file of events.
 pub(crate) fn read_file(path: &Utf8Path) -> Result<Events, DataError> {
-    let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
-    read(&bytes).map_err(|e| DataError::label(path, e))
+    read(&read_text(path)?).map_err(|e| DataError::label(path, e))
 }
 
 /// Writes a file of events: in seconds where all of them are, else in frames, by way of a
@@ -121,7 +131,7 @@ pub fn write_events<'a>(
         }
         Ok(())
     };
-    let failed = |e: std::io::Error| WriteError::new(path, e);
+    let failed = |e: std::io::Error| WriteError::at(path)(e);
     write().map_err(|e| failed(e.into()))?;
     let text = table.into_inner().map_err(|e| failed(e.into_error()))?;
     Ok(write_atomically(path, &text)?)
@@ -163,18 +173,27 @@ impl Columns {
     }
 }
 
-/// Reads events from the bytes of a file.
-pub(crate) fn read(bytes: &[u8]) -> Result<Events, EventTableError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+/// Reads events from a text whose lines end in `\n`.
+pub(crate) fn read(text: &str) -> Result<Events, EventTableError> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_reader(bytes);
+        .flexible(true)
+        .from_reader(text.as_bytes());
     let headers = reader.headers()?.clone();
     let columns = Columns::find(&headers)?;
     let mut events = Events::new();
+    let mut lines = Lines::new(text);
     for record in reader.records() {
         let record = record?;
-        let line = record.position().map_or(0, csv::Position::line);
+        // The reader's own count stands still at empty lines.
+        let line = lines.from(record.position().map_or(0, csv::Position::byte));
+        if record.len() != headers.len() {
+            return Err(EventTableError::Fields {
+                line,
+                found: record.len(),
+                expected: headers.len(),
+            });
+        }
         let field = |column: usize| record.get(column).unwrap_or_default();
         let video = field(columns.video).replace('\\', "/");
         if video.is_empty() {
@@ -229,12 +248,12 @@ mod tests {
 
     #[test]
     fn seconds_and_frames_are_read() {
-        let events = read(b"video,start,end,kind\na.mp4, 1.5 ,2,fall\na.mp4,3,4,\n").unwrap();
+        let events = read("video,start,end,kind\na.mp4, 1.5 ,2,fall\na.mp4,3,4,\n").unwrap();
         let spans = &events["a.mp4"].spans;
         assert_eq!(spans[0].extent, Extent::Seconds(1.5..2.0));
         assert_eq!(spans[0].kind.as_deref(), Some("fall"));
         assert_eq!(spans[1].kind, None);
-        let events = read(b"\xef\xbb\xbfend_frame,video,start_frame\n9,cam\\01,0\n").unwrap();
+        let events = read("end_frame,video,start_frame\n9,cam\\01,0\n").unwrap();
         assert_eq!(events["cam/01"].spans[0].extent, Extent::Frames(0..9));
     }
 
@@ -255,22 +274,45 @@ mod tests {
             ("video,start,end\na,nan,2\n", "line 2: `nan`"),
             ("video,start,end\n,1,2\n", "line 2 names no video"),
             ("video,start_frame,end_frame\na,-1,2\n", "line 2: `-1`"),
-            ("video,start,end\na,1\n", "fields"),
+            (
+                "video,start,end\na,1\n",
+                "line 2 has 2 fields, the first line 3",
+            ),
+            ("video,start,end\n\n\na,1,2\n\na,x,2\n", "line 6: `x`"),
         ] {
-            let error = read(text.as_bytes()).unwrap_err().to_string();
+            let error = read(text).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
     }
 
     proptest! {
         #[test]
-        fn random_bytes_are_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let _ = read(&bytes);
+        fn any_text_is_no_panic(text in "\\PC{0,100}") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn the_line_named_is_the_line(
+            blank in proptest::collection::vec(0_usize..3, 1..8), wrong in 0_usize..8,
+        ) {
+            let wrong = wrong % blank.len();
+            let mut text = "video,start,end\n".to_owned();
+            let mut line = 1;
+            for (index, blank) in blank.iter().enumerate() {
+                text.push_str(&"\n".repeat(*blank));
+                text.push_str(if index == wrong { "a,1,x\n" } else { "\"b\nc\",1,2\n" });
+                if index <= wrong {
+                    line += blank + if index == wrong { 1 } else { 2 };
+                }
+            }
+            let error = read(&text).unwrap_err().to_string();
+            let expected = format!("line {line}: `x`");
+            prop_assert!(error.contains(&expected), "{}, not {}", error, expected);
         }
 
         #[test]
         fn random_lines_are_no_panic(text in "[a-z0-9.,\"\n-]{0,60}") {
-            let _ = read(format!("video,start,end,kind\n{text}").as_bytes());
+            let _ = read(&format!("video,start,end,kind\n{text}"));
         }
     }
 }

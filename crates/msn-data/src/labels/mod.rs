@@ -14,6 +14,8 @@ pub(crate) mod pickle;
 mod plain;
 pub(crate) mod regional;
 pub(crate) mod tracks;
+mod ucf;
+pub(crate) mod unread;
 
 pub use error::LabelError;
 pub use plain::read_frame_labels;

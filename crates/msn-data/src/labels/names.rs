@@ -5,12 +5,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{DataError, Video};
 
 /// A video's name without its folders and the extension of its file.
-pub(crate) fn stem_of(name: &str) -> &str {
-    let path = Utf8Path::new(name);
-    if msn_video::is_video_file(path) {
-        path.file_stem().unwrap_or(name)
+pub(crate) fn stem_of(video: &Video) -> &str {
+    let path = Utf8Path::new(&video.name);
+    // Its file may end in anything, or in nothing.
+    let is_file = path.file_name() == video.source.file_name() && video.source.is_file();
+    if is_file || msn_video::is_video_file(path) {
+        path.file_stem().unwrap_or(&video.name)
     } else {
-        path.file_name().unwrap_or(name)
+        path.file_name().unwrap_or(&video.name)
     }
 }
 
@@ -70,7 +72,7 @@ pub(crate) fn assign(
             if place.is_some() {
                 continue;
             }
-            let stem = stem_of(&video.name);
+            let stem = stem_of(video);
             let at = left.iter().position(|file| same(stem_of_file(file), stem));
             *place = at.map(|at| left.remove(at).clone());
         }

@@ -5,6 +5,9 @@
 
 mod bad_input;
 mod checking;
+mod footage;
+#[cfg(unix)]
+mod footage_laws;
 mod frame_store;
 mod labels;
 mod laws;

@@ -6,7 +6,6 @@ use crate::{AlarmThreshold, Baseline, FrameMaps, FrameScore};
 
 fn calibration() -> Calibration {
     Calibration {
-        weights: None,
         window: 8,
         window_stride: 8,
         history: 8,

@@ -7,7 +7,6 @@ use crate::{AlarmThreshold, Baseline, DataCard, EvalOptions, FrameScore, LabelCa
 
 fn calibration() -> Calibration {
     Calibration {
-        weights: None,
         window: 16,
         window_stride: 4,
         history: 8,

@@ -177,7 +177,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(folder.path()).unwrap();
         let calibration = Calibration {
-            weights: None,
             window: 8,
             window_stride: 2,
             history: 8,

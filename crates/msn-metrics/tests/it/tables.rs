@@ -30,6 +30,46 @@ fn scores(name: &str, frames: &[usize], scores: &[f64]) -> TableScores {
     }
 }
 
+/// A table of reports, or a line that says that it is missing.
+fn report(name: &str) -> Option<std::path::PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/data/reports")
+        .join(name);
+    if !path.exists() {
+        eprintln!("skipped: no real data at {}", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+#[test]
+fn tables_of_windows_are_read_and_arrays_are_named() {
+    let Some(path) = report("10-utf16/scores.csv") else {
+        return;
+    };
+    let read = read_scores_csv(&path, None).unwrap();
+    assert_eq!((read[0].name.as_str(), read[0].frames[0]), ("01", 0));
+    let array = path.with_file_name("scores.npy");
+    let error = read_scores_csv(&array, None).unwrap_err().to_string();
+    assert!(
+        error.contains("an array of NumPy") && error.contains("scores.npy"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_line_named_is_the_line() {
+    let error = refused("score\r\n\r\n1\r\n\r\nx\r\n", None);
+    assert!(error.contains("line 5"), "{error}");
+    let error = refused("video,score\n\na,1\n\n\na\n", None);
+    assert!(error.contains("line 6"), "{error}");
+    let Some(path) = report("21-crlf-lines/scores.csv") else {
+        return;
+    };
+    let error = read_scores_csv(&path, None).unwrap_err().to_string();
+    assert!(error.contains("line 3"), "{error}");
+}
+
 #[test]
 fn our_own_tables() {
     let text = "video,frame,seconds,psnr,patch,legacy,fair\n01,5,0.2,30,1,0.5,1.5\n01,4,0.16,31,2,0.25,\n02,4,,32,3,0.75,-1e-3\n";
