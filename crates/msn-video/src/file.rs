@@ -432,6 +432,9 @@ impl FileSource {
     }
 
     fn lose(&mut self, missing: Missing, state: &mut SourceState) {
+        if missing.frames > 0 {
+            state.errors.reason(missing.reason.clone());
+        }
         state.errors.lost += missing.frames;
         state.errors.bytes += missing.bytes;
         for _ in 0..missing.frames {

@@ -13,5 +13,7 @@ mod labels;
 mod laws;
 mod layouts;
 mod real;
+#[cfg(feature = "ffmpeg")]
+mod recorders;
 mod sources;
 mod tiny;
