@@ -136,7 +136,7 @@ fn load(
         ));
     }
     let mut loading = Loading::new(bytes, &store.budget, file.as_deref());
-    let reader = loading.drain(reader.paced(rate_hz)?)?;
+    let reader = loading.drain(reader.paced(rate_hz, pace)?)?;
     let info = reader.info();
     let named = |note: &String| format!("{}: {note}", video.source);
     let mut warnings: Vec<String> = info.notes.iter().map(named).collect();
@@ -158,15 +158,25 @@ fn load(
         ));
     }
     loading.check(video, info.kind, reader.decode_errors(), &mut warnings)?;
+    // What was resampled has its cuts as losses.
+    let step = pace.filter(|_| rate_hz.is_none()).map(|p| p.step_seconds);
+    let runs = runs(&loading.present, &loading.seconds, step);
+    let touching = runs.windows(2).filter(|pair| pair[0].end == pair[1].start);
+    match touching.count() + reader.cuts() {
+        0 => {}
+        1 => warnings.push(format!(
+            "{}: time is cut once: two takes, and no clip runs across",
+            video.source
+        )),
+        cuts => warnings.push(format!(
+            "{}: time is cut {cuts} times: {} takes, and no clip runs across",
+            video.source,
+            cuts + 1
+        )),
+    }
     let mut head = Head {
         source_size: [info.size.width, info.size.height],
-        // What was resampled has its cuts as losses.
-        runs: runs(
-            &loading.present,
-            &loading.seconds,
-            pace.filter(|_| rate_hz.is_none())
-                .map(|pace| pace.step_seconds),
-        ),
+        runs,
         lost: reader.decode_errors().lost,
         rate_hz: rate_hz
             .or(pace.map(|pace| pace.rate_near(info.rate_hz)))

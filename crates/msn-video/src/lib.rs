@@ -43,16 +43,18 @@
 //! is taken as centred, whatever its siting. Transfer characteristics are not converted.
 //!
 //! # Times and indices
-//! [`Frame::seconds`] is the frame's presentation time from the container, counted from the
-//! stream's own start time, or from the first frame where the container has none or a later
-//! one; [`Info::start_seconds`] is that time in the container's count. Frames of raw streams and
+//! [`Frame::seconds`] is the frame's presentation time from the container, counted from where
+//! players count: the file's start, which is the earliest of its sound and pictures, or the first
+//! frame where the container has none or a later one. So pictures that begin 5 s after the sound
+//! are at 5 s. [`Info::start_seconds`] is that time in the container's count. Frames of raw streams and
 //! of folders have none. Edit lists are applied, so hidden frames do not come. Timestamps that
 //! jump or go back are passed on and noted. [`Reader::resampled`] gives a fixed rate; which files
 //! need one is what [`pace`] finds out.
 //!
 //! [`Frame::index`] counts lost frames too. A damaged file of a folder is lost at its index. In a video, a
 //! failure of the decoder costs the frame whose timestamp is then passed over; it is lost at its
-//! index in order of presentation. Frames with damaged parts that the decoder conceals are given,
+//! index in order of presentation. A recording that begins between two key frames loses the frames
+//! before the first one. Frames with damaged parts that the decoder conceals are given,
 //! as the `ffmpeg` program gives them, and counted in [`DecodeErrors::damaged`]; with several threads
 //! what is made up may differ from run to run.
 //!

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use camino::Utf8Path;
 
 use crate::folder::FolderSource;
+use crate::resample::check_rate;
 use crate::{Color, DecodeErrors, Info, Item, Resampled, Size, VideoError};
 
 /// How frames are to come.
@@ -131,14 +132,17 @@ impl Reader {
         self.frames
     }
 
-    /// The frames at a fixed rate instead: at each time `k / rate_hz` the frame that is on
-    /// display then. See [`Resampled`].
+    /// The frames at a fixed rate instead: at each step of `1 / rate_hz` seconds the frame that is
+    /// on display then. See [`Resampled`]. The source's pace is measured first
+    /// ([`pace`](crate::pace)).
     ///
     /// # Errors
     /// [`VideoError::BadRate`] unless `rate_hz` is positive and at most 1000,
-    /// [`VideoError::NoTimes`] for frame folders.
+    /// [`VideoError::NoTimes`] for frame folders, and those of [`pace`](crate::pace).
     pub fn resampled(self, rate_hz: f64) -> Result<Resampled, VideoError> {
-        Resampled::new(self, rate_hz)
+        check_rate(rate_hz)?;
+        let pace = crate::pace(&self.state.info.source)?;
+        Resampled::new(self, rate_hz, pace)
     }
 
     /// Goes to a frame that an earlier reading found at `index` and `seconds`, forwards or back: it

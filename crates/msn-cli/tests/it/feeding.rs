@@ -284,10 +284,33 @@ fn uneven_videos_are_scored_at_the_step_of_the_weights() {
             (frame, cells.next().unwrap().parse().unwrap())
         })
         .collect();
-    // 7.5 s at 10 Hz, four past frames.
-    assert_eq!(rows.len(), 71);
+    // 7.4 s at 10 Hz, four past frames.
+    assert_eq!(rows.len(), 70);
     for (frame, seconds) in rows {
         assert!((seconds - f64::from(frame) / 10.0).abs() < 1e-9);
+    }
+}
+
+/// Clocks as recorders leave them: what is scored is bounded by real frames and real time.
+#[test]
+fn rows_follow_the_timestamps_and_not_the_header() {
+    let Some(reports) = shared("data/reports") else {
+        return;
+    };
+    let (_guard, dir) = temporary();
+    scene(&dir);
+    says(
+        &dir,
+        &[&["train", "scene", "--out", "run"][..], &QUICK].concat(),
+    );
+    for (file, rows) in [
+        ("03-ntp-jump/ntp.mkv", 24),
+        ("37-slow-camera/slow.mp4", 796),
+        ("37-slow-camera/slow.mkv", 796),
+        ("37b-motion-bursts/bursts.mp4", 120),
+    ] {
+        let csv = stdout(msn(&dir).args(["score", "run", reports.join(file).as_str()]));
+        assert_eq!(csv.lines().count(), 1 + rows, "{file}");
     }
 }
 

@@ -14,5 +14,7 @@ mod laws;
 mod layouts;
 mod numbers;
 mod real;
+#[cfg(feature = "ffmpeg")]
+mod recorders;
 mod sources;
 mod tiny;

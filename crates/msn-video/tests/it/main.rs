@@ -14,6 +14,8 @@ mod folders;
 #[cfg(feature = "ffmpeg")]
 mod quiet;
 #[cfg(feature = "ffmpeg")]
+mod recorders;
+#[cfg(feature = "ffmpeg")]
 mod resampled;
 mod scene;
 #[cfg(feature = "ffmpeg")]
