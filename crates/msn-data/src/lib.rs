@@ -78,9 +78,9 @@ pub use labels::{
     Annotation, Extent, FrameLabels, FrameSpan, LabelError, LabelSpan, Labels, read_frame_labels,
 };
 pub use layout::{DatasetLayout, UnknownLayout};
-pub use load::{LoadOptions, load_all, median_rate_hz};
+pub use load::{LoadOptions, load_all, measure_stretch, median_rate_hz};
 pub use manifest::SplitManifest;
-pub use msn_video::{Color, Size, natural_order};
+pub use msn_video::{Color, Size, Stretch, natural_order};
 pub use regions::{RegionSource, Regions, TrackBox};
 pub use sheet::{Counts, LabelVersion, Sheet};
 pub use sources::sources;

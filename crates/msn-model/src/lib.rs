@@ -29,6 +29,7 @@ mod loss;
 mod net;
 mod plan;
 mod prediction;
+mod stretch;
 mod tensors;
 mod weights;
 
@@ -46,5 +47,6 @@ pub use net::{MsnNet, Output, PoolLookup};
 pub use prediction::{
     Map, OnDevice, PredictError, Prediction, Predictor, mean_over_channels, predict,
 };
+pub use stretch::{StretchError, StretchSetting};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
 pub use weights::{Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError};

@@ -39,8 +39,8 @@
 //!
 //! Colours outside of RGB (as test patterns have) are clipped by a conversion to RGB, not by
 //! luma; there grey differs from a frame folder extracted as RGB. [`Color::Rgb`] of planar video
-//! is made from the three planes after resizing them. More than 8 bits are rounded to 8. Chroma
-//! is taken as centred, whatever its siting. Transfer characteristics are not converted.
+//! is made from the three planes after resizing them. More than 8 bits are rounded to 8, or
+//! spread over them by a [`Stretch`]. Chroma is taken as centred, whatever its siting. Transfer characteristics are not converted.
 //!
 //! # Times and indices
 //! [`Frame::seconds`] is the frame's presentation time from the container, counted from the
@@ -50,7 +50,8 @@
 //! jump or go back are passed on and noted. [`Reader::resampled`] gives a fixed rate; which files
 //! need one is what [`pace`] finds out.
 //!
-//! [`Frame::index`] counts lost frames too. A damaged file of a folder is lost at its index. In a video, a
+//! [`Frame::index`] counts lost frames too. A damaged file of a folder is lost at its index. A JPEG,
+//! also one in a video, is lost unless its data is whole, whatever its end marker says. In a video, a
 //! failure of the decoder costs the frame whose timestamp is then passed over; it is lost at its
 //! index in order of presentation. Frames with damaged parts that the decoder conceals are given,
 //! as the `ffmpeg` program gives them, and counted in [`DecodeErrors::damaged`]; with several threads
@@ -77,6 +78,7 @@ mod file;
 mod folder;
 mod frame;
 mod info;
+mod jpeg;
 #[cfg(feature = "ffmpeg")]
 mod luma;
 mod natural;
@@ -99,6 +101,8 @@ mod resize;
 mod still;
 #[cfg(feature = "ffmpeg")]
 mod stream;
+mod stretch;
+mod tiff;
 #[cfg(feature = "ffmpeg")]
 mod unpack;
 #[cfg(feature = "ffmpeg")]
@@ -113,9 +117,10 @@ pub use natural::natural_order;
 pub use pace::{Pace, is_cut, pace, same_rate};
 pub use paced::PacedReader;
 pub use picture::{Color, Picture, Size};
-pub use reader::{Options, Reader, open};
+pub use reader::{Options, Reader, measure_levels, open};
 pub use resample::Resampled;
 pub use resize::Resizer;
+pub use stretch::{Levels, Stretch};
 #[cfg(feature = "ffmpeg")]
 pub use writer::VideoWriter;
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use camino::Utf8Path;
 
 use crate::folder::FolderSource;
-use crate::{Color, DecodeErrors, Info, Item, Resampled, Size, VideoError};
+use crate::{Color, DecodeErrors, Info, Item, Levels, Resampled, Size, Stretch, VideoError};
 
 /// How frames are to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -19,6 +19,9 @@ pub struct Options {
     /// Frames a second of a frame folder, which has no times of its own: frame `i` is at `i`
     /// divided by this, seconds.
     pub folder_hz: Option<f64>,
+    /// What becomes black and white in pictures of more than 8 bits; `None` for the whole range of
+    /// their kind.
+    pub stretch: Option<Stretch>,
 }
 
 /// What a source updates while it reads, and the reader shows.
@@ -131,6 +134,15 @@ impl Reader {
         self.frames
     }
 
+    /// The values of more than 8 bits in the pictures read so far.
+    pub fn levels(&self) -> &Levels {
+        match &self.source {
+            Source::Folder(folder) => folder.levels(),
+            #[cfg(feature = "ffmpeg")]
+            Source::File(file) => file.levels(),
+        }
+    }
+
     /// The frames at a fixed rate instead: at each time `k / rate_hz` the frame that is on
     /// display then. See [`Resampled`].
     ///
@@ -226,3 +238,26 @@ impl Iterator for Reader {
 }
 
 impl std::iter::FusedIterator for Reader {}
+
+/// The values of more than 8 bits in a source's pictures, for [`Levels::stretch`]: all of it is
+/// read. `None` where its first picture has 8 bits.
+///
+/// # Errors
+/// Those of [`open`] and of reading.
+pub fn measure_levels(path: &Utf8Path, threads: usize) -> Result<Option<Levels>, VideoError> {
+    let options = Options {
+        size: Some(Size::new(8, 8)),
+        threads,
+        // Whatever it is, numbers of any range are read with it.
+        stretch: Some(Stretch::new(0.0, 65_535.0)?),
+        ..Options::default()
+    };
+    let mut reader = open(path, &options)?;
+    if reader.levels().is_empty() {
+        return Ok(None);
+    }
+    for item in reader.by_ref() {
+        item?;
+    }
+    Ok(Some(reader.levels().clone()))
+}
