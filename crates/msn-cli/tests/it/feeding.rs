@@ -261,12 +261,13 @@ fn make_thermal(folder: &Utf8Path, step: u16) {
         let path = entry.unwrap().into_path();
         if path.is_dir() {
             make_thermal(&path, step);
-        } else if path.extension() == Some("png") {
+        } else if path.extension() == Some("jpg") {
             let grey = image::open(&path).unwrap().into_luma8();
             let deep = image::ImageBuffer::from_fn(grey.width(), grey.height(), |x, y| {
                 image::Luma([51_000 + u16::from(grey.get_pixel(x, y)[0]) * step])
             });
-            deep.save(&path).unwrap();
+            deep.save(path.with_extension("png")).unwrap();
+            std::fs::remove_file(path).unwrap();
         }
     }
 }
@@ -274,7 +275,7 @@ fn make_thermal(folder: &Utf8Path, step: u16) {
 #[test]
 fn a_stretch_is_measured_in_training_videos_and_kept_with_the_weights() {
     let (_guard, dir) = temporary();
-    let size = ["--train", "4", "--test", "2", "--seconds", "5", "--frames"];
+    let size = ["--train", "4", "--test", "2", "--seconds", "10", "--frames"];
     stdout(msn(&dir).args(["data", "synth", "scene"]).args(size));
     make_thermal(&dir.join("scene/train"), 4);
     make_thermal(&dir.join("scene/test"), 4);
