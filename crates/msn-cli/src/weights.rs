@@ -8,7 +8,7 @@ use anyhow::Result;
 use camino::Utf8Path;
 use msn_data::{DataSet, OpenOptions};
 use msn_eval::Calibration;
-use msn_model::{Kernels, Meta, Precision, TensorFile, WEIGHTS_FORMAT, Weights};
+use msn_model::{Kernels, Meta, Precision, StretchSetting, TensorFile, WEIGHTS_FORMAT, Weights};
 use msn_run::{Devices as _, Model, NormalFootage, RunError, RunFolder};
 use msn_train::{Preset, Settings};
 use serde_json::json;
@@ -103,6 +103,9 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
                 "input: {} x {} pixels (height x width), stride {}",
                 meta.input.height, meta.input.width, meta.input.stride
             );
+            if !meta.input.stretch.is_none() {
+                println!("stretch of more than 8 bits: {}", meta.input.stretch);
+            }
             println!("config: {}", serde_json::to_string(&meta.config)?);
             match &calibration {
                 Ok(Some(c)) => println!("calibration: {}", serde_json::to_string(c)?),
@@ -130,6 +133,10 @@ fn import(file: &Utf8Path, out: &Utf8Path, texts: &[String], as_json: bool) -> R
         settings.set(text).map_err(|e| Usage(e.to_string()))?;
     }
     settings.check().map_err(|e| Usage(e.to_string()))?;
+    if settings.input.stretch == StretchSetting::Auto {
+        let text = "stretch=auto measures training videos, of which there are none here: give stretch=LOW..HIGH";
+        return Err(Usage(text.into()).into());
+    }
     let origin = [
         (
             "imported_from",

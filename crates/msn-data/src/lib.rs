@@ -89,9 +89,9 @@ pub use labels::{
     read_frame_labels, read_score_labels,
 };
 pub use layout::{DatasetLayout, UnknownLayout};
-pub use load::{LoadOptions, load_all, median_rate_hz};
+pub use load::{LoadOptions, load_all, measure_stretch, median_rate_hz};
 pub use manifest::SplitManifest;
-pub use msn_video::{Color, Size, natural_order};
+pub use msn_video::{Color, Size, Stretch, natural_order};
 pub use passed_over::{PassedOver, Reason};
 pub use regions::{RegionSource, Regions, TrackBox};
 pub use sheet::{Counts, LabelVersion, Sheet};

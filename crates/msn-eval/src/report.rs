@@ -408,6 +408,9 @@ fn weights(meta: &Meta, calibration: Option<&Calibration>) -> Markup {
             ),
         ),
     ];
+    if !input.stretch.is_none() {
+        rows.push(("stretch of more than 8 bits", input.stretch.to_string()));
+    }
     let settings = serde_json::to_value(&meta.config).unwrap_or_default();
     let settings = settings
         .as_object()

@@ -129,6 +129,7 @@ fn score_video(
         color: load.color,
         threads: rayon::current_num_threads(),
         folder_hz: load.folder_hz,
+        stretch: load.stretch,
     };
     // Says what is wrong with a file better than its packets could.
     msn_video::open(source, &options)?;

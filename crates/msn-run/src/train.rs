@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, time::Instant};
 
 use msn_data::{DataSet, FrameStore, SplitManifest};
 use msn_eval::{Calibration, Evaluation};
-use msn_model::{Input, Meta, WEIGHTS_FORMAT, Weights};
+use msn_model::{Input, Meta, StretchSetting, WEIGHTS_FORMAT, Weights};
 use msn_train::{Engine, Progress, Settings, TrainError, any_rank, same_footage, same_settings};
 
 use crate::{
@@ -352,6 +352,13 @@ impl Run<'_> {
             config: settings.net.clone(),
             input: Input {
                 rate_hz: self.footage.options.rate_hz.unwrap_or(0.0),
+                stretch: match self.footage.options.stretch {
+                    Some(stretch) => StretchSetting::Range {
+                        low: stretch.low(),
+                        high: stretch.high(),
+                    },
+                    None => StretchSetting::None,
+                },
                 ..settings.input
             },
             calibration: None,

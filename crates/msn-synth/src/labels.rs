@@ -57,9 +57,9 @@ pub(crate) fn table(anomalies: &[LabelledAnomaly], options: &SynthOptions) -> cs
     table.write_record(columns)?;
     for anomaly in anomalies {
         let video = match options.output {
-            Output::Videos => anomaly.video.clone(),
+            ClipFormat::Videos => anomaly.video.clone(),
             // Folders are called 01, which readers of tables would take for the number 1.
-            Output::Frames => format!("./{}", anomaly.video),
+            ClipFormat::Frames => format!("./{}", anomaly.video),
         };
         table.write_record([
             &video,

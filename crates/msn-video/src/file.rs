@@ -3,19 +3,21 @@
 use std::collections::VecDeque;
 
 use camino::Utf8Path;
+use ffmpeg_next::codec::Id;
 use ffmpeg_next::codec::packet::side_data::Type as SideDataType;
 use ffmpeg_next::error::EAGAIN;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Error, Packet, decoder, frame};
 
 use crate::container::{self, HeaderLength, Progress, ticks};
+use crate::jpeg::{self, Judgement};
 use crate::orientation::Orientation;
 use crate::packet_tracker::{Missing, PacketTracker};
 use crate::planes::Converter;
 use crate::properties::{note_properties, turn};
 use crate::reader::SourceState;
 use crate::stream::{self, MAX_ERRORS_IN_A_ROW, is_moving, open_decoder, start_of};
-use crate::{DecodeErrors, Frame, Info, Item, Lost, Options, Size, SourceKind, VideoError};
+use crate::{DecodeErrors, Frame, Info, Item, Levels, Lost, Options, Size, SourceKind, VideoError};
 
 /// Seconds before a frame to seek to, tried in turn: a container without an index may lead to
 /// after the last key frame.
@@ -73,6 +75,8 @@ pub(crate) struct FileSource {
     stream: usize,
     /// Seconds a tick of the stream's timestamps takes.
     tick_seconds: f64,
+    /// Each packet is a JPEG, or its two fields.
+    is_motion_jpeg: bool,
     orientation: Orientation,
     target: Option<Size>,
     first_size: Option<Size>,
@@ -152,10 +156,11 @@ impl FileSource {
             decoder,
             stream: stream.index(),
             tick_seconds: f64::from(stream.time_base()),
+            is_motion_jpeg: stream.parameters().id() == Id::MJPEG,
             orientation,
             target: options.size,
             first_size: None,
-            converter: Converter::new(options.color),
+            converter: Converter::new(options.color, options.stretch),
             frame: frame::Video::empty(),
             tracker: PacketTracker::default(),
             ready: VecDeque::new(),
@@ -187,6 +192,10 @@ impl FileSource {
             },
             source,
         ))
+    }
+
+    pub(crate) fn levels(&self) -> &Levels {
+        self.converter.levels()
     }
 
     pub(crate) fn next(&mut self, state: &mut SourceState) -> Result<Option<Item>, VideoError> {
@@ -267,7 +276,8 @@ impl FileSource {
             return Ok(None);
         };
         // Casts saturate: such a time is past the end.
-        let goal = origin.saturating_add((seconds / self.tick_seconds).round() as i64);
+        let after = ((seconds + origin.rest) / self.tick_seconds).round() as i64;
+        let goal = origin.ticks.saturating_add(after);
         let mut reached = None;
         for sooner in SEEK_SOONER {
             let micros = ((ticks(goal) * self.tick_seconds - sooner) * 1e6).ceil() as i64;
@@ -275,7 +285,7 @@ impl FileSource {
                 continue;
             }
             self.decoder.flush();
-            self.tracker = PacketTracker::default();
+            self.tracker = PacketTracker::in_the_middle();
             self.ready.clear();
             self.index = 0;
             self.goal = Some(goal);
@@ -354,12 +364,34 @@ impl FileSource {
                 .zip(self.shown_from)
                 .is_some_and(|(at, from)| at < from);
             self.tracker.sent(timestamp, bytes, hidden);
+            if let Err(fault) = self.judge(&packet, state) {
+                self.fail(bytes, fault, state);
+                continue;
+            }
             if let Err(error) = self.decoder.send_packet(&packet) {
                 self.fail(bytes, error, state);
             }
             self.decode_errors = 0;
             return;
         }
+    }
+
+    /// Looks into a packet whose decoder makes up what is missing and does not say so.
+    fn judge(&self, packet: &Packet, state: &mut SourceState) -> Result<(), jpeg::Fault> {
+        let jpeg = packet.data().filter(|_| self.is_motion_jpeg);
+        if let Some(bytes) = jpeg
+            && jpeg::inspect_fields(bytes)?.judgement == Judgement::Excess
+        {
+            if state.errors.damaged == 0 {
+                let reason = format!(
+                    "more data than frame {} has room for, so it is damaged",
+                    self.index
+                );
+                state.errors.reason(reason);
+            }
+            state.errors.damaged += 1;
+        }
+        Ok(())
     }
 
     /// Notes how far a packet takes the reading.
@@ -390,7 +422,7 @@ impl FileSource {
     }
 
     /// A packet could not be decoded; the tracker finds out which frame that costs.
-    fn fail(&mut self, bytes: u64, error: Error, state: &mut SourceState) {
+    fn fail(&mut self, bytes: u64, error: impl std::error::Error, state: &mut SourceState) {
         let reason = format!("decoding near frame {}: {error}", self.index);
         state.errors.reason(reason.clone());
         self.tracker.failed(bytes, reason);
@@ -502,6 +534,9 @@ impl FileSource {
         self.ended = true;
         let missing = self.tracker.ended();
         self.lose(missing, state);
+        if let Some(note) = self.levels().note() {
+            state.info.note(note);
+        }
         if let Some((frames, reason)) = self.header.missing(&self.progress) {
             state.errors.missing = frames;
             state.errors.reason(reason);

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 
 use crate::folder::FolderSource;
 use crate::resample::check_rate;
-use crate::{Color, DecodeErrors, Info, Item, Resampled, Size, VideoError};
+use crate::{Color, DecodeErrors, Info, Item, Levels, Resampled, Size, Stretch, VideoError};
 
 /// How frames are to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,6 +20,9 @@ pub struct Options {
     /// Frames a second of a frame folder, which has no times of its own: frame `i` is at `i`
     /// divided by this, seconds.
     pub folder_hz: Option<f64>,
+    /// What becomes black and white in pictures of more than 8 bits; `None` for the whole range of
+    /// their kind.
+    pub stretch: Option<Stretch>,
 }
 
 /// What a source updates while it reads, and the reader shows.
@@ -130,6 +133,15 @@ impl Reader {
     /// Frames read from the source so far, lost ones included.
     pub(crate) fn frames_read(&self) -> usize {
         self.frames
+    }
+
+    /// The values of more than 8 bits in the pictures read so far.
+    pub fn levels(&self) -> &Levels {
+        match &self.source {
+            Source::Folder(folder) => folder.levels(),
+            #[cfg(feature = "ffmpeg")]
+            Source::File(file) => file.levels(),
+        }
     }
 
     /// The frames at a fixed rate instead: at each step of `1 / rate_hz` seconds the frame that is
@@ -256,3 +268,26 @@ impl Iterator for Reader {
 }
 
 impl std::iter::FusedIterator for Reader {}
+
+/// The values of more than 8 bits in a source's pictures, for [`Levels::stretch`]: all of it is
+/// read. `None` where its first picture has 8 bits.
+///
+/// # Errors
+/// Those of [`open`] and of reading.
+pub fn measure_levels(path: &Utf8Path, threads: usize) -> Result<Option<Levels>, VideoError> {
+    let options = Options {
+        size: Some(Size::new(8, 8)),
+        threads,
+        // Whatever it is, numbers of any range are read with it.
+        stretch: Some(Stretch::new(0.0, 65_535.0)?),
+        ..Options::default()
+    };
+    let mut reader = open(path, &options)?;
+    if reader.levels().is_empty() {
+        return Ok(None);
+    }
+    for item in reader.by_ref() {
+        item?;
+    }
+    Ok(Some(reader.levels().clone()))
+}

@@ -33,6 +33,7 @@ fn meta() -> Meta {
             width: 128,
             stride: 1,
             rate_hz: 0.0,
+            stretch: Default::default(),
         },
         calibration: None,
         origin: [("made_by".to_owned(), "<b>somebody</b>".to_owned())].into(),

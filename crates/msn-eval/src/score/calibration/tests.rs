@@ -48,6 +48,7 @@ fn weights(embedded: Option<Value>, value: f32) -> Weights {
                 width: 64,
                 stride: 1,
                 rate_hz: 0.0,
+                stretch: Default::default(),
             },
             calibration: embedded,
             origin: Default::default(),
