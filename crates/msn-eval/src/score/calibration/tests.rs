@@ -150,7 +150,7 @@ fn a_calibration_of_another_network_is_refused() {
     let ours = weights(None, 1.0);
     let beside = Calibration::beside(&file);
     calibration().write(&beside, &ours).unwrap();
-    let find = |weights| Calibration::find(&file, weights, None);
+    let find = |weights: &Weights| Calibration::find(&file, weights, None);
     assert_eq!(find(&ours).unwrap(), Some(calibration()));
     let changes: [fn(&mut Weights); 3] = [
         |w| w.tensors.get_mut("a").unwrap().values[0] = 2.0,
