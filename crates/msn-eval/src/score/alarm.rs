@@ -53,7 +53,7 @@ impl AlarmThreshold {
             (_, _, Some(budget)) if budget > 0.0 && frames > 0 => {
                 let needed = 1000.0 / budget;
                 format!(
-                    "the calibration split has {frames} frames, and counting one false alarm in {needed:.0} takes as many ({} times as much)",
+                    "the calibration split has {frames} frames, and counting one false alarm in {needed:.0} takes that many, {} times as much",
                     times(needed / frames as f64),
                 )
             }
