@@ -441,7 +441,7 @@ fn the_threshold_is_drawn_where_it_flattens_nothing() {
     assert!(near.contains("<title>alarm at 2.500</title>"));
     assert!(!curve_svg(&videos[0], None).contains("alarm at"));
     let far = curve_svg(&videos[0], Some(500.0));
-    assert!(far.contains("alarm at 500.0, above this axis") && !far.contains("<title>alarm"));
+    assert!(far.contains("alarm at 500.0, above this axis") && !far.contains("<title>alarm at"));
     let page = drawn(&evaluation(&videos, None), &videos, None, &[]).unwrap();
     // One line for each video's fair panel.
     assert_eq!(page.matches(r#"class="alarm""#).count(), 3);
