@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::print_stderr)]
 
 mod ablate;
+mod alarms;
 mod bad_input;
 mod browser;
 mod choosing;

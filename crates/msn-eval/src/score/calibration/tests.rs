@@ -30,6 +30,7 @@ fn calibration() -> Calibration {
             per_hour: Some(1.0),
             per_thousand_frames: None,
             counted: true,
+            hours: None,
         }),
     }
 }
