@@ -13,6 +13,7 @@ const AT_10_HZ: LoadOptions = LoadOptions {
     color: Color::Grey,
     rate_hz: Some(10.0),
     folder_hz: None,
+    stretch: None,
 };
 
 fn load(path: &Utf8Path) -> LoadedVideo {
