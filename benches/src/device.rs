@@ -17,6 +17,22 @@ pub enum Device {
     Wgpu,
 }
 
+/// A name that is no backend of this build.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceNameError {
+    /// No backend has it.
+    #[error("there is no device {0}: give flex, ndarray, cuda:0 or wgpu")]
+    Unknown(String),
+    /// The build lacks the feature of its backend.
+    #[error("{name} is not compiled in: add `--features {feature}`")]
+    NotCompiledIn {
+        /// As it was given.
+        name: String,
+        /// The cargo feature of benches.
+        feature: String,
+    },
+}
+
 /// Work that is generic over the backend.
 pub trait PerDevice {
     /// Does it on a device.
@@ -71,9 +87,9 @@ impl fmt::Display for Device {
 }
 
 impl FromStr for Device {
-    type Err = String;
+    type Err = DeviceNameError;
 
-    fn from_str(s: &str) -> Result<Self, String> {
+    fn from_str(s: &str) -> Result<Self, DeviceNameError> {
         let device = match s {
             "flex" => Self::Flex,
             "ndarray" => Self::NdArray,
@@ -81,15 +97,17 @@ impl FromStr for Device {
             _ => {
                 let index = s.strip_prefix("cuda").map(|i| i.strip_prefix(':'));
                 let index = index.and_then(|i| i.unwrap_or("0").parse().ok());
-                Self::Cuda(index.ok_or("give flex, ndarray, cuda:0 or wgpu")?)
+                Self::Cuda(index.ok_or_else(|| DeviceNameError::Unknown(s.to_owned()))?)
             }
         };
         let kind = |d: &Self| std::mem::discriminant(d);
         if Self::compiled_in().iter().any(|d| kind(d) == kind(&device)) {
             Ok(device)
         } else {
-            let feature = s.split(':').next().unwrap_or(s);
-            Err(format!("not compiled in: add `--features {feature}`"))
+            Err(DeviceNameError::NotCompiledIn {
+                name: s.to_owned(),
+                feature: s.split(':').next().unwrap_or(s).to_owned(),
+            })
         }
     }
 }

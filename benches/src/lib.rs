@@ -9,6 +9,6 @@ mod device;
 mod harness;
 mod machine;
 
-pub use device::{Device, PerDevice};
+pub use device::{Device, DeviceNameError, PerDevice};
 pub use harness::{Harness, Options};
 pub use machine::Machine;

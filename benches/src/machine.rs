@@ -1,4 +1,4 @@
-//! Where and with what figures were measured.
+//! Where times were measured, and with what.
 
 use std::process::Command;
 
@@ -42,7 +42,7 @@ impl Machine {
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             burn: "0.21.0",
             profile: if cfg!(debug_assertions) {
-                "with assertions: no figure of this build is worth quoting"
+                "with assertions: no time of this build is worth quoting"
             } else {
                 "release"
             },

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cargo_metadata::TargetKind;
 use clap::Args;
 use xshell::cmd;
 
-use crate::launch::{device_features, feature_arguments};
-use crate::{cargo, setup, step};
+use crate::launch::feature_arguments;
+use crate::{cargo, setup};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -34,23 +34,17 @@ pub struct Arguments {
 /// Builds the benches and runs them.
 pub fn command(arguments: &Arguments) -> Result<ExitCode> {
     if !arguments.no_ffmpeg {
-        setup::ensure(&setup::BUILD)?;
+        setup::ensure(setup::BUILD)?;
     }
     let shell = cargo::shell()?;
-    let features = feature_arguments(&device_features(&arguments.args), arguments.no_ffmpeg);
-    let command = cmd!(
-        shell,
-        "cargo bench --no-run -p benches --bench msn {features...}"
-    );
-    step(&command.to_string());
-    let (_, program) = cargo::programs(command, &TargetKind::Bench)?
-        .pop()
-        .context("package benches made no bench")?;
+    let args = &arguments.args;
+    let build = cmd!(shell, "cargo bench --no-run -p benches --bench msn");
+    let build = build.args(feature_arguments(args, arguments.no_ffmpeg));
+    let program = cargo::program(build, &TargetKind::Bench, "msn")?;
     if arguments.no_run {
         println!("{}", program.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let args = &arguments.args;
     let command = if arguments.vs_torch {
         let python = shell.var_os("PYTHON").unwrap_or_else(|| "python3".into());
         cmd!(shell, "{python} benches/vs_torch/compare.py {program}")

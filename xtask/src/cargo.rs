@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{Artifact, Message, TargetKind};
+use cargo_metadata::{Message, Metadata, MetadataCommand, TargetKind};
 use xshell::{Cmd, Shell};
 
 use crate::stage::Counts;
+use crate::step;
 
 /// The workspace's root: the folder above this package.
 pub fn root() -> PathBuf {
@@ -23,6 +24,13 @@ pub fn shell() -> Result<Shell> {
     let shell = Shell::new().context("the working folder is gone")?;
     shell.change_dir(root());
     Ok(shell)
+}
+
+/// The workspace in `root` as cargo describes it, without its dependencies.
+pub fn metadata(root: &Path) -> Result<Metadata> {
+    let mut command = MetadataCommand::new();
+    let metadata = command.current_dir(root).no_deps().exec();
+    metadata.context("cargo metadata")
 }
 
 /// Runs `cargo test`, passes its lines on and adds up its `test result` lines.
@@ -59,26 +67,29 @@ fn test_result(line: &str) -> Option<Counts> {
 /// Runs a cargo command that builds, and returns the programs of one kind that it made or found
 /// fresh: names and paths.
 pub fn programs(command: Cmd<'_>, kind: &TargetKind) -> Result<Vec<(String, PathBuf)>> {
-    let command = command.arg("--message-format=json-render-diagnostics");
-    let shown = command.to_string();
-    let output = Command::from(command)
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot start {shown}"))?;
+    step(&command.to_string());
+    let mut command = Command::from(command.arg("--message-format=json-render-diagnostics"));
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot start {command:?}"))?;
     if !output.status.success() {
-        bail!("{shown} failed ({})", output.status);
+        bail!("cargo failed ({})", output.status);
     }
-    Ok(artifacts(&output.stdout)
+    let messages = Message::parse_stream(Cursor::new(output.stdout));
+    let artifacts = messages.filter_map(|message| match message {
+        Ok(Message::CompilerArtifact(artifact)) => Some(artifact),
+        _ => None,
+    });
+    Ok(artifacts
         .filter(|artifact| artifact.target.kind.contains(kind))
         .filter_map(|artifact| Some((artifact.target.name, artifact.executable?.into())))
         .collect())
 }
 
-fn artifacts(messages: &[u8]) -> impl Iterator<Item = Artifact> {
-    Message::parse_stream(Cursor::new(messages)).filter_map(|message| match message {
-        Ok(Message::CompilerArtifact(artifact)) => Some(artifact),
-        _ => None,
-    })
+/// The program `name` among those that a cargo command builds.
+pub fn program(command: Cmd<'_>, kind: &TargetKind, name: &str) -> Result<PathBuf> {
+    let mut programs = programs(command, kind)?.into_iter();
+    let found = programs.find(|program| program.0 == name);
+    Ok(found.with_context(|| format!("cargo built no {name}"))?.1)
 }
 
 #[cfg(test)]

@@ -1,21 +1,15 @@
 //! `cargo xtask check`: the invariants of the workspace that no compiler, lint or ban holds.
 //!
-//! The flow of dependencies and the names are checked here, from `cargo metadata` and the files;
-//! who may depend on Burn and FFmpeg is in deny.toml; `unsafe`, printing, exiting and reading the
-//! environment are lints (Cargo.toml, clippy.toml).
+//! The flow of dependencies comes from `cargo metadata`, names from there and from the files'
+//! lines. Who may depend on Burn and FFmpeg is in deny.toml; `unsafe`, printing, exiting and
+//! reading the environment are lints (Cargo.toml, clippy.toml).
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 
-use anyhow::{Result, bail};
-use cargo_metadata::{Dependency, DependencyKind, Package, TargetKind};
-use xshell::cmd;
-
-use crate::cargo;
-use crate::suite::Suite;
-use crate::workspace::{Workspace, has_target};
+use anyhow::{Context, Result, bail};
+use cargo_metadata::{Dependency, DependencyKind, Metadata, Package, TargetKind};
+use xshell::{Shell, cmd};
 
 /// Libraries, in the direction in which data flows, and the members that each may depend on.
 #[rustfmt::skip]
@@ -33,72 +27,42 @@ const LIBRARIES: [(&str, &str); 11] = [
     ("msn-run", "msn-data msn-eval msn-metrics msn-model msn-train msn-video"),
 ];
 
-/// Programs that may depend on every library.
+/// Members that may depend on every library, and one that depends on no member.
 const PROGRAMS: [&str; 2] = ["msn-cli", "benches"];
-
-/// The program that depends on no member.
 const XTASK: &str = "xtask";
 
-/// The only member with `unsafe`.
+/// The only member with `unsafe`, and the only library that may name a backend: `Autodiff`.
 const KERNELS: &str = "msn-kernels";
+const TRAINING: &str = "msn-train";
 
-/// Libraries that may name `Autodiff`; no library names another backend.
-const AUTODIFF: [&str; 1] = ["msn-train"];
-
-/// Names that say nothing.
-const EMPTY_NAMES: [&str; 5] = ["common", "helper", "helpers", "util", "utils"];
-
-/// Parts of paths that exist on one machine alone, hosts that serve packages, and settings that
-/// change where cargo takes them from; put together here, so that this file does not name them.
-#[rustfmt::skip]
-const OF_A_MACHINE: [&str; 12] = [
-    concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/wo", "rk/"),
-    concat!("C:", "\\Users\\"), concat!("index.crates", ".io"), concat!("static.crates", ".io"),
-    concat!("artif", "actory"), concat!("sparse", "+http"), concat!("replace", "-with"),
-    concat!("[regis", "tries"), concat!("CARGO_REGIS", "TRIES_"),
+/// What no line may hold: what is wrong, a pattern that does not match itself, and the files.
+/// What follows `mod tests {` in a file is not looked at where the pattern has it.
+const LINES: [(&str, &str, &[&str]); 3] = [
+    (
+        "other machines do not have that",
+        r"(^|[^[:alnum:]._~*})>/-])/(root|home|Users|work)/|C:\\Users\\|artifactor[y]|sparse[+]http|(index|static)[.]crates[.]io|replace[-]with|[[]registries|CARGO_REGISTRIES[_]",
+        &["."],
+    ),
+    (
+        "a name that says nothing",
+        r"^[^/]*mod ([a-z0-9_]+_)?(common|helpers?|utils?)[ ;{]",
+        &["*.rs"],
+    ),
+    (
+        "a library's caller chooses backend and device",
+        r"^ *mod tests \{|^[^/]*(burn::backend::|Device::default\(\))",
+        &[
+            "crates/*/src/*.rs",
+            ":!crates/msn-cli/",
+            ":!*/tests.rs",
+            ":!*/tests/*",
+        ],
+    ),
 ];
 
-/// `cargo xtask check`.
-pub fn command() -> Result<ExitCode> {
-    let suite = Suite::new()?;
-    run(&suite.workspace)?;
-    suite.deny()?;
-    println!("the lints are checked by: cargo xtask ci --stage clippy");
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Prints every violation; the error has their number.
-pub fn run(workspace: &Workspace) -> Result<()> {
-    let (root, members) = (workspace.root(), workspace.members());
-    let mut found = table(&members);
-    found.extend(lints("", &fs::read_to_string(root.join("Cargo.toml"))?));
-    for package in &members {
-        let manifest = fs::read_to_string(&package.manifest_path)?;
-        found.extend(lints(&package.name, &manifest));
-        found.extend(dependencies(package, &members));
-        if LIBRARIES.iter().any(|(name, _)| package.name == *name) {
-            found.extend(readme_and_example(package));
-        }
-    }
-    let shell = cargo::shell()?;
-    let options = [
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--deduplicate",
-    ];
-    let list = cmd!(shell, "git ls-files {options...}").quiet().read();
-    let list = list.unwrap_or_else(|_| {
-        println!("skipped: the files' names and lines, outside a git repository");
-        String::new()
-    });
-    for file in list.lines().map(Path::new) {
-        found.extend(empty_name(file));
-        // What is not text names nothing, and a file may be deleted without git knowing yet.
-        if let Ok(text) = fs::read_to_string(root.join(file)) {
-            found.extend(lines(file, &text));
-        }
-    }
+pub fn run(metadata: &Metadata) -> Result<()> {
+    let found = violations(metadata)?;
     found.iter().for_each(|violation| println!("{violation}"));
     if !found.is_empty() {
         bail!("{} violations of the workspace's invariants", found.len());
@@ -106,284 +70,244 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Every member has its place in the tables above, and they name no others.
-fn table(members: &[&Package]) -> Vec<String> {
-    let libraries = LIBRARIES.iter().map(|(name, _)| *name);
-    let named: Vec<&str> = libraries.chain(PROGRAMS).chain([XTASK]).collect();
-    let strange = members.iter().filter(|m| !named.contains(&m.name.as_str()));
-    let gone = named
-        .iter()
-        .filter(|&n| members.iter().all(|m| m.name != *n));
-    strange
-        .map(|m| format!("{} has no place in xtask/src/check.rs", m.name))
-        .chain(gone.map(|n| format!("xtask/src/check.rs names {n}, which is no member")))
-        .collect()
+fn violations(metadata: &Metadata) -> Result<Vec<String>> {
+    let root = metadata.workspace_root.as_std_path();
+    let packages = metadata.workspace_packages();
+    let mut found = Vec::new();
+    if !fs::read_to_string(root.join("Cargo.toml"))?.contains("\nunsafe_code = \"forbid\"\n") {
+        found.push("Cargo.toml: the workspace does not forbid unsafe_code".to_owned());
+    }
+    let rows = LIBRARIES.iter().map(|row| row.0).chain(PROGRAMS);
+    for gone in rows.filter(|name| !packages.iter().any(|package| package.name == *name)) {
+        found.push(format!("xtask/src/check.rs names {gone}, no member"));
+    }
+    for package in &packages {
+        let manifest = fs::read_to_string(&package.manifest_path)?;
+        if package.name != KERNELS && !manifest.contains("\n[lints]\nworkspace = true\n") {
+            found.push(format!("{} has lints of its own", package.name));
+        }
+        names_and_files(package, &mut found);
+        dependencies(package, &packages, &mut found);
+        ffmpeg(package, &packages, &mut found);
+    }
+    lines(root, &mut found)?;
+    Ok(found)
 }
 
-/// Data flows one way, and FFmpeg is behind a feature. Tests and examples may use what they want.
-fn dependencies(package: &Package, members: &[&Package]) -> Vec<String> {
-    let name = package.name.as_str();
-    let is_built = |d: &&Dependency| d.kind != DependencyKind::Development;
-    let allowed = match LIBRARIES.iter().find(|(library, _)| *library == name) {
-        Some((_, allowed)) => allowed,
-        None if PROGRAMS.contains(&name) => return Vec::new(),
-        None => "",
-    };
-    let mut found = Vec::new();
-    for dependency in package.dependencies.iter().filter(is_built) {
-        let other = dependency.name.as_str();
-        let is_member = members.iter().any(|m| m.name == other);
-        if is_member && !allowed.split(' ').any(|name| name == other) {
-            found.push(format!(
-                "{name} depends on {other}, against the flow of data"
-            ));
+/// Names of a package's targets (those of modules are found among the lines), and what comes with
+/// every library.
+fn names_and_files(package: &Package, found: &mut Vec<String>) {
+    let mut add = |what: &str| found.push(format!("{} {what}", package.name));
+    for name in package.targets.iter().map(|target| &target.name) {
+        let last = name.rsplit(['-', '_']).next().unwrap_or(name);
+        if ["common", "helper", "helpers", "util", "utils"].contains(&last) {
+            add(&format!("has the name {name}, which says nothing"));
         }
-        if other.starts_with("ffmpeg") && !dependency.optional {
-            found.push(format!("{name}: {other} is not optional"));
+    }
+    if LIBRARIES.iter().any(|row| package.name == row.0) {
+        if !package.manifest_path.with_file_name("README.md").is_file() {
+            add("has no README.md");
+        }
+        let mut kinds = package.targets.iter().flat_map(|target| &target.kind);
+        if !kinds.any(|kind| *kind == TargetKind::Example) {
+            add("has no example");
+        }
+    }
+}
+
+/// Data flows one way, and no library turns on a backend. Tests and examples may use what they
+/// want.
+fn dependencies(package: &Package, members: &[&Package], found: &mut Vec<String>) {
+    let name = package.name.as_str();
+    let mut add = |what: String| found.push(format!("{name} {what}"));
+    let allowed = match LIBRARIES.iter().find(|row| row.0 == name) {
+        Some((_, allowed)) => allowed,
+        None if name == XTASK => "",
+        None if PROGRAMS.contains(&name) => return,
+        None => return add("has no place in xtask/src/check.rs".to_owned()),
+    };
+    // Features that run a crate's tests on a further backend begin with `test-`.
+    let features = package.features.iter();
+    let features = features.filter(|(feature, _)| !feature.starts_with("test-"));
+    let values = features.flat_map(|(_, values)| values);
+    let mut of_burn: Vec<&str> = values.filter_map(|v| v.strip_prefix("burn/")).collect();
+    for dependency in built(package) {
+        let other = dependency.name.as_str();
+        let is_member = members.iter().any(|member| member.name == other);
+        if is_member && !allowed.split(' ').any(|name| name == other) {
+            add(format!("depends on {other}, against the flow of data"));
         }
         if other.starts_with("burn-") {
-            found.push(format!(
-                "{name} depends on {other}: a library is generic over backends"
-            ));
+            add(format!("depends on {other}, and so on a backend"));
         }
         if other == "burn" {
-            found.extend(backends(name, &dependency.features));
+            of_burn.extend(dependency.features.iter().map(String::as_str));
         }
     }
-    // Features that run a crate's tests on a further backend begin with `test-`.
-    let features = package
-        .features
-        .iter()
-        .filter(|(f, _)| !f.starts_with("test-"));
-    let values = features.flat_map(|(_, values)| values);
-    let of_burn = values.filter_map(|value| value.strip_prefix("burn/"));
-    found.extend(backends(name, of_burn));
-    found
-}
-
-/// The features of Burn by which a library would name a backend.
-fn backends(library: &str, features: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
-    let is_plain = |f: &str| f == "std" || (f == "autodiff" && AUTODIFF.contains(&library));
-    let features = features.into_iter().filter(|f| !is_plain(f.as_ref()));
-    features
-        .map(|f| format!("{library} turns on burn's {}", f.as_ref()))
-        .collect()
-}
-
-fn readme_and_example(package: &Package) -> Vec<String> {
-    let has_readme = package.manifest_path.with_file_name("README.md").is_file();
-    let has_example = has_target(package, &TargetKind::Example);
-    let missing = [(has_readme, "README.md"), (has_example, "example")].into_iter();
-    let missing = missing.filter(|(is_there, _)| !is_there);
-    let found = missing.map(|(_, what)| format!("{} has no {what}", package.name));
-    found.collect()
-}
-
-/// The workspace (without a name) forbids `unsafe`, and every member but one takes its lints.
-fn lints(package: &str, manifest: &str) -> Option<String> {
-    match package {
-        "" => (!manifest.contains("\nunsafe_code = \"forbid\"\n"))
-            .then(|| "Cargo.toml: the workspace does not forbid unsafe_code".to_owned()),
-        KERNELS => None,
-        _ => (!manifest.contains("\n[lints]\nworkspace = true\n"))
-            .then(|| format!("{package} does not take the workspace's lints")),
+    for feature in of_burn {
+        if feature != "std" && (feature, name) != ("autodiff", TRAINING) {
+            add(format!("turns on burn's {feature}"));
+        }
     }
 }
 
-fn empty_name(file: &Path) -> Option<String> {
-    let is_empty = |part: &OsStr| {
-        let name = part.to_string_lossy();
-        let stem = name.split('.').next().unwrap_or_default();
-        let last = stem.rsplit(['-', '_']).next();
-        last.is_some_and(|last| EMPTY_NAMES.contains(&last))
-    };
-    let is_code = file.extension().is_some_and(|e| e == "rs" || e == "toml");
-    let is_empty = is_code && file.iter().any(is_empty);
-    is_empty.then(|| format!("{} has a name that says nothing", file.display()))
+/// FFmpeg is behind a feature, which turns on the same feature of all members below, so that a
+/// crate compiles with it when it is built alone, too.
+fn ffmpeg(package: &Package, members: &[&Package], found: &mut Vec<String>) {
+    let mut add = |what: String| found.push(format!("{} {what}", package.name));
+    let feature = package.features.get("ffmpeg");
+    for dependency in built(package) {
+        let other = &dependency.name;
+        if other.starts_with("ffmpeg") && !dependency.optional {
+            add(format!("depends on {other} without a feature"));
+        }
+        let member = members.iter().find(|member| *other == *member.name);
+        let is_wanted = member.is_some_and(|member| member.features.contains_key("ffmpeg"));
+        let wanted = format!("{other}/ffmpeg");
+        if is_wanted && feature.is_some_and(|turned_on| !turned_on.contains(&wanted)) {
+            add(format!("does not turn on {wanted} with its own"));
+        }
+    }
 }
 
-/// What a file's lines must not hold.
-fn lines(file: &Path, text: &str) -> Vec<String> {
-    let is_library = is_library_code(file);
-    let mut in_tests = false;
-    let mut found = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let mut add = |what: String| found.push(format!("{}:{number}: {what}", file.display()));
-        if let Some(place) = of_a_machine(line) {
-            add(format!("names {place}, which other machines do not have"));
+/// Dependencies but those of tests and examples.
+fn built(package: &Package) -> impl Iterator<Item = &Dependency> {
+    let all = package.dependencies.iter();
+    all.filter(|dependency| dependency.kind != DependencyKind::Development)
+}
+
+/// Searches files that git knows or would add; outside a repository, too.
+fn lines(root: &Path, found: &mut Vec<String>) -> Result<()> {
+    let shell = Shell::new()?;
+    shell.change_dir(root);
+    for (what, pattern, files) in LINES {
+        let grep = cmd!(
+            shell,
+            "git grep --no-index --exclude-standard --no-color -nIE"
+        );
+        let grep = grep.args(["-e", pattern, "--"]).args(files).quiet();
+        let output = grep.ignore_status().output()?;
+        // 1: nothing is found.
+        if !matches!(output.status.code(), Some(0 | 1)) {
+            bail!("git grep: {}", String::from_utf8_lossy(&output.stderr));
         }
-        let module = line.split_once("mod ").map(|(_, rest)| rest);
-        let module = module.map(|rest| rest.trim_end_matches([' ', '{', '}', ';']));
-        if let Some(name) = module.filter(|name| EMPTY_NAMES.contains(name)) {
-            add(format!("mod {name} has a name that says nothing"));
-        }
-        in_tests |= line.trim() == "mod tests {";
-        if is_library && !in_tests && !line.trim_start().starts_with("//") {
-            for named in ["burn::backend::", "Device::default()"] {
-                if line.contains(named) {
-                    add(format!("a library names {named}, which its caller chooses"));
-                }
+        let mut with_tests = "";
+        for hit in String::from_utf8_lossy(&output.stdout).lines() {
+            let file = hit.split(':').next().context("git grep names no file")?;
+            if hit.ends_with("mod tests {") {
+                with_tests = file;
+            } else if with_tests != file {
+                found.push(format!("{hit}: {what}"));
             }
         }
     }
-    found
-}
-
-/// Code of a library that is not built for tests alone.
-fn is_library_code(file: &Path) -> bool {
-    let is_test = |part: &OsStr| part == "tests" || part == "tests.rs";
-    match *file.iter().filter_map(OsStr::to_str).collect::<Vec<_>>() {
-        ["crates", name, "src", .., last] => {
-            let is_library = LIBRARIES.iter().any(|(library, _)| *library == name);
-            is_library && last.ends_with(".rs") && !file.iter().any(is_test)
-        }
-        _ => false,
-    }
-}
-
-fn of_a_machine(line: &str) -> Option<&'static str> {
-    let is_named = |part: &&str| {
-        // Inside a longer path or an address it is something else.
-        let is_start = |c: char| !(c.is_alphanumeric() || ".-_~*})>/".contains(c));
-        let is_path = part.starts_with('/');
-        line.match_indices(part)
-            .any(|(at, _)| !is_path || line[..at].chars().next_back().is_none_or(is_start))
-    };
-    OF_A_MACHINE.into_iter().find(is_named)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::cargo;
 
-    /// A member with its dependencies: `name`, `name/feature`, `dev:name`, `optional:name`.
-    fn package(name: &str, dependencies: &[&str]) -> Package {
-        let dependency = |word: &&str| {
-            let (how, word) = word.split_once(':').unwrap_or(("", word));
-            let (name, feature) = word.split_once('/').unwrap_or((word, ""));
-            let features: Vec<&str> = Some(feature)
-                .into_iter()
-                .filter(|f| !f.is_empty())
-                .collect();
-            json!({
-                "name": name, "kind": (how == "dev").then_some("dev"), "req": "*",
-                "optional": how == "optional", "uses_default_features": false,
-                "features": features,
-            })
-        };
-        let dependencies: Vec<_> = dependencies.iter().map(dependency).collect();
-        serde_json::from_value(json!({
-            "name": name, "version": "0.1.0", "id": name, "features": {}, "targets": [],
-            "manifest_path": format!("/w/crates/{name}/Cargo.toml"), "dependencies": dependencies,
-        }))
-        .unwrap()
-    }
+    /// A file below `crates`, what is added to it (taken from it behind `-`; the file is gone
+    /// where there is nothing), and the violation that is found then, if any.
+    type Plant = (&'static str, &'static str, &'static str);
 
-    /// What is found of the first package among packages with these names.
-    fn found(name: &str, uses: &[&str]) -> Vec<String> {
-        let all = ["msn-video", "msn-data", "msn-train", "msn-eval", "xtask"];
-        let members: Vec<Package> = all.iter().map(|name| package(name, &[])).collect();
-        dependencies(&package(name, uses), &members.iter().collect::<Vec<_>>())
-    }
+    #[rustfmt::skip]
+    const MANIFESTS: [Plant; 22] = [
+        ("../Cargo.toml", "[profile.dev]\nopt-level = 1", ""),
+        ("msn-data/Cargo.toml", "ffmpeg = ['msn-video/ffmpeg']\n[dependencies]\nmsn-video = '1'", ""),
+        ("msn-data/Cargo.toml", "ffmpeg = []\n[dependencies]\nmsn-video = '1'", "on msn-video/ffmpeg"),
+        ("msn-video/Cargo.toml", "[dev-dependencies]\nmsn-data = '1'", ""),
+        ("msn-video/Cargo.toml", "[dependencies]\nmsn-data = '1'", "msn-video depends on msn-data, against"),
+        ("msn-train/Cargo.toml", "[dependencies]\nmsn-eval = '1'", "msn-train depends on msn-eval, against"),
+        ("msn-eval/Cargo.toml", "[build-dependencies]\nxtask = '1'", "msn-eval depends on xtask, against"),
+        ("xtask/Cargo.toml", "[dependencies]\nmsn-data = '1'", "xtask depends on msn-data, against"),
+        ("msn-cli/Cargo.toml", "[dependencies]\nmsn-run = '1'\nburn-cuda = '1'", ""),
+        ("msn-data/Cargo.toml", "[dependencies]\nburn-cuda = '1'", "msn-data depends on burn-cuda"),
+        ("msn-video/Cargo.toml", "[dependencies]\nffmpeg-next = { version = '1', optional = true }", ""),
+        ("msn-video/Cargo.toml", "[dependencies]\nffmpeg-next = '1'", "on ffmpeg-next without a feature"),
+        ("msn-train/Cargo.toml", "[dependencies]\nburn = { version = '1', features = ['autodiff'] }", ""),
+        ("msn-eval/Cargo.toml", "[dependencies]\nburn = { version = '1', features = ['autodiff'] }", "burn's autodiff"),
+        ("msn-train/Cargo.toml", "[dependencies]\nburn = { version = '1', features = ['flex'] }", "burn's flex"),
+        ("msn-model/Cargo.toml", "test-gpu = ['burn/cuda']\n[dependencies]\nburn = '1'", ""),
+        ("msn-model/Cargo.toml", "gpu = ['burn/cuda']\n[dependencies]\nburn = '1'", "burn's cuda"),
+        ("msn-other/Cargo.toml", "[package]\nname = 'msn-other'\n\n[lints]\nworkspace = true\n[lib]\npath = 'a.rs'", "msn-other has no place"),
+        ("../Cargo.toml", "exclude = ['crates/msn-run']", "names msn-run, no member"),
+        ("../Cargo.toml", "-unsafe_code = \"forbid\"\n", "does not forbid unsafe_code"),
+        ("msn-run/Cargo.toml", "-workspace = true\n", "msn-run has lints of its own"),
+        ("msn-kernels/Cargo.toml", "-workspace = true\n", ""),
+    ];
 
-    #[test]
-    fn data_flows_one_way() {
-        assert_eq!(found("msn-data", &["serde", "msn-video"]), [""; 0]);
-        assert_eq!(found("msn-video", &["dev:msn-data"]), [""; 0]);
-        assert_eq!(found("msn-cli", &["msn-train", "msn-eval"]), [""; 0]);
-        let against = "msn-video depends on msn-data, against the flow of data";
-        assert_eq!(found("msn-video", &["msn-data"]), [against]);
-        assert_eq!(found("msn-train", &["msn-eval"]).len(), 1);
-        assert_eq!(found("msn-eval", &["xtask"]).len(), 1);
-        assert_eq!(found("xtask", &["msn-data"]).len(), 1);
-    }
+    #[rustfmt::skip]
+    const FILES: [Plant; 16] = [
+        ("msn-run/examples/first.rs", "", "msn-run has no example"),
+        ("msn-run/README.md", "", "msn-run has no README.md"),
+        ("benches/examples/first.rs", "", ""),
+        ("msn-run/tests/utils.rs", "//", "msn-run has the name utils, which"),
+        ("msn-run/src/lib.rs", "pub(crate) mod utils {}", "lib.rs:1:pub(crate) mod utils {}: a name"),
+        ("msn-run/src/lib.rs", "mod io;\nmod io_helpers;", "lib.rs:2:mod io_helpers;: a name"),
+        ("msn-run/src/lib.rs", "mod common_path;\n// mod utils;", ""),
+        ("msn-run/src/net.rs", "//! burn::backend::Flex\nuse burn::backend::Flex;", "net.rs:2:use burn"),
+        ("msn-run/src/cpu/plan.rs", "let device = B::Device::default();", "caller chooses"),
+        ("msn-run/src/net.rs", "mod tests {\nuse burn::backend::Flex;\n}", ""),
+        ("msn-run/src/cpu/tests.rs", "use burn::backend::Flex;", ""),
+        ("msn-run/tests/it/main.rs", "use burn::backend::Flex;", ""),
+        ("msn-cli/src/device.rs", "use burn::backend::Flex;", ""),
+        ("../docs/a.md", "see \"/HOME/me/x\"", "docs/a.md:1:"),
+        ("../docs/a.md", "https://example.org/HOME/me ~/HOME/ $D/HOME/", ""),
+        ("../docs/a.toml", "replace-WITH = 'x'", "docs/a.toml:1:"),
+    ];
 
-    #[test]
-    fn libraries_turn_on_no_backend() {
-        assert_eq!(
-            found("msn-train", &["burn/autodiff", "dev:burn/flex"]),
-            [""; 0]
+    /// What is found in a workspace where nothing else is wrong.
+    fn found((file, text, _): &Plant) -> Vec<String> {
+        let shell = Shell::new().unwrap();
+        let folder = shell.create_temp_dir().unwrap();
+        let write = |file: &str, text: &str| shell.write_file(file, text).unwrap();
+        shell.change_dir(folder.path());
+        let lints = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n";
+        write(
+            "Cargo.toml",
+            &format!("{lints}[workspace]\nmembers = ['crates/*']\n"),
         );
-        assert_eq!(found("msn-cli", &["burn/cuda"]), [""; 0]);
-        let named = "msn-eval turns on burn's flex";
-        assert_eq!(found("msn-eval", &["burn/flex"]), [named]);
-        assert_eq!(found("msn-eval", &["burn/autodiff"]).len(), 1);
-        assert_eq!(found("msn-data", &["burn-ndarray"]).len(), 1);
-        let mut memory = package("msn-memory", &["burn"]);
-        let cuda = |name: &str| (name.to_owned(), vec!["burn/cuda".to_owned()]);
-        memory.features = [cuda("test-cuda")].into();
-        assert_eq!(dependencies(&memory, &[]), [""; 0]);
-        memory.features = [cuda("gpu")].into();
-        assert_eq!(dependencies(&memory, &[]).len(), 1);
-    }
-
-    #[test]
-    fn ffmpeg_is_optional() {
-        assert_eq!(found("msn-video", &["optional:ffmpeg-next"]), [""; 0]);
-        assert_eq!(found("msn-video", &["ffmpeg-next"]).len(), 1);
-    }
-
-    #[test]
-    fn the_tables_and_the_members_agree() {
-        let names = LIBRARIES.iter().map(|(name, _)| *name);
-        let mut all: Vec<Package> = names
-            .chain(["msn-cli", "benches", "xtask"])
-            .map(|name| package(name, &[]))
-            .collect();
-        assert_eq!(table(&all.iter().collect::<Vec<_>>()), [""; 0]);
-        all.push(package("msn-new", &[]));
-        all.remove(0);
-        let found = table(&all.iter().collect::<Vec<_>>());
-        assert!(found[0].starts_with("msn-new has no place"), "{found:?}");
-        assert!(found[1].contains("names msn-video, which"), "{found:?}");
-    }
-
-    #[test]
-    fn the_workspaces_lints_are_taken() {
-        assert_eq!(lints("", "[x]\nunsafe_code = \"forbid\"\n"), None);
-        assert!(lints("", "[x]\nunsafe_code = \"warn\"\n").is_some());
-        assert_eq!(
-            lints("msn-a", "[package]\n\n[lints]\nworkspace = true\n"),
-            None
-        );
-        assert!(lints("msn-a", "[lints.rust]\nunsafe_code = \"deny\"\n").is_some());
-        assert_eq!(lints("msn-kernels", "[lints.rust]\n"), None);
-    }
-
-    #[test]
-    fn names_that_say_nothing_are_found() {
-        let is_empty = |file: &str| empty_name(Path::new(file)).is_some();
-        assert!(is_empty("crates/a/src/utils.rs"));
-        assert!(is_empty("crates/a/tests/common/mod.rs"));
-        assert!(is_empty("crates/msn-helpers/Cargo.toml"));
-        assert!(!is_empty("crates/a/src/common_path.rs"));
-        assert!(!is_empty("docs/common.md"));
-        let source = "mod a;\npub(crate) mod utils {}\n";
-        assert_eq!(lines(Path::new("x/src/lib.rs"), source).len(), 1);
-    }
-
-    #[test]
-    fn libraries_name_no_backend_and_pick_no_device() {
-        let source = "//! burn::backend::Flex\nuse burn::backend::Flex;\n\
-            let d = B::Device::default();\nmod tests {\nuse burn::backend::Flex;\n}";
-        let count = |file: &str| lines(Path::new(file), source).len();
-        assert_eq!(count("crates/msn-model/src/net.rs"), 2);
-        assert_eq!(count("crates/msn-model/src/cpu/plan.rs"), 2);
-        assert_eq!(count("crates/msn-model/src/cpu/tests.rs"), 0);
-        assert_eq!(count("crates/msn-model/tests/it/main.rs"), 0);
-        assert_eq!(count("crates/msn-cli/src/device.rs"), 0);
-    }
-
-    #[test]
-    fn traces_of_a_machine_are_found() {
-        let found = |line: &str| lines(Path::new("docs/x.md"), line).len();
-        for part in OF_A_MACHINE {
-            assert_eq!(found(&format!("see {part}x")), 1, "{part}");
-            assert_eq!(found(&format!("\"{part}x\"")), 1, "{part}");
+        shell.change_dir("crates");
+        let members = LIBRARIES.iter().map(|row| row.0).chain(PROGRAMS);
+        for name in members.chain([XTASK]) {
+            let package = format!("[package]\nname = '{name}'\nedition = '2024'\n");
+            let mut package = package + "\n[lints]\nworkspace = true\n\n[features]\n";
+            if name == "msn-video" {
+                package += "ffmpeg = []\n";
+            }
+            write(&format!("{name}/Cargo.toml"), &package);
+            write(&format!("{name}/src/lib.rs"), "");
+            write(&format!("{name}/README.md"), "");
+            write(&format!("{name}/examples/first.rs"), "");
         }
-        for part in &OF_A_MACHINE[..4] {
-            assert_eq!(found(&format!("https://example.org{part}x ~{part}")), 0);
+        if text.is_empty() {
+            shell.remove_path(file).unwrap();
+        } else {
+            // Lines that this file must not hold either are written here in capitals.
+            let text = text.replace("HOME", "home").replace("WITH", "with");
+            let before = shell.read_file(file).unwrap_or_default();
+            let after = match text.strip_prefix('-') {
+                Some(taken) => before.replace(taken, ""),
+                None => before + &text,
+            };
+            write(file, &after);
+        }
+        violations(&cargo::metadata(folder.path()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn violations_are_found() {
+        for plant in MANIFESTS.iter().chain(&FILES) {
+            let expected = plant.2;
+            let found = found(plant);
+            match found.as_slice() {
+                [] => assert_eq!("", expected, "{plant:?}"),
+                [line] => assert!(!expected.is_empty() && line.contains(expected), "{found:?}"),
+                _ => panic!("{plant:?}: {found:?}"),
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask train`, `eval` and `ablate`: build `msn`, then become it.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
@@ -10,8 +10,6 @@ use clap::Args;
 use xshell::cmd;
 
 use crate::{cargo, setup, step};
-
-const BINARY: &str = "msn";
 
 /// Of the weights that the project carries those with the best metrics.
 const MODEL: &str = "models/ped2-width32.safetensors";
@@ -35,7 +33,13 @@ pub struct Arguments {
 /// Builds `msn` for the devices that the arguments name and runs `msn <subcommand> <args>`.
 pub fn command(subcommand: &str, arguments: &Arguments) -> Result<ExitCode> {
     let args = &arguments.args;
-    let msn = build(&device_features(args), arguments.no_default_features)?;
+    if !arguments.no_default_features {
+        setup::ensure(setup::BUILD)?;
+    }
+    let shell = cargo::shell()?;
+    let build = cmd!(shell, "cargo build --release -p msn-cli");
+    let build = build.args(feature_arguments(args, arguments.no_default_features));
+    let msn = cargo::program(build, &TargetKind::Bin, "msn")?;
     step(&format!("msn {subcommand}"));
     let mut command = Command::new(msn);
     command.arg(subcommand);
@@ -55,49 +59,20 @@ fn is_data_alone(args: &[OsString]) -> bool {
     }
 }
 
-/// Builds the release binary and returns where it lies.
-fn build(devices: &[&str], no_default_features: bool) -> Result<PathBuf> {
-    if !no_default_features {
-        setup::ensure(&setup::BUILD)?;
-    }
-    let shell = cargo::shell()?;
-    let arguments = feature_arguments(devices, no_default_features);
-    let command = cmd!(shell, "cargo build --release -p msn-cli {arguments...}");
-    step(&command.to_string());
-    cargo::programs(command, &TargetKind::Bin)?
-        .into_iter()
-        .find_map(|(name, path)| (name == BINARY).then_some(path))
-        .with_context(|| format!("package msn-cli made no program named {BINARY}"))
-}
-
-/// Cargo's options for a program of this workspace with `devices` beside its default ones.
-pub fn feature_arguments(devices: &[&str], no_default_features: bool) -> Vec<String> {
-    let mut arguments = Vec::new();
-    let mut features = devices.to_vec();
-    if no_default_features {
-        arguments.push("--no-default-features".to_owned());
-        features.insert(0, "flex");
-    }
-    if !features.is_empty() {
-        arguments.extend(["--features".to_owned(), features.join(",")]);
-    }
-    arguments
-}
-
-/// Features for the devices that follow `--device`. msn knows those that need no feature, and
-/// refuses what it does not know.
-pub fn device_features(args: &[OsString]) -> Vec<&'static str> {
-    let args: Vec<String> = args
-        .iter()
-        .map(|arg| arg.to_string_lossy().to_lowercase())
-        .collect();
-    let devices = args.iter().skip_while(|arg| !arg.starts_with("--device"));
-    let devices: Vec<&str> = devices.flat_map(|arg| arg.split([',', '=', ' '])).collect();
-    let kind = |device: &str| device.split([':', '-']).next().map(str::to_owned);
-    let kinds: Vec<_> = devices.iter().filter_map(|device| kind(device)).collect();
+/// Cargo's options for a program of this workspace: its default features, or one device without
+/// FFmpeg, and what the devices behind `--device` in `args` need. msn knows those that need no
+/// feature, and refuses what it does not know.
+pub fn feature_arguments(args: &[OsString], no_default_features: bool) -> Vec<String> {
+    let args = args.iter().map(|arg| arg.to_string_lossy().to_lowercase());
+    let args: Vec<String> = args.skip_while(|a| !a.starts_with("--device")).collect();
+    let devices = args.iter().flat_map(|arg| arg.split([',', '=']));
+    let kinds: Vec<_> = devices.filter_map(|d| d.split([':', '-']).next()).collect();
     let features = ["cuda", "ndarray", "wgpu"].into_iter();
-    features
-        .filter(|feature| kinds.iter().any(|kind| kind == feature))
+    let features = features.filter(|feature| kinds.contains(feature));
+    let always = no_default_features.then_some(["--no-default-features", "--features=flex"]);
+    let options = always.into_iter().flatten().map(str::to_owned);
+    options
+        .chain(features.map(|f| format!("--features={f}")))
         .collect()
 }
 
@@ -127,23 +102,22 @@ mod tests {
 
     #[test]
     fn devices_choose_features() {
-        let features =
-            |line, without| feature_arguments(&device_features(&words(line)), without).join(" ");
+        let features = |line, without| feature_arguments(&words(line), without).join(" ");
         assert_eq!(features("data", false), "");
         assert_eq!(features("data --device flex", false), "");
         assert_eq!(features("data --device", false), "");
-        assert_eq!(features("--device CUDA:1 data", false), "--features cuda");
+        assert_eq!(features("--device CUDA:1 data", false), "--features=cuda");
         assert_eq!(
             features("d --device=ndarray --device wgpu --device ndarray", false),
-            "--features ndarray,wgpu"
+            "--features=ndarray --features=wgpu"
         );
         let list = "--device flex,cuda:0";
-        assert_eq!(features(list, false), "--features cuda");
+        assert_eq!(features(list, false), "--features=cuda");
         let several = "filter --device flex wgpu --short";
-        assert_eq!(features(several, false), "--features wgpu");
+        assert_eq!(features(several, false), "--features=wgpu");
         assert_eq!(
             features("d --device cuda", true),
-            "--no-default-features --features flex,cuda"
+            "--no-default-features --features=flex --features=cuda"
         );
     }
 

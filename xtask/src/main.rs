@@ -12,7 +12,6 @@ mod setup;
 mod stage;
 mod suite;
 mod tools;
-mod workspace;
 
 use std::process::ExitCode;
 
@@ -58,7 +57,7 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => launch::command("eval", &arguments),
         Command::Ablate(arguments) => launch::command("ablate", &arguments),
         Command::Test { quick } => suite::test_command(quick),
-        Command::Check => check::command(),
+        Command::Check => suite::check_command(),
         Command::Ci { stage, list } => suite::ci_command(&stage, list),
         Command::Bench(arguments) => bench::command(&arguments),
     };

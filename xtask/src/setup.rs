@@ -9,23 +9,26 @@ use xshell::cmd;
 
 use crate::{cargo, step};
 
-/// Something that a build needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    PkgConfig,
-    /// Development files of FFmpeg's libraries.
-    Ffmpeg,
-    /// For the bindings to FFmpeg and MPI, which bindgen makes.
-    Libclang,
-    /// Open MPI, or another one: compiler and launcher.
-    Mpi,
-}
+/// Something that a build needs: its name, whether this machine has it, and its packages on each
+/// of [`SYSTEMS`].
+type Need = (&'static str, fn() -> bool, [&'static str; 4]);
+
+/// For a build of all tests. libclang is for the bindings to FFmpeg and MPI, which bindgen makes.
+#[rustfmt::skip]
+pub const TEST: &[Need] = &[
+    ("pkg-config", || pkg_config(&["--version"]),
+        ["pkg-config", "pkgconf-pkg-config", "pkgconf", "pkgconf"]),
+    ("FFmpeg", || FFMPEG.iter().all(|library| pkg_config(&["--exists", library])), [
+        "libavcodec-dev libavfilter-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev",
+        "ffmpeg-free-devel", "ffmpeg", "ffmpeg",
+    ]),
+    ("libclang", has_libclang, ["libclang-dev", "clang-devel", "clang", "llvm"]),
+    ("MPI", || ["mpicc", "mpirun"].iter().all(|program| output(program, &["--version"]).is_some()),
+        ["libopenmpi-dev openmpi-bin", "openmpi-devel", "openmpi", "open-mpi"]),
+];
 
 /// For a build of `msn`.
-pub const BUILD: [Need; 3] = [Need::PkgConfig, Need::Ffmpeg, Need::Libclang];
-
-/// For a build of all tests.
-pub const TEST: [Need; 4] = [Need::PkgConfig, Need::Ffmpeg, Need::Libclang, Need::Mpi];
+pub const BUILD: &[Need] = TEST.split_at(3).0;
 
 /// FFmpeg's libraries that msn-video links, as pkg-config names them.
 const FFMPEG: [&str; 6] = [
@@ -37,54 +40,45 @@ const FFMPEG: [&str; 6] = [
     "libswscale",
 ];
 
-/// A family of systems with one package manager: words of `ID` or `ID_LIKE` in os-release, the
-/// command that installs, and the packages that meet the needs of [`TEST`], in its order.
-type System = (&'static [&'static str], &'static str, [&'static str; 4]);
-
-#[rustfmt::skip]
-const SYSTEMS: [System; 4] = [
-    (&["debian", "ubuntu"], "sudo apt-get update && sudo apt-get install -y", [
-        "pkg-config",
-        "libavcodec-dev libavfilter-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev",
-        "libclang-dev",
-        "libopenmpi-dev openmpi-bin",
-    ]),
-    (&["fedora", "rhel", "centos"], "sudo dnf install -y",
-        ["pkgconf-pkg-config", "ffmpeg-free-devel", "clang-devel", "openmpi-devel"]),
-    (&["arch"], "sudo pacman -S --needed", ["pkgconf", "ffmpeg", "clang", "openmpi"]),
-    (&["macos"], "brew install", ["pkgconf", "ffmpeg", "llvm", "open-mpi"]),
+/// Families of systems with one package manager: words of `ID` or `ID_LIKE` in os-release, and
+/// the command that installs.
+const SYSTEMS: [(&[&str], &str); 4] = [
+    (
+        &["debian", "ubuntu"],
+        "sudo apt-get update && sudo apt-get install -y",
+    ),
+    (&["fedora", "rhel", "centos"], "sudo dnf install -y"),
+    (&["arch"], "sudo pacman -S --needed"),
+    (&["macos"], "brew install"),
 ];
 
 /// `cargo xtask setup`.
 pub fn command() -> Result<ExitCode> {
-    ensure(&TEST)?;
-    for need in TEST {
-        println!("{} found", need.name());
-    }
+    ensure(TEST)?;
+    TEST.iter().for_each(|need| println!("{} found", need.0));
     Ok(ExitCode::SUCCESS)
 }
 
 /// Makes sure that everything is there: installs it on Debian and its like as root, elsewhere the
 /// error has the command that does.
 pub fn ensure(needs: &[Need]) -> Result<()> {
-    let missing = || needs.iter().copied().filter(|n| !n.is_met());
-    let needs: Vec<Need> = missing().collect();
+    let missing =
+        |needs: &[Need]| -> Vec<Need> { needs.iter().filter(|need| !need.1()).copied().collect() };
+    let needs = missing(needs);
     if needs.is_empty() {
         return Ok(());
     }
-    let os = if cfg!(target_os = "macos") {
-        "ID=macos".to_owned()
-    } else {
-        fs::read_to_string("/etc/os-release").unwrap_or_default()
+    let os = match cfg!(target_os = "macos") {
+        true => "ID=macos".to_owned(),
+        false => fs::read_to_string("/etc/os-release").unwrap_or_default(),
     };
     let system = system(&os);
     let is_root = output("id", &["-u"]).is_some_and(|id| id.trim() == "0");
-    let is_debian = system.is_some_and(|(ids, ..)| ids.contains(&"debian"));
-    let Some((.., all)) = system.filter(|_| is_debian && is_root) else {
+    if !(is_root && system == Some(0)) {
         bail!(advice(&needs, system));
-    };
+    }
     let shell = cargo::shell()?;
-    let packages = packages(&needs, all);
+    let packages = packages(&needs, 0);
     step(&format!("apt-get install {packages}"));
     cmd!(shell, "apt-get update").quiet().run()?;
     cmd!(shell, "apt-get install -y --no-install-recommends")
@@ -93,17 +87,17 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .quiet()
         .run()?;
-    let left: Vec<Need> = missing().collect();
+    let left = missing(&needs);
     if !left.is_empty() {
         bail!("still missing after the installation: {}", names(&left));
     }
     Ok(())
 }
 
-fn advice(needs: &[Need], system: Option<&System>) -> String {
+fn advice(needs: &[Need], system: Option<usize>) -> String {
     let names = names(needs);
     let way_out = match system {
-        Some((_, install, all)) => format!("{install} {}", packages(needs, all)),
+        Some(system) => format!("{} {}", SYSTEMS[system].1, packages(needs, system)),
         None => format!("your system's development packages of {names}"),
     };
     format!(
@@ -112,53 +106,25 @@ fn advice(needs: &[Need], system: Option<&System>) -> String {
     )
 }
 
-fn packages(needs: &[Need], all: &[&str; 4]) -> String {
-    let pairs = TEST
-        .iter()
-        .zip(all)
-        .filter(|(need, _)| needs.contains(need));
-    pairs.map(|(_, &names)| names).collect::<Vec<_>>().join(" ")
+fn packages(needs: &[Need], system: usize) -> String {
+    let packages: Vec<_> = needs.iter().map(|need| need.2[system]).collect();
+    packages.join(" ")
 }
 
 fn names(needs: &[Need]) -> String {
-    let names: Vec<_> = needs.iter().map(|need| need.name()).collect();
+    let names: Vec<_> = needs.iter().map(|need| need.0).collect();
     names.join(", ")
 }
 
-impl Need {
-    fn name(self) -> &'static str {
-        match self {
-            Self::PkgConfig => "pkg-config",
-            Self::Ffmpeg => "FFmpeg",
-            Self::Libclang => "libclang",
-            Self::Mpi => "MPI",
-        }
-    }
-
-    /// Whether this machine has it.
-    fn is_met(self) -> bool {
-        let pkg_config = env::var("PKG_CONFIG").unwrap_or_else(|_| "pkg-config".to_owned());
-        match self {
-            Self::PkgConfig => output(&pkg_config, &["--version"]).is_some(),
-            Self::Ffmpeg => FFMPEG
-                .iter()
-                .all(|library| output(&pkg_config, &["--exists", library]).is_some()),
-            Self::Libclang => has_libclang(),
-            Self::Mpi => ["mpicc", "mpirun"]
-                .iter()
-                .all(|program| output(program, &["--version"]).is_some()),
-        }
-    }
-}
-
-fn system(os_release: &str) -> Option<&'static System> {
+/// The place in [`SYSTEMS`] of what an os-release describes.
+fn system(os_release: &str) -> Option<usize> {
     let values = os_release.lines().filter_map(|line| {
         let (key, value) = line.split_once('=')?;
         matches!(key, "ID" | "ID_LIKE").then(|| value.trim_matches(['"', '\'']))
     });
     values
         .flat_map(str::split_whitespace)
-        .find_map(|word| SYSTEMS.iter().find(|(ids, ..)| ids.contains(&word)))
+        .find_map(|word| SYSTEMS.iter().position(|(ids, _)| ids.contains(&word)))
 }
 
 /// What a program prints; `None` where it fails or is not there.
@@ -166,6 +132,11 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     output.status.success().then_some(text)
+}
+
+fn pkg_config(arguments: &[&str]) -> bool {
+    let program = env::var("PKG_CONFIG").unwrap_or_else(|_| "pkg-config".to_owned());
+    output(&program, arguments).is_some()
 }
 
 /// Whether libclang is where bindgen looks for it: `LIBCLANG_PATH`, the loader's cache, and on
@@ -191,16 +162,16 @@ mod tests {
     #[test]
     fn elsewhere_the_exact_command_is_given() {
         let on = |id: &str, needs: &[Need]| advice(needs, system(id));
-        let text = on("ID=debian", &TEST);
+        let text = on("ID=debian", TEST);
         let expected = "needs pkg-config, FFmpeg, libclang, MPI, not found here; install\n    \
             sudo apt-get update && sudo apt-get install -y pkg-config libavcodec-dev libavfilter-dev";
         assert!(text.contains(expected), "{text}");
         assert!(text.contains("libopenmpi-dev openmpi-bin\nand"), "{text}");
-        let text = on("ID=arch", &BUILD);
+        let text = on("ID=arch", BUILD);
         assert!(text.contains("--needed pkgconf ffmpeg clang\n"), "{text}");
-        let text = on("ID=macos", &[Need::Libclang]);
+        let text = on("ID=macos", &TEST[2..3]);
         assert!(text.contains("brew install llvm\n"), "{text}");
-        let text = on("ID=nixos", &[Need::Mpi]);
+        let text = on("ID=nixos", &TEST[3..]);
         assert!(
             text.contains("your system's development packages of MPI"),
             "{text}"
@@ -209,7 +180,7 @@ mod tests {
 
     #[test]
     fn families_are_told_apart() {
-        let first_id = |text: &str| system(text).map(|(ids, ..)| ids[0]);
+        let first_id = |text: &str| system(text).map(|at| SYSTEMS[at].0[0]);
         assert_eq!(first_id("NAME=x\nID=debian\n"), Some("debian"));
         let mint = "ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n";
         assert_eq!(first_id(mint), Some("debian"));

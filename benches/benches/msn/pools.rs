@@ -4,7 +4,7 @@
 use benches::{Harness, PerDevice};
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 use msn_kernels::{
-    Addressing, Isa, Lookup, PackedItems, Shape, View, ViewMut, WriteRule, write_items,
+    Addressing, Isa, PackedItems, Shape, TrainingLookup, View, ViewMut, WriteRule, write_items,
 };
 use msn_memory::{Pool, PoolConfig, reference, reference::Rows};
 
@@ -111,9 +111,9 @@ fn kernels(
     };
     let (features, rows) = (flat(queries), flat(items));
     let packed = PackedItems::new(Isa::detect(), &rows, config.items, d);
-    let mut lookup = Lookup::default();
+    let mut lookup = TrainingLookup::default();
     let mut read = vec![0.0; shape.len()];
-    let mut read_once = |lookup: &mut Lookup| {
+    let mut read_once = |lookup: &mut TrainingLookup| {
         let to = ViewMut::dense(&mut read, shape);
         lookup.read(View::dense(&features, shape), &packed, how, to, None);
         read.clone()

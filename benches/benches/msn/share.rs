@@ -6,8 +6,8 @@ use anyhow::Result;
 use benches::{Device, Harness, PerDevice};
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 use msn_kernels::{
-    Addressing, FeatureMap, Isa, Lookup, PackedItems, PoolLossWeights, ReadGradient, Shape, View,
-    WriteRule, write_items,
+    Addressing, FeatureMap, Isa, PackedItems, PoolLossWeights, ReadGradient, Shape, TrainingLookup,
+    View, WriteRule, write_items,
 };
 use msn_memory::{Pool, PoolConfig, queries};
 use msn_model::Algorithm;
@@ -91,7 +91,7 @@ fn on_kernels(harness: &mut Harness, case: &Case) -> Result<()> {
             empty.clone(),
             empty,
             draws(10 * d, 2),
-            Lookup::default(),
+            TrainingLookup::default(),
         )
     });
     // On a thread of the pool, as within a step.

@@ -2,15 +2,15 @@
 //! came out as tables (Markdown, CSV) and a plot (SVG).
 //!
 //! A grid can be stopped at any time: a run with a complete `eval.json` is not run again, a
-//! half-finished one is moved aside and run anew.
+//! half-finished one is moved aside and run anew. A run that fails costs the others nothing.
 
+mod command;
 mod grid;
 mod run;
 mod table;
 
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
-use msn_data::DataSet;
 use msn_eval::{DotsPanel, Evaluation, dots_svg};
 use msn_model::Precision;
 use msn_run::{RunLocation, TrainOutcome, TrainRequest};
@@ -21,7 +21,7 @@ use crate::{
     selected_device::SelectedDevice, signal::Interrupted, text::count,
 };
 use grid::{Cell, Grid};
-use run::{GridRun, Plan};
+use run::{Failure, GridRun, Plan};
 use table::{PROTOCOLS, runs_of};
 
 pub(crate) fn ablate(args: &AblateArgs) -> Result<()> {
@@ -44,19 +44,26 @@ pub(crate) fn ablate(args: &AblateArgs) -> Result<()> {
     plan.claim(&args.out)?;
     eprintln!("{} in {}", count(cells.len(), "run"), args.out);
 
+    let options = command::shared_options();
     let train = |cell: &Cell, folder: &Utf8Path| {
-        let settings = settings_of(args, &grid, cell)?;
-        one(args, &set, settings, folder, &device, &ranks)
+        let location = RunLocation::At(folder.to_owned());
+        let request = TrainRequest {
+            store: args.store.store(),
+            command: command::of_cell(args, &grid.settings(cell), folder, &options),
+            ..TrainRequest::new(settings_of(args, &grid, cell)?, &set, location)
+        };
+        one(&request, folder, &device, &ranks)
     };
     let title = plan.to_string();
-    let report = |runs: &[GridRun]| write(&args.out, &title, &grid, runs);
+    let report =
+        |runs: &[GridRun], failed: &[Failure]| write(&args.out, &title, &grid, runs, failed);
     let failed = run::all(&cells, &args.out, train, report)?;
     println!("{}", args.out.join("table.md"));
     if failed.is_empty() {
         return Ok(());
     }
-    for (cell, error) in &failed {
-        eprintln!("error: {cell}: {error:#}");
+    for failure in &failed {
+        eprintln!("error: {failure}");
     }
     Err(Failed.into())
 }
@@ -75,28 +82,21 @@ fn settings_of(args: &AblateArgs, grid: &Grid, cell: &Cell) -> Result<Settings> 
 
 /// One run of the grid.
 fn one(
-    args: &AblateArgs,
-    set: &DataSet,
-    settings: Settings,
+    request: &TrainRequest<'_>,
     folder: &Utf8Path,
     device: &SelectedDevice,
     ranks: &Ranks,
 ) -> Result<Evaluation> {
-    let location = RunLocation::At(folder.to_owned());
-    let request = TrainRequest {
-        store: args.store.store(),
-        command: crate::command_line::command_line(),
-        ..TrainRequest::new(settings, set, location)
-    };
     let mut progress = Progress::of_rank(ranks);
-    match msn_run::train(&request, device, &mut progress)? {
+    match msn_run::train(request, device, &mut progress)? {
         TrainOutcome::Finished { evaluation, .. } => {
             let evaluation = evaluation.context("there is nothing to compare without labels")?;
             Ok(*evaluation)
         }
         TrainOutcome::Interrupted(_) => Err(Interrupted {
             signal: progress.caught().unwrap_or(0),
-            way_on: "the same command trains what is left".to_owned(),
+            state: "this run unfinished",
+            way_on: "the same command trains it anew, and then what is left".to_owned(),
         }
         .into()),
         // A fresh folder, and one process.
@@ -107,8 +107,14 @@ fn one(
 }
 
 /// Writes the tables and the plot of the runs so far.
-fn write(out: &Utf8Path, title: &str, grid: &Grid, runs: &[GridRun]) -> Result<()> {
-    table::write(out, title, grid, runs)?;
+fn write(
+    out: &Utf8Path,
+    title: &str,
+    grid: &Grid,
+    runs: &[GridRun],
+    failed: &[Failure],
+) -> Result<()> {
+    table::write(out, title, grid, runs, failed)?;
     let combinations = grid.combinations();
     let panel = |(protocol, metrics): (&'static str, table::Protocol)| DotsPanel {
         protocol,

@@ -7,8 +7,11 @@ use serde::Serialize;
 
 /// The command line, quoted where a shell wants it.
 pub(crate) fn command_line() -> String {
-    let mut words = std::env::args();
-    let _ = words.next();
+    quoted(std::env::args().skip(1))
+}
+
+/// `msn` with these words, quoted where a shell wants it.
+pub(crate) fn quoted(words: impl IntoIterator<Item = String>) -> String {
     let mut line = "msn".to_owned();
     for word in words {
         let plain = word
@@ -29,4 +32,18 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).context("JSON can't hold this")?;
     println!("{text}");
     Ok(())
+}
+
+/// Prints indented JSON with its format's name and version.
+pub(crate) fn print_versioned(format: &'static str, value: &impl Serialize) -> Result<()> {
+    #[derive(Serialize)]
+    struct Versioned<'a, T> {
+        format: &'static str,
+        #[serde(flatten)]
+        content: &'a T,
+    }
+    print_json(&Versioned {
+        format,
+        content: value,
+    })
 }

@@ -3,12 +3,12 @@
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{OpenOptions, SplitManifest};
-use msn_synth::{Output, SynthOptions};
+use msn_synth::{ClipFormat, SynthOptions};
 
 use crate::{
     Failed, Usage,
     args::{DataCommand, SourceArgs},
-    command_line::print_json,
+    command_line::print_versioned,
     label,
     text::count,
 };
@@ -31,7 +31,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             options.test_clips = test.unwrap_or(options.test_clips);
             options.seconds = seconds.unwrap_or(options.seconds);
             if *frames {
-                options.output = Output::Frames;
+                options.output = ClipFormat::Frames;
             }
             options.check().map_err(|e| Usage(e.to_string()))?;
             let summary = synthesise(dir, &options)?;
@@ -59,12 +59,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             out,
             source,
         } => split(dir, *seed, out.as_deref(), source),
-        DataCommand::Label {
-            dir,
-            port,
-            layout,
-            store,
-        } => label::label(dir, *port, layout, store),
+        DataCommand::Label(args) => label::label(args),
     }
 }
 
@@ -115,7 +110,7 @@ fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs)
 fn check(dir: &Utf8Path, json: bool, options: &OpenOptions) -> Result<()> {
     let check = msn_data::check(dir, options)?;
     if json {
-        print_json(&check)?;
+        print_versioned("msn-check-1", &check)?;
     } else {
         print!("{}", check.to_text());
     }

@@ -52,10 +52,14 @@ pub(crate) struct Usage(pub String);
 #[error("")]
 pub(crate) struct Failed;
 
+/// Exit code of a panic, as Rust has it.
+const PANICKED: u8 = 101;
+
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         eprintln!(
-            "error: internal: {panic}; this is a bug in msn, please report it with the command"
+            "error: {}internal: {panic}; this is a bug in msn, please report it with the command",
+            ranks::label()
         );
     }));
     let cli = match Cli::try_parse() {
@@ -69,10 +73,17 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let result = run(cli).and_then(|()| {
+    let run_and_flush = || {
+        run(cli)?;
         speech::flushed().map_err(|e| anyhow::anyhow!("can't write to standard output: {e}"))
-    });
-    let (code, all_know) = match result {
+    };
+    // A rank that panics ends the others, which would wait for it.
+    let ended = std::panic::catch_unwind(run_and_flush);
+    let Ok(ended) = ended else {
+        ranks::leave(PANICKED, false);
+        return ExitCode::from(PANICKED);
+    };
+    let (code, all_know) = match ended {
         Ok(()) => (0, true),
         Err(error) if broken_pipe(&error) => (0, true),
         Err(error) => {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use msn_run::{Notice, Observer, RunError, Severity, Work};
+use msn_run::{Notice, NoticeLevel, Observer, RunError, Work};
 use msn_train::{EpochReport, StepReport};
 
 use crate::{ranks::Ranks, signal::Signals, text::time};
@@ -125,10 +125,10 @@ impl Progress {
 
 impl Observer for Progress {
     fn notice(&mut self, notice: &Notice) {
-        let before = match notice.severity() {
-            Severity::Info => "",
-            Severity::Note => "note: ",
-            Severity::Warning => "warning: ",
+        let before = match notice.level() {
+            NoticeLevel::Info => "",
+            NoticeLevel::Note => "note: ",
+            NoticeLevel::Warning => "warning: ",
         };
         self.line(&format!("{before}{notice}"));
     }

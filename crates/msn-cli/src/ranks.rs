@@ -75,6 +75,7 @@ impl Ranks {
     }
 }
 
+/// Never dropped: however the program ends, [`leave`] is what the other ranks hear of it.
 #[cfg(feature = "mpi")]
 static MPI: std::sync::OnceLock<Arc<msn_train::Mpi>> = std::sync::OnceLock::new();
 

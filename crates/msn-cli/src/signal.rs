@@ -74,11 +74,13 @@ impl Drop for Signals {
     }
 }
 
-/// Work that was stopped by a signal, and saved: exit code 128 + signal.
+/// Work that was stopped by a signal: exit code 128 + signal.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted, and saved: {way_on}")]
+#[error("interrupted, {state}: {way_on}")]
 pub(crate) struct Interrupted {
     pub signal: u8,
+    /// What has become of the work so far, as in "and saved".
+    pub state: &'static str,
     /// How to go on, for the user.
     pub way_on: String,
 }

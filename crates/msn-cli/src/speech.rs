@@ -21,6 +21,7 @@ macro_rules! print {
 }
 
 macro_rules! println {
+    () => { $crate::speech::to_stdout(format_args!(""), "\n") };
     ($($text:tt)*) => { $crate::speech::to_stdout(format_args!($($text)*), "\n") };
 }
 

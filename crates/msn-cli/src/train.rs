@@ -8,7 +8,7 @@ use msn_data::SplitManifest;
 use msn_run::{
     CheckpointSchedule, RunCard, RunFolder, RunLocation, TrainOutcome, TrainRequest, estimate,
 };
-use msn_train::{Preset, Settings, TrainError};
+use msn_train::{Preset, Settings};
 
 use crate::{
     Usage, args::TrainArgs, command_line::command_line, data, dry_run, evaluation,
@@ -30,9 +30,6 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         data = Some(begun.card.data.path.clone());
     }
     let ranks = Ranks::start()?;
-    if let Some(uneven) = TrainError::uneven(settings.train.batch, ranks.world_size()) {
-        return Err(uneven.into());
-    }
     if args.dry_run && ranks.world_size() > 1 {
         return Err(Usage("--dry-run is for one process".into()).into());
     }
@@ -83,6 +80,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
                 print!("{}", evaluation::table(&evaluation));
             }
             println!("run folder: {}", folder.path());
+            println!("report: {}", folder.path().join("report.html"));
         }
         TrainOutcome::AlreadyFinished(folder) => {
             println!("{} is a finished run: nothing to resume", folder.path());
@@ -101,8 +99,12 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
 /// The end of a training that a rank was signalled to stop, known to all.
 fn interrupted(ranks: &Ranks, progress: &Progress, folder: &Utf8Path) -> anyhow::Error {
     let signal = ranks.largest(progress.caught().unwrap_or(0));
-    let way_on = format!("`msn train --resume --out {folder}` goes on");
-    Interrupted { signal, way_on }.into()
+    Interrupted {
+        signal,
+        state: "and saved",
+        way_on: format!("`msn train --resume --out {folder}` goes on"),
+    }
+    .into()
 }
 
 /// A run that is to go on.

@@ -1,6 +1,6 @@
 //! Resized frames in files, so that they are decoded once.
 //!
-//! A file holds `msn-frames-1` and a newline, the pixels of all frames, a JSON of all else
+//! A file holds `msn-frames-2` and a newline, the pixels of all frames, a JSON of all else
 //! ([`Head`]), that JSON's length (8 bytes, little-endian) and the Blake3 hash of all of this. Its name is made of what the frames
 //! depend on: the source's path, the sizes and times of change of its files, the settings. So a
 //! changed source or setting is another file; one that is damaged is written again. Files are
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{DataError, LoadOptions, Resampling, Video, video::short};
 
 /// First bytes of a file; a change of what frames hold is another number.
-const MAGIC: &[u8] = b"msn-frames-1\n";
+const MAGIC: &[u8] = b"msn-frames-2\n";
 /// Bytes of the hash at the end.
 const HASH: u64 = 32;
 /// Ending of the files.
@@ -69,14 +69,17 @@ pub(crate) fn file_of(
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     hasher.update(path.as_str().as_bytes());
     let settings = format!(
-        "\n{:?} {:?} {:?} {:?}\n",
+        "\n{:?} {:?} {:?} {:?} {:?}\n",
         options.size,
         options.color,
         rate_hz.map(f64::to_bits),
         options
             .folder_hz
             .filter(|_| path.is_dir())
-            .map(f64::to_bits)
+            .map(f64::to_bits),
+        options
+            .stretch
+            .map(|s| [s.low(), s.high()].map(f64::to_bits))
     );
     hasher.update(settings.as_bytes());
     let files = if path.is_dir() {

@@ -13,8 +13,8 @@ use crate::labels::Timing;
 use crate::labels::masks::Masks;
 use crate::loading::loss_text;
 use crate::{
-    Annotation, DataError, DataSet, DatasetLayout, FrameLabels, Labels, OpenOptions, RegionSource,
-    Sheet, Video,
+    Annotation, DataError, DataSet, DatasetLayout, FrameLabels, Labels, OpenOptions, PassedOver,
+    RegionSource, Sheet, Video,
 };
 
 /// What was found in a data set.
@@ -36,6 +36,8 @@ pub struct Check {
     pub labels: Option<LabelCheck>,
     /// Counts, compared with those of the sheet.
     pub counts: Vec<CountCheck>,
+    /// Files and folders that were found and are not used.
+    pub passed_over: Vec<PassedOver>,
     /// What is wrong, errors first.
     pub problems: Vec<Problem>,
     /// Known traps of this data set, from its sheet.
@@ -164,6 +166,10 @@ pub fn check(root: &Utf8Path, options: &OpenOptions) -> Result<Check, DataError>
     for look in train.iter().chain(&test) {
         problems.extend(look.problems.iter().cloned());
     }
+    for video in &set.test {
+        let long = video.name_too_long();
+        problems.extend(long.map(|why| problem(Severity::Error, Some(&video.source), &why)));
+    }
     let fitted = fit_all(&set, &test, &mut problems);
     let train = summary(&train);
     let test = summary(&test);
@@ -198,6 +204,7 @@ pub fn check(root: &Utf8Path, options: &OpenOptions) -> Result<Check, DataError>
         test,
         labels,
         counts,
+        passed_over: set.passed_over,
         problems,
         traps: set.sheet.map_or_else(Vec::new, |sheet| sheet.traps),
     })
@@ -297,15 +304,19 @@ impl Look {
         if !source.is_dir() {
             return;
         }
-        let Ok(files) = msn_video::frame_files(source) else {
+        let Ok(listing) = msn_video::frame_listing(source) else {
             return;
         };
+        if !listing.is_numbered() {
+            return;
+        }
+        let files = listing.frames.into_iter().map(|frame| frame.path);
         let number = |file: &Utf8PathBuf| -> Option<u64> {
             let stem = file.file_stem()?;
             let digits = stem.len() - stem.trim_end_matches(|c: char| c.is_ascii_digit()).len();
             stem[stem.len() - digits..].parse().ok()
         };
-        let numbers: Option<Vec<u64>> = files.iter().map(number).collect();
+        let numbers: Option<Vec<u64>> = files.map(|file| number(&file)).collect();
         let Some(numbers) = numbers else { return };
         for pair in numbers.windows(2) {
             if let &[before, after] = pair

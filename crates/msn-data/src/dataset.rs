@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::labels::find;
-use crate::{DataError, DatasetLayout, Labels, RegionSource, Sheet};
+use crate::{DataError, DatasetLayout, Labels, PassedOver, RegionSource, Sheet};
 
 /// A data set on disk.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct DataSet {
     pub sheet: Option<Sheet>,
     /// Frames a second of frame folders: those of [`OpenOptions`], else those of the sheet.
     pub folder_hz: Option<f64>,
+    /// Files and folders that were found and are not used, each with the reason.
+    pub passed_over: Vec<PassedOver>,
     /// What a user should know.
     pub warnings: Vec<String>,
 }
@@ -54,6 +56,25 @@ pub struct Video {
 }
 
 impl Video {
+    /// The longest name of a file that is made of a part of a video's name: what file systems take,
+    /// less the endings of outputs and those of files that are being written.
+    const LONGEST: usize = 255 - ".csv".len() - ".".len() - ".XXXXXX".len();
+
+    /// Why no outputs can be named after the video, if that is so: a part of its name is so long
+    /// that no file system takes it with an ending.
+    #[must_use]
+    pub fn name_too_long(&self) -> Option<String> {
+        let parts = self.name.split('/');
+        let longest = parts.map(str::len).max().unwrap_or(0);
+        (longest > Self::LONGEST).then(|| {
+            format!(
+                "its name of {longest} bytes is too long for scores and other outputs, which are \
+                 named after it: shorten it to {} bytes",
+                Self::LONGEST
+            )
+        })
+    }
+
     /// A video without labels.
     pub fn new(name: impl Into<String>, source: impl Into<Utf8PathBuf>) -> Self {
         Self {
@@ -113,6 +134,7 @@ impl DataSet {
             folder_hz: None,
             sheet: Sheet::find(root, &name)?,
             name,
+            passed_over: split.passed_over,
             warnings: split.warnings,
         };
         let in_sheet = set.sheet.as_ref().and_then(|sheet| sheet.rate_hz);
@@ -127,8 +149,26 @@ impl DataSet {
         };
         let found = match find::find(&search, &set.test) {
             Ok(found) => found,
-            Err(error) => return Ok((set, Some(error))),
+            Err(error) => {
+                set.warn_of_passed_over();
+                return Ok((set, Some(error)));
+            }
         };
+        // What lies beside the test videos was seen when these were looked for.
+        for file in found.unread {
+            let seen = set.passed_over.iter_mut().find(|p| p.path == file.path);
+            match seen {
+                Some(seen) => *seen = file,
+                None => set.passed_over.push(file),
+            }
+        }
+        // The same place may hold labels that are read.
+        if let Some(labels) = &found.source {
+            let read =
+                |path: &Utf8PathBuf| labels.paths.contains(path) || labels.unused.contains(path);
+            set.passed_over.retain(|file| !read(&file.path));
+        }
+        set.warn_of_passed_over();
         for (video, labels) in set.test.iter_mut().zip(found.labels) {
             video.labels = labels.map(|labels| Labels {
                 fallback_rate_hz: set.folder_hz,
@@ -139,6 +179,17 @@ impl DataSet {
         set.regions = found.regions;
         set.warnings.extend(found.warnings);
         Ok((set, None))
+    }
+
+    /// Says what of what is not used may have been meant to be.
+    fn warn_of_passed_over(&mut self) {
+        let notable: Vec<PassedOver> = self
+            .passed_over
+            .iter()
+            .filter(|file| file.is_notable())
+            .cloned()
+            .collect();
+        self.warnings.extend(PassedOver::sentences(&notable));
     }
 }
 

@@ -200,6 +200,9 @@ impl DataError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SheetError {
+    /// It is no text.
+    #[error("{0}")]
+    Text(#[from] crate::LabelError),
     /// It is no TOML, or has other keys or values; with the line.
     #[error("{0}")]
     Toml(#[from] toml::de::Error),

@@ -5,20 +5,40 @@ use std::io::{self, Read, Write as _};
 use atomic_write_file::AtomicWriteFile;
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// A file that could not be written. What was there before is still there.
+/// A file that can't be read, or a folder that can't be listed.
 #[derive(Debug, thiserror::Error)]
-#[error("{path} can't be written: {source}")]
+#[error("can't read {path}: {source}")]
+pub struct ReadError {
+    /// As it was given, or found below what was given.
+    pub path: Utf8PathBuf,
+    /// The system's reason.
+    pub source: io::Error,
+}
+
+impl ReadError {
+    /// Turns the system's error about a path into this.
+    pub fn at(path: impl Into<Utf8PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        |source| Self { path, source }
+    }
+}
+
+/// A file that can't be written, or a folder that can't be made. What was there before is still
+/// there.
+#[derive(Debug, thiserror::Error)]
+#[error("can't write {path}: {source}")]
 pub struct WriteError {
-    /// The file that was to be written.
+    /// As it was to be named in the end.
     pub path: Utf8PathBuf,
     /// The system's reason.
     pub source: io::Error,
 }
 
 impl WriteError {
-    pub(crate) fn new(path: &Utf8Path, source: io::Error) -> Self {
-        let path = path.to_owned();
-        Self { path, source }
+    /// Turns the system's error about a path into this.
+    pub fn at(path: impl Into<Utf8PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        |source| Self { path, source }
     }
 }
 
@@ -42,7 +62,7 @@ pub fn write_atomically_from(path: &Utf8Path, content: &mut dyn Read) -> Result<
         file.flush()?;
         file.commit()
     };
-    write().map_err(|source| WriteError::new(path, source))
+    write().map_err(WriteError::at(path))
 }
 
 #[cfg(test)]
@@ -70,10 +90,7 @@ mod tests {
         write_atomically(&path, b"newer").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"newer");
         let error = write_atomically_from(&path, &mut Broken(b"half")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("{path} can't be written: unplugged")
-        );
+        assert_eq!(error.to_string(), format!("can't write {path}: unplugged"));
         assert_eq!(std::fs::read(&path).unwrap(), b"newer");
         // Nothing else is left.
         assert_eq!(folder.read_dir_utf8().unwrap().count(), 1);
@@ -89,6 +106,6 @@ mod tests {
     #[test]
     fn a_folder_that_is_missing_is_named() {
         let error = write_atomically("no/such/file".into(), b"").unwrap_err();
-        assert!(error.to_string().starts_with("no/such/file"), "{error}");
+        assert!(error.to_string().contains("no/such/file"), "{error}");
     }
 }

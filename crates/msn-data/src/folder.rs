@@ -1,8 +1,9 @@
 //! Listings of folders: naturally ordered, without the droppings of file managers.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use msn_video::{EntryKind, list_folder};
 
-use crate::{DataError, natural_order};
+use crate::DataError;
 
 /// What lies in a folder.
 #[derive(Clone, Debug, Default)]
@@ -21,21 +22,14 @@ pub(crate) fn list(path: &Utf8Path, looked_for: &str) -> Result<Listing, DataErr
         _ => DataError::io(path, "listed", e),
     };
     let mut listing = Listing::default();
-    for entry in path.read_dir_utf8().map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if is_dropping(entry.file_name()) {
-            continue;
-        }
-        // Follows links, so that a data set may be put together from them.
-        if entry.path().is_dir() {
-            listing.folders.push(entry.into_path());
-        } else {
-            listing.files.push(entry.into_path());
+    // What has a name that is not UTF-8 can't be meant by anything that is looked for here.
+    for entry in list_folder(path).map_err(failed)?.entries {
+        match entry.kind {
+            _ if is_dropping(entry.name()) => {}
+            EntryKind::Folder => listing.folders.push(entry.path),
+            _ => listing.files.push(entry.path),
         }
     }
-    let by_name = |a: &Utf8PathBuf, b: &Utf8PathBuf| natural_order(a.as_str(), b.as_str());
-    listing.folders.sort_by(by_name);
-    listing.files.sort_by(by_name);
     Ok(listing)
 }
 
@@ -56,6 +50,7 @@ pub(crate) fn has_folder(path: &Utf8Path, name: &str) -> bool {
     {
         return false;
     }
+    // Entries that can't be read or named are none of these.
     let Ok(entries) = parent.read_dir_utf8() else {
         return false;
     };

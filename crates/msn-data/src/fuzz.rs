@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 
 use crate::labels::{arrays, events, mat, matlab, npy, tracks};
+use crate::text::decode;
 use crate::{Sheet, SplitManifest};
 
 pub fn npy(bytes: &[u8]) {
@@ -33,7 +34,9 @@ pub fn tracks(bytes: &[u8]) {
 }
 
 pub fn events(bytes: &[u8]) {
-    let _ = events::read(bytes);
+    if let Ok(text) = decode(bytes) {
+        let _ = events::read(&text);
+    }
 }
 
 pub fn sheet(bytes: &[u8]) {

@@ -11,6 +11,7 @@
 //! | `.mat` of version 5 (`-v6`, `-v7`) | `<folder>.mat`, in the folder or beside it | the cell `gt` of [first; last], 1-based, inclusive |
 //! | one `.npy` or `.npz` for all videos | `frame_labels_<folder>.npy`, `gt.npz` | an object, a row or an array for each video, or all frames one after the other, in natural order of names |
 //! | `.m` | `Test/UCSDped2.m` | `TestVideoFile{end+1}.gt_frame = [61:180];` |
+//! | UCF-Crime's text | `Temporal_Anomaly_Annotation*.txt` | `video kind first last first last`, frames from 1, inclusive; -1 for none |
 //! | `events.csv` | the data's root | `video,start,end,kind` in seconds or `video,start_frame,end_frame,kind` |
 //! | boxes of tracks as text | `Test001_gt.txt`, `tracks/01_0014.txt` | frames with a box |
 //! | pixel masks | `testing/masks/01/`, `Test001_gt/`, `test_pixel_mask/01.npy`, `testing_label_mask/1_label.mat` (`volLabel`) | frames with a marked pixel |
@@ -39,6 +40,9 @@
 //! # Ok::<(), msn_data::DataError>(())
 //! ```
 //!
+//! Every file that lies among the videos is used once, whatever links lead to it, or named with
+//! the reason why not ([`DataSet::passed_over`]).
+//!
 //! Which layouts were tried on real data stands at [`DatasetLayout`].
 
 mod cache;
@@ -56,6 +60,7 @@ mod layout;
 mod load;
 mod loading;
 mod manifest;
+mod passed_over;
 mod pixels;
 mod redecode;
 mod regions;
@@ -63,7 +68,10 @@ mod sheet;
 mod sources;
 mod split;
 mod store;
+mod table_name;
+mod text;
 mod video;
+mod walk;
 
 pub use check::{
     Check, CountCheck, LabelCheck, Problem, RateCount, Severity, SizeCount, SplitCheck, check,
@@ -71,19 +79,24 @@ pub use check::{
 pub use clips::{Clip, Segment, clips, segments, short_videos};
 pub use dataset::{DataSet, LabelSource, OpenOptions, Video};
 pub use error::{DataError, SheetError};
-pub use files::{WriteError, write_atomically, write_atomically_from};
-pub use labels::events::write_events;
+pub use files::{ReadError, WriteError, write_atomically, write_atomically_from};
+pub use labels::events::{EventTable, write_events};
 pub use labels::masks::{Mask, Masks};
+pub use labels::names::is_same_video;
+pub use labels::numbers::{NumberArray, read_number_arrays};
 pub use labels::{
-    Annotation, Extent, FrameLabels, FrameSpan, LabelError, LabelSpan, Labels, read_frame_labels,
+    Annotation, Extent, FrameLabels, FrameSpan, LabelError, LabelSpan, Labels, ScoredFrames,
+    read_frame_labels, read_score_labels,
 };
 pub use layout::{DatasetLayout, UnknownLayout};
-pub use load::{LoadOptions, LoadProgress, load_all, median_rate_hz};
+pub use load::{LoadOptions, LoadProgress, load_all, measure_stretch, median_rate_hz};
 pub use manifest::SplitManifest;
-pub use msn_video::{Color, Size, natural_order};
+pub use msn_video::{Color, Size, Stretch, natural_order};
+pub use passed_over::{PassedOver, Reason};
 pub use regions::{RegionSource, Regions, TrackBox};
 pub use sheet::{Counts, LabelVersion, Sheet};
-pub use sources::sources;
+pub use sources::{Sources, find_sources, sources};
 pub use split::{Split, calibration_split};
 pub use store::{FrameStore, MemoryBudget};
+pub use table_name::{plain_name, table_name};
 pub use video::{LoadedVideo, Resampling, data_hash};

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use msn_video::{Color, Item, Options, Pace, Size, SourceKind};
+use msn_video::{Color, Item, Options, Pace, Size, SourceKind, Stretch};
 use rayon::prelude::*;
 
 use crate::{
@@ -30,6 +30,8 @@ pub struct LoadOptions {
     pub rate_hz: Option<f64>,
     /// Frames a second of frame folders, which have no times of their own.
     pub folder_hz: Option<f64>,
+    /// What becomes black and white in pictures of more than 8 bits.
+    pub stretch: Option<Stretch>,
 }
 
 impl LoadOptions {
@@ -41,6 +43,7 @@ impl LoadOptions {
             color,
             rate_hz: None,
             folder_hz: None,
+            stretch: None,
         }
     }
 
@@ -50,6 +53,7 @@ impl LoadOptions {
             color: self.color,
             threads,
             folder_hz: self.folder_hz,
+            stretch: self.stretch,
         }
     }
 }
@@ -177,6 +181,25 @@ pub fn median_rate_hz(videos: &[Video]) -> Option<f64> {
     rates.get(rates.len() / 2).copied()
 }
 
+/// The stretch of a camera whose training videos have pictures of more than 8 bits
+/// ([`msn_video::Levels::stretch`]); `None` where they have 8. Every picture is read.
+///
+/// # Errors
+/// [`DataError::Video`] for a source that can't be opened.
+pub fn measure_stretch(videos: &[Video]) -> Result<Option<Stretch>, DataError> {
+    let measure = |video: &Video| msn_video::measure_levels(&video.source, 1);
+    let measured: Vec<_> = videos.par_iter().map(measure).collect();
+    let mut all: Option<msn_video::Levels> = None;
+    for levels in measured {
+        match (&mut all, levels?) {
+            (Some(all), Some(levels)) => all.merge(&levels),
+            (all, Some(levels)) => *all = Some(levels),
+            (_, None) => {}
+        }
+    }
+    Ok(all.and_then(|levels| levels.stretch()))
+}
+
 fn load(
     video: &Video,
     options: &LoadOptions,
@@ -208,7 +231,7 @@ fn load(
     }
     progress.opened(announced(reader.info().frames, pace, rate_hz));
     let mut loading = Loading::new(bytes, &store.budget, file.as_deref());
-    let reader = loading.drain(reader.paced(rate_hz)?, progress)?;
+    let reader = loading.drain(reader.paced(rate_hz, pace)?, progress)?;
     let info = reader.info();
     let named = |note: &String| format!("{}: {note}", video.source);
     let mut warnings: Vec<String> = info.notes.iter().map(named).collect();
@@ -230,15 +253,25 @@ fn load(
         ));
     }
     loading.check(video, info.kind, reader.decode_errors(), &mut warnings)?;
+    // What was resampled has its cuts as losses.
+    let step = pace.filter(|_| rate_hz.is_none()).map(|p| p.step_seconds);
+    let runs = runs(&loading.present, &loading.seconds, step);
+    let touching = runs.windows(2).filter(|pair| pair[0].end == pair[1].start);
+    match touching.count() + reader.cuts() {
+        0 => {}
+        1 => warnings.push(format!(
+            "{}: time is cut once: two takes, and no clip runs across",
+            video.source
+        )),
+        cuts => warnings.push(format!(
+            "{}: time is cut {cuts} times: {} takes, and no clip runs across",
+            video.source,
+            cuts + 1
+        )),
+    }
     let mut head = Head {
         source_size: [info.size.width, info.size.height],
-        // What was resampled has its cuts as losses.
-        runs: runs(
-            &loading.present,
-            &loading.seconds,
-            pace.filter(|_| rate_hz.is_none())
-                .map(|pace| pace.step_seconds),
-        ),
+        runs,
         lost: reader.decode_errors().lost,
         rate_hz: rate_hz
             .or(pace.map(|pace| pace.rate_near(info.rate_hz)))
@@ -316,6 +349,7 @@ fn loaded(video: &Video, options: &LoadOptions, head: Head, pixels: Pixels) -> L
         lost: head.lost,
         rate_hz: head.rate_hz,
         resampled: head.resampled,
+        stretch: options.stretch,
         warnings: head.warnings,
         pixels,
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clips::{reach, segments};
 use crate::split::{draw, last_part, takes_whole_videos};
+use crate::text::decode;
 use crate::{DataError, DataSet, LoadedVideo, SheetError, Split, write_atomically};
 
 /// Version of the format that is written. Version 1, which is read too, calls the calibration
@@ -64,7 +65,8 @@ impl SplitManifest {
     /// # Errors
     /// [`DataError::Io`]; [`DataError::Sheet`] for text that is none, with the line.
     pub fn read(path: &Utf8Path) -> Result<Self, DataError> {
-        let text = std::fs::read_to_string(path).map_err(|e| DataError::io(path, "read", e))?;
+        let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
+        let text = decode(&bytes).map_err(|e| SheetError::from(e).of(path))?;
         Self::parse(&text, path)
     }
 

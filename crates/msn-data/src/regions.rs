@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::labels::masks::decode;
 use crate::labels::tracks::{self, ObjectSpan};
+use crate::text::read_text;
 use crate::{DataError, LabelError, Masks};
 
 /// A box of a track in one frame, with inclusive pixel corners.
@@ -96,12 +97,6 @@ impl RegionSource {
 fn sorted(mut boxes: Vec<TrackBox>) -> Vec<TrackBox> {
     boxes.sort_by_key(|found| (found.track, found.frame));
     boxes
-}
-
-/// Reads a text of labels.
-pub(crate) fn read_text(path: &Utf8Path) -> Result<String, DataError> {
-    let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
-    String::from_utf8(bytes).map_err(|_| DataError::label(path, LabelError::NotText))
 }
 
 /// Reads boxes whose frames are named by their pictures in `frames`.

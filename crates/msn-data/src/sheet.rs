@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use crate::text::decode;
 use crate::{DataError, DatasetLayout, SheetError};
 
 /// Format that this version reads.
@@ -124,8 +125,11 @@ impl Sheet {
     /// The sheet of a data set: `dataset.toml` in its folder, or the public one of its name.
     pub(crate) fn find(root: &Utf8Path, name: &str) -> Result<Option<Self>, DataError> {
         let path: Utf8PathBuf = root.join("dataset.toml");
-        match std::fs::read_to_string(&path) {
-            Ok(text) => return Self::parse(&text, &path).map(Some),
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                let text = decode(&bytes).map_err(|e| SheetError::from(e).of(&path))?;
+                return Self::parse(&text, &path).map(Some);
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(DataError::io(path, "read", e)),
         }

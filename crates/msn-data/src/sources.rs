@@ -2,27 +2,46 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use globset::{GlobBuilder, GlobMatcher};
-use msn_video::is_frame_file;
+use msn_video::{FileIdentity, is_frame_file};
 
 use crate::folder::list;
-use crate::{DataError, Video, natural_order};
+use crate::walk::{Found, PicturesInRoot, each_once, walk};
+use crate::{DataError, PassedOver, Video, natural_order};
 
-/// Folders nested deeper are taken for a loop of links.
+/// Folders nested deeper are taken for a loop of links by a pattern.
 const DEEPEST: usize = 16;
+
+/// The videos that arguments name, and what lies in their folders and is not used.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sources {
+    /// The videos.
+    pub videos: Vec<Video>,
+    /// What was found in folders and is not used.
+    pub passed_over: Vec<PassedOver>,
+}
 
 /// The videos that arguments name.
 ///
 /// Each argument is a video file, a folder of frames (one video), a folder with videos in it at
 /// any depth, or a glob (`cam*/2024-*.mp4`, `**` for any depth) of such, or of all pictures of a
 /// folder. The order is that of
-/// the arguments, natural within each; a source that is named twice counts once. A video's name
+/// the arguments, natural within each; a real file counts once, however often it is named and by
+/// whatever links. A video's name
 /// is the name of its file or folder, with as many folders before it as make it unique.
 ///
 /// # Errors
 /// [`DataError::Source`] for an argument that fits nothing, [`DataError::Io`] for folders that
 /// can't be listed.
 pub fn sources(arguments: &[String]) -> Result<Vec<Video>, DataError> {
-    let mut found: Vec<Utf8PathBuf> = Vec::new();
+    Ok(find_sources(arguments)?.videos)
+}
+
+/// [`sources`] with what lies in their folders and is not used.
+///
+/// # Errors
+/// Those of [`sources`].
+pub fn find_sources(arguments: &[String]) -> Result<Sources, DataError> {
+    let mut places = Vec::new();
     for argument in arguments {
         let path = Utf8Path::new(argument);
         let matched = if path.exists() {
@@ -32,48 +51,32 @@ pub fn sources(arguments: &[String]) -> Result<Vec<Video>, DataError> {
         } else {
             return Err(no_source(argument, "does not exist"));
         };
-        let before = found.len();
+        let mut place = Found::default();
         for path in matched {
             let path = path
                 .strip_prefix("./")
                 .map_or(path.clone(), Utf8PathBuf::from);
-            for source in videos_of(&path)? {
-                if !found.contains(&source) {
-                    found.push(source);
-                }
+            videos_of(&path, &mut place)?;
+        }
+        if place.candidates.is_empty() {
+            let mut reason = "names no video: a video file, a folder of frames, or a folder of \
+                              those was expected"
+                .to_owned();
+            if let Some(first) = PassedOver::sentences(&place.passed_over).first() {
+                reason = format!("{reason} ({first})");
             }
+            return Err(no_source(argument, &reason));
         }
-        if found.len() == before && !repeats(argument, &found)? {
-            return Err(no_source(
-                argument,
-                "names no video: a video file, a folder of frames, or a folder of those was \
-                 expected",
-            ));
-        }
+        places.push(place);
     }
-    if found.is_empty() {
+    if places.is_empty() {
         return Err(no_source("", "names no video: nothing was given"));
     }
-    Ok(named(&found))
-}
-
-/// Whether an argument added nothing because its videos were there already.
-fn repeats(argument: &str, found: &[Utf8PathBuf]) -> Result<bool, DataError> {
-    let path = Utf8Path::new(argument);
-    let matched = if path.exists() {
-        vec![path.to_owned()]
-    } else {
-        glob(argument)?
-    };
-    for path in matched {
-        let path = path
-            .strip_prefix("./")
-            .map_or(path.clone(), Utf8PathBuf::from);
-        if videos_of(&path)?.iter().any(|video| found.contains(video)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let (found, passed_over) = each_once(places);
+    Ok(Sources {
+        videos: named(&found.concat()),
+        passed_over,
+    })
 }
 
 fn no_source(pattern: &str, reason: &str) -> DataError {
@@ -84,44 +87,15 @@ fn no_source(pattern: &str, reason: &str) -> DataError {
 }
 
 /// The videos that a path is or holds.
-fn videos_of(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, DataError> {
+fn videos_of(path: &Utf8Path, place: &mut Found) -> Result<(), DataError> {
     if !path.is_dir() {
         // Not by its ending: a file that is named is meant.
-        return Ok(vec![path.to_owned()]);
+        place.add_file(path, FileIdentity::of(path).ok(), false);
+        return Ok(());
     }
-    if holds_pictures(path)? {
-        return Ok(vec![path.to_owned()]);
-    }
-    under(path)
-}
-
-fn holds_pictures(path: &Utf8Path) -> Result<bool, DataError> {
-    let files = list(path, "frames were looked for there")?.files;
-    Ok(files.iter().any(|file| is_frame_file(file)))
-}
-
-/// Every video file and folder of frames under a folder, in natural order.
-pub(crate) fn under(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, DataError> {
-    let mut found = Vec::new();
-    gather(path, &mut found, 0)?;
-    found.sort_by(|a, b| natural_order(a.as_str(), b.as_str()));
-    Ok(found)
-}
-
-fn gather(path: &Utf8Path, found: &mut Vec<Utf8PathBuf>, depth: usize) -> Result<(), DataError> {
-    let listing = list(path, "videos were looked for there")?;
-    let files = listing.files.into_iter();
-    found.extend(files.filter(|file| msn_video::is_video_file(file)));
-    for folder in listing.folders {
-        if folder.file_name().is_some_and(|name| name.starts_with('.')) || depth == DEEPEST {
-            continue;
-        }
-        if holds_pictures(&folder)? {
-            found.push(folder);
-        } else {
-            gather(&folder, found, depth + 1)?;
-        }
-    }
+    let inside = walk(path, PicturesInRoot::Frames)?;
+    place.candidates.extend(inside.candidates);
+    place.passed_over.extend(inside.passed_over);
     Ok(())
 }
 
@@ -166,7 +140,7 @@ fn search(
     let fitting = pictures.iter().filter(|file| fits(file)).count();
     let pictures = pictures.len();
     for file in listing.files {
-        if fits(&file) && msn_video::is_video_file(&file) {
+        if fits(&file) && is_video(&file) {
             found.push(file);
         }
     }
@@ -182,6 +156,14 @@ fn search(
         }
     }
     Ok(())
+}
+
+/// Whether a file that a pattern fits is a video, by its name or its content.
+fn is_video(file: &Utf8Path) -> bool {
+    msn_video::is_video_file(file)
+        || (!is_frame_file(file)
+            && file.is_file()
+            && msn_video::Content::of(file).is_ok_and(|c| c == msn_video::Content::Video))
 }
 
 /// Names videos by as many parts of their paths as make the names unique.

@@ -13,9 +13,9 @@
 //! [`self_test`] inserts synthetic anomalies into normal footage and says which are detected: a
 //! criterion for settings that needs no test label.
 
+mod alarms;
 mod error;
 mod evaluation;
-mod fingerprint;
 mod memory;
 mod overlay;
 mod protocol;
@@ -25,17 +25,20 @@ mod score;
 mod selftest;
 mod video_scores;
 
+pub use alarms::{
+    ALARMS_FORMAT, Alarm, AlarmCollector, AlarmList, AlarmPicture, AlarmSource, Foreign, PixelBox,
+    VideoAlarms, alarm_pictures, alarms_csv, clock_text, length_text, ranked,
+};
 pub use error::EvalError;
 pub use evaluation::{
     DataCard, EVALUATION_FORMAT, Evaluation, EvaluationError, KindMetrics, LabelCard,
     PredictionErrorMetrics, Priors, ProtocolMetrics,
 };
-pub use fingerprint::fingerprint;
 pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOptions, survey};
 pub use overlay::{HeatMaps, Overlay, OverlaySource, overlay_ending, write_overlay};
 pub use protocol::{EvalOptions, evaluate};
 pub use regions::{RegionCollector, RegionSummary, VideoRegions};
-pub use report::{DotsPanel, ReportImage, curve_svg, dots_svg, memory_page, report};
+pub use report::{DotsPanel, Report, ReportImage, curve_svg, dots_svg, memory_page, report};
 pub use score::{
     alarm::{AlarmThreshold, EventSummary, clock},
     baseline::{Baseline, ErrorQuantiles, TextureClass},

@@ -7,13 +7,15 @@ mod tests;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use msn_data::{Clip, LoadedVideo, Segment, clips};
-use msn_model::{Clips, Cosines, HostTensor, Lookups, Tensors, push_planes, receptive_area};
+use msn_model::{
+    Clips, Cosines, HostTensor, Lookups, Tensors, fingerprint, push_planes, receptive_area,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
 use self::patches::Best;
 pub(crate) use self::patches::png;
-use crate::{EvalError, evaluation::rename, fingerprint::fingerprint};
+use crate::{EvalError, evaluation::rename};
 
 /// The format of [`MemoryCard`] on disk.
 pub const MEMORY_FORMAT: &str = "msn-memory-2";
@@ -30,7 +32,7 @@ pub struct MemoryCard {
     pub format: String,
     /// The data set's name.
     pub data: String,
-    /// [`fingerprint`] of the tensors that were looked at.
+    /// [`fingerprint`](msn_model::fingerprint) of the tensors that were looked at.
     pub weights: String,
     /// Clips that were looked up, spread evenly over those there are; one a frame.
     pub surveyed: usize,

@@ -9,7 +9,7 @@ mod tests;
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::LoadedVideo;
 use msn_events::Event;
-use msn_video::{Color, Picture, Resizer, Size};
+use msn_video::{Color, Picture, Resizer, Size, Stretch};
 
 use self::{canvas::Canvas, curve::Curve};
 use crate::{
@@ -55,6 +55,8 @@ pub struct OverlaySource {
     pub resampled_hz: Option<f64>,
     /// Frames a second, where known.
     pub rate_hz: Option<f64>,
+    /// What was black and white for the network in pictures of more than 8 bits.
+    pub stretch: Option<Stretch>,
 }
 
 impl From<&LoadedVideo> for OverlaySource {
@@ -64,6 +66,7 @@ impl From<&LoadedVideo> for OverlaySource {
             size: loaded.source_size,
             resampled_hz: loaded.resampled.as_ref().and(loaded.rate_hz),
             rate_hz: loaded.rate_hz,
+            stretch: loaded.stretch,
         }
     }
 }
@@ -432,6 +435,7 @@ fn write(
         size: None,
         color: Color::Rgb,
         threads: 0,
+        stretch: source.stretch,
         ..Options::default()
     };
     let coding = Coding::for_browsers().ok_or(EvalError::NoEncoder)?;

@@ -7,8 +7,8 @@ mod reading;
 mod write;
 
 pub use gradient::{PoolLossWeights, ReadGradient};
-pub use lookup::{Lookup, PoolLosses};
-pub use write::{Gathered, WriteRule, write_items};
+pub use lookup::{PoolLosses, TrainingLookup};
+pub use write::{GatheredQueries, WriteRule, write_items};
 
 use reading::{Pixels, Reading};
 

@@ -3,8 +3,8 @@
 //! What a U-Net with 3x3 convolutions needs on a CPU, forward and backward, in `f32`:
 //! [convolution](conv3x3) (direct or by [Winograd's algorithm](Algorithm)), [transposed
 //! convolution](up_conv3x3), their gradients, [2x2 max-pooling](max_pool2), [batch
-//! normalisation](moments) fused with ReLU, [reading](read_items), [training](Lookup) and
-//! [writing](Gathered) of memory pools, and [Adam]. Inference also knows [bf16](Precision). The crate
+//! normalisation](moments) fused with ReLU, [reading](read_items), [training](TrainingLookup) and
+//! [writing](GatheredQueries) of memory pools, and [Adam]. Inference also knows [bf16](Precision). The crate
 //! knows no network: a network is a sequence of calls over views, as in the example `denoise`.
 //!
 //! **Layout.** Images are channels-last, `[batch, height, width, channels]`, from input to output: a
@@ -26,7 +26,7 @@
 //!
 //! **Ranks.** Where processes or devices share a batch, what is a sum over the batch takes a
 //! [`Collective`]: [moments](Moments::over_ranks) and their [gradient](BatchNorm::backward), the
-//! [losses](Lookup::losses) of a lookup and what a pool [writes](Gathered::over_ranks). How ranks
+//! [losses](TrainingLookup::losses) of a lookup and what a pool [writes](GatheredQueries::over_ranks). How ranks
 //! communicate is the caller's.
 //!
 //! **Errors.** Shapes that do not fit together are the caller's mistake and panic with both shapes
@@ -79,8 +79,8 @@ mod winograd;
 
 pub use adam::Adam;
 pub use address::{
-    Addressing, Gathered, Lookup, PackedItems, PoolLossWeights, PoolLosses, ReadGradient, Readings,
-    WriteRule, read_items, write_items,
+    Addressing, GatheredQueries, PackedItems, PoolLossWeights, PoolLosses, ReadGradient, Readings,
+    TrainingLookup, WriteRule, read_items, write_items,
 };
 pub use collective::{Collective, sum_over_ranks, world_size};
 pub use conv::{Algorithm, Epilogue, PackedWeights, conv3x3};

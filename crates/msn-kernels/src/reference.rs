@@ -1,5 +1,9 @@
 //! The definitions in f64, written to be read: what the fast kernels are compared with.
 
+mod ranks;
+
+pub use ranks::ThreadRank;
+
 use crate::view::{Shape, View};
 use crate::weights::Channels;
 

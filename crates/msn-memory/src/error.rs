@@ -6,11 +6,11 @@ pub enum MemoryError {
     /// A setting is out of its range.
     #[error("{setting} = {value} is out of range: give {range}")]
     Setting {
-        /// The setting's name.
+        /// Its key, as on the command line.
         setting: &'static str,
-        /// Its value.
+        /// As it was given.
         value: String,
-        /// What is allowed.
+        /// The values that it may have, in words.
         range: &'static str,
     },
     /// Items of another shape than the settings say.

@@ -73,14 +73,14 @@ pub enum ConfigError {
     /// A setting of the network is out of its range.
     #[error("{setting} = {value} is out of range: give {range}")]
     Setting {
-        /// The setting's name.
+        /// Its key, as on the command line.
         setting: &'static str,
-        /// Its value.
+        /// As it was given.
         value: String,
-        /// What is allowed.
+        /// The values that it may have, in words.
         range: &'static str,
     },
-    /// A setting of the pools is.
+    /// One of those that pools check themselves.
     #[error(transparent)]
     Pool(#[from] MemoryError),
 }

@@ -22,6 +22,7 @@
 
 mod config;
 mod cpu;
+mod fingerprint;
 mod input;
 mod layers;
 mod lookups;
@@ -29,6 +30,7 @@ mod loss;
 mod net;
 mod plan;
 mod prediction;
+mod stretch;
 mod tensors;
 mod weights;
 
@@ -37,6 +39,7 @@ pub use cpu::{
     CpuError, CpuNet, CpuOutput, CpuTraining, Kernels, Operation, OptimiserState, Profile,
     UnknownKernels, channels_last,
 };
+pub use fingerprint::{fingerprint, hash_tensors};
 pub use input::{Clips, push_planes};
 pub use layers::{AllReduceMean, BatchStatistics, Mode, Training};
 pub use lookups::{Cosines, Lookups, receptive_area};
@@ -46,5 +49,9 @@ pub use net::{MsnNet, Output, PoolLookup};
 pub use prediction::{
     Map, OnDevice, PredictError, Prediction, Predictor, mean_over_channels, predict,
 };
+pub use stretch::{StretchError, StretchSetting};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
-pub use weights::{Input, Meta, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights, WeightsError};
+pub use weights::{
+    CaseError, Input, Meta, MetaError, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights,
+    WeightsError,
+};

@@ -23,7 +23,7 @@ pub struct Cosines {
 
 /// A network whose lookups can be observed.
 pub trait Lookups {
-    /// The network's settings.
+    /// Settings of the network, which say what it is fed and which pools it has.
     fn config(&self) -> &NetConfig;
 
     /// For each clip the cosines at each pool, pools ascending. Targets are not looked at.

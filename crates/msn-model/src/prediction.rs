@@ -74,7 +74,7 @@ pub fn mean_over_channels(planes: &[f32], channels: usize) -> Vec<f32> {
 
 /// Anything that predicts frames: a network on some backend, or a faster twin of it.
 pub trait Predictor {
-    /// The network's settings.
+    /// Settings of the network, which say what it is fed and what it gives.
     fn config(&self) -> &NetConfig;
 
     /// The prediction of each clip's target frame from its past frames; targets are not looked at.
@@ -109,9 +109,9 @@ pub enum PredictError {
 /// A network and the device it lives on.
 #[derive(Debug)]
 pub struct OnDevice<B: Backend> {
-    /// The network.
+    /// Its tensors lie on `device`.
     pub net: MsnNet<B>,
-    /// Its device.
+    /// Where clips are brought to.
     pub device: B::Device,
 }
 

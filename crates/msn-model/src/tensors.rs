@@ -12,7 +12,7 @@ use crate::{MsnNet, NetConfig};
 /// A tensor on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostTensor {
-    /// Its shape.
+    /// Outermost dimension first, as in PyTorch.
     pub shape: Vec<usize>,
     /// Row-major values.
     pub values: Vec<f32>,
@@ -27,19 +27,19 @@ pub enum TensorError {
     /// The network has a tensor that the source lacks.
     #[error("tensor {name} is missing")]
     Missing {
-        /// Its name.
+        /// As in [`MsnNet::tensors`].
         name: String,
     },
     /// The source has a tensor that the network lacks.
     #[error("tensor {name} belongs to no part of this network")]
     Unexpected {
-        /// Its name.
+        /// As the source has it.
         name: String,
     },
     /// A tensor has another shape than the network's.
     #[error("tensor {name} has shape {found:?}, the network wants {expected:?}")]
     Shape {
-        /// Its name.
+        /// As in [`MsnNet::tensors`].
         name: String,
         /// The source's shape.
         found: Vec<usize>,
@@ -117,7 +117,7 @@ struct Reader<'a, F> {
 
 /// Called with each tensor's name and parameter, in the module's order.
 pub trait Visit<B: Backend> {
-    /// One tensor.
+    /// Takes the tensor of this name, on its device.
     fn tensor<const D: usize>(&mut self, name: &str, param: &Param<Tensor<B, D>>);
 }
 

@@ -5,10 +5,13 @@ use std::{borrow::Cow, collections::HashMap, io::Write as _};
 use atomic_write_file::AtomicWriteFile;
 use burn::tensor::backend::Backend;
 use camino::{Utf8Path, Utf8PathBuf};
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors};
+use crate::{
+    Adam, ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, StretchSetting, TensorError,
+    Tensors,
+};
 
 /// Version of the metadata that this crate writes and reads.
 pub const WEIGHTS_FORMAT: &str = "msn-weights-1";
@@ -18,7 +21,7 @@ pub const WEIGHTS_FORMAT: &str = "msn-weights-1";
 pub struct Meta {
     /// [`WEIGHTS_FORMAT`].
     pub format: String,
-    /// The network.
+    /// Settings that the tensors belong to.
     pub config: NetConfig,
     /// What the network is fed.
     pub input: Input,
@@ -45,6 +48,9 @@ pub struct Input {
     /// had none.
     #[serde(default)]
     pub rate_hz: f64,
+    /// What becomes black and white in pictures of more than 8 bits.
+    #[serde(default, skip_serializing_if = "StretchSetting::is_none")]
+    pub stretch: StretchSetting,
 }
 
 impl Input {
@@ -60,7 +66,7 @@ pub enum WeightsError {
     /// The system can't read it.
     #[error("can't read {path}: {source}")]
     Read {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
         /// The system's reason.
         source: std::io::Error,
@@ -68,59 +74,100 @@ pub enum WeightsError {
     /// The system can't write it.
     #[error("can't write {path}: {source}")]
     Write {
-        /// The file.
+        /// As it was given; what was there before is still there.
         path: Utf8PathBuf,
         /// The system's reason.
         source: std::io::Error,
     },
     /// It is no safetensors file, or a damaged one.
     #[error(
-        "{path} is no usable safetensors file ({reason}): give weights written by `msn train` or a PyTorch state dict saved with safetensors"
+        "{path} is no usable safetensors file ({source}): give weights written by `msn train` or a PyTorch state dict saved with safetensors"
     )]
     Format {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
-        /// What is wrong.
-        reason: String,
+        /// What its crate says of it.
+        source: SafeTensorError,
+    },
+    /// It is no golden case, or one without its settings.
+    #[error("{path} is no golden case: {source}")]
+    Case {
+        /// As it was given.
+        path: Utf8PathBuf,
+        /// The entry of its metadata that is missing or wrong.
+        source: CaseError,
     },
     /// It has no `msn` metadata.
     #[error(
         "{path} has no `msn` metadata, so its settings are unknown: `msn weights import` makes a weights file of it"
     )]
     NoMeta {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
     },
     /// Its metadata can't be understood.
-    #[error("{path}: metadata `msn` can't be read ({reason}): this version reads {WEIGHTS_FORMAT}")]
+    #[error("{path}: metadata `msn` can't be read ({source}): this version reads {WEIGHTS_FORMAT}")]
     Meta {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
-        /// What is wrong.
-        reason: String,
+        /// What is wrong there.
+        source: MetaError,
     },
     /// Its settings are out of range.
     #[error("{path}: {source}")]
     Config {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
-        /// Which setting.
+        /// The first setting that is out of range.
         source: ConfigError,
     },
     /// Its tensors do not fit its settings.
     #[error("{path}: {source}; the file is damaged or of another network")]
     Tensor {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
-        /// Which tensor.
+        /// The first tensor that does not fit.
         source: TensorError,
+    },
+}
+
+/// Why the metadata of a weights file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MetaError {
+    /// It is no JSON, has other keys or kinds of values, or would have a number that JSON lacks.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// It states another format, or none.
+    #[error("it is {0}")]
+    Format(String),
+    /// The network can't be fed so.
+    #[error("input sizes must be multiples of 8 and stride at least 1")]
+    Input,
+}
+
+/// Why the metadata of a golden case can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    /// It states another format, or none.
+    #[error("metadata `format` is {0}, a golden case has msn-parity-1")]
+    Format(String),
+    /// An entry without which there is no case.
+    #[error("metadata `{0}` is missing")]
+    Missing(&'static str),
+    /// An entry that is no JSON of its kind.
+    #[error("metadata `{key}`: {source}")]
+    Json {
+        /// The entry's key.
+        key: &'static str,
+        /// The column, and what does not parse there.
+        source: serde_json::Error,
     },
 }
 
 /// A safetensors file in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorFile {
-    /// Where it was read.
+    /// As it was given, for errors about its content.
     pub path: Utf8PathBuf,
     /// Tensors as f32 (f16, bf16 and f64 are converted; integers are left out).
     pub tensors: Tensors,
@@ -138,12 +185,12 @@ impl TensorFile {
             path: path.to_owned(),
             source,
         })?;
-        let format = |reason: String| WeightsError::Format {
+        let format = |source| WeightsError::Format {
             path: path.to_owned(),
-            reason,
+            source,
         };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| format(e.to_string()))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| format(e.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(format)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(format)?;
         let mut tensors = Tensors::new();
         for (name, view) in file.iter() {
             if let Some(values) = floats(view.dtype(), view.data()) {
@@ -181,12 +228,12 @@ impl TensorFile {
         // Through a `Value`, whose maps are sorted.
         let meta = serde_json::to_value(meta).map_err(|e| WeightsError::Meta {
             path: path.to_owned(),
-            reason: e.to_string(),
+            source: e.into(),
         })?;
         let metadata = HashMap::from([("msn".to_owned(), meta.to_string())]);
         let views = tensors.iter().map(|(name, t)| (name, Stored(t)));
         let bytes = safetensors::serialize(views, Some(metadata))
-            .map_err(|e| failed(std::io::Error::other(e.to_string())))?;
+            .map_err(|e| failed(std::io::Error::other(e)))?;
         let mut file = AtomicWriteFile::open(path).map_err(failed)?;
         file.write_all(&bytes).map_err(failed)?;
         file.commit().map_err(failed)
@@ -220,9 +267,9 @@ fn floats(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
 /// Weights with their metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// What the tensors are.
+    /// Settings of the network, its input, and where it comes from.
     pub meta: Meta,
-    /// Parameters, running statistics, items.
+    /// Parameters, running statistics and items, by PyTorch's names.
     pub tensors: Tensors,
 }
 
@@ -238,20 +285,20 @@ impl Weights {
                 path: path.to_owned(),
             });
         };
-        let bad = |reason| WeightsError::Meta {
+        let bad = |source| WeightsError::Meta {
             path: path.to_owned(),
-            reason,
+            source,
         };
-        let value: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+        let json = |e| bad(MetaError::Json(e));
+        let value: serde_json::Value = serde_json::from_str(text).map_err(json)?;
         let format = value
             .get("format")
             .and_then(|v| v.as_str())
             .unwrap_or("no format");
         if format != WEIGHTS_FORMAT {
-            return Err(bad(format!("it is {format}")));
+            return Err(bad(MetaError::Format(format.to_owned())));
         }
-        let meta: Meta = serde_json::from_value(value).map_err(|e| bad(e.to_string()))?;
+        let meta: Meta = serde_json::from_value(value).map_err(json)?;
         let config = |source| WeightsError::Config {
             path: path.to_owned(),
             source,
@@ -260,9 +307,7 @@ impl Weights {
         let input = meta.input;
         let whole = |n: u32| n >= 8 && n.is_multiple_of(8);
         if !whole(input.height) || !whole(input.width) || input.stride == 0 {
-            return Err(bad(
-                "input sizes must be multiples of 8 and stride at least 1".to_owned(),
-            ));
+            return Err(bad(MetaError::Input));
         }
         Ok(Self {
             meta,
@@ -324,17 +369,15 @@ impl View for Stored<'_> {
 /// Settings of a golden case (`msn-parity-1`): the network, the loss and Adam.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParityCase {
-    /// The network.
+    /// Settings that its tensors belong to.
     pub config: NetConfig,
     /// Weights of the pool losses; one that is not named is 0.
     pub loss: LossWeights,
     /// Learning rate of the step.
     pub lr: f64,
-    /// Adam's decay rates.
-    pub betas: [f64; 2],
-    /// Adam's epsilon.
-    pub eps: f64,
-    /// Side and stride of the patch window.
+    /// Decay rates and epsilon of the step.
+    pub adam: Adam,
+    /// Side and stride of the patch window, pixels.
     pub patch: [usize; 2],
 }
 
@@ -342,10 +385,11 @@ impl ParityCase {
     /// Reads the settings from a golden case's metadata.
     ///
     /// # Errors
-    /// [`WeightsError::Format`] says which entry is missing or wrong.
+    /// [`WeightsError::Case`] says which entry is missing or wrong, [`WeightsError::Config`] which
+    /// setting of the network.
     pub fn of(file: &TensorFile) -> Result<Self, WeightsError> {
         #[derive(Deserialize)]
-        struct Adam {
+        struct Optimiser {
             lr: f64,
             betas: [f64; 2],
             eps: f64,
@@ -357,26 +401,25 @@ impl ParityCase {
         }
         fn entry<T: serde::de::DeserializeOwned>(
             file: &TensorFile,
-            key: &str,
+            key: &'static str,
             default: Option<&str>,
         ) -> Result<T, WeightsError> {
-            let wrong = |reason: String| WeightsError::Format {
+            let wrong = |source| WeightsError::Case {
                 path: file.path.clone(),
-                reason,
+                source,
             };
             let text = file.metadata.get(key).map(String::as_str).or(default);
-            let text = text.ok_or_else(|| wrong(format!("metadata `{key}` is missing")))?;
-            serde_json::from_str(text).map_err(|e| wrong(format!("metadata `{key}`: {e}")))
+            let text = text.ok_or_else(|| wrong(CaseError::Missing(key)))?;
+            serde_json::from_str(text).map_err(|source| wrong(CaseError::Json { key, source }))
         }
         let found = file
             .metadata
             .get("format")
             .map_or("no format", String::as_str);
         if found != "msn-parity-1" {
-            let reason = format!("metadata `format` is {found}, a golden case has msn-parity-1");
-            return Err(WeightsError::Format {
+            return Err(WeightsError::Case {
                 path: file.path.clone(),
-                reason,
+                source: CaseError::Format(found.to_owned()),
             });
         }
         let config: NetConfig = entry(file, "config", None)?;
@@ -384,7 +427,7 @@ impl ParityCase {
             path: file.path.clone(),
             source,
         })?;
-        let adam: Adam = entry(
+        let optimiser: Optimiser = entry(
             file,
             "adam",
             Some(r#"{"lr": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8}"#),
@@ -394,9 +437,12 @@ impl ParityCase {
         Ok(Self {
             config,
             loss,
-            lr: adam.lr,
-            betas: adam.betas,
-            eps: adam.eps,
+            lr: optimiser.lr,
+            adam: Adam {
+                beta1: optimiser.betas[0],
+                beta2: optimiser.betas[1],
+                epsilon: optimiser.eps,
+            },
             patch: [patch.window, patch.stride],
         })
     }
@@ -422,6 +468,7 @@ mod tests {
                     width: 64,
                     stride: 1,
                     rate_hz: 0.0,
+                    stretch: StretchSetting::None,
                 },
                 calibration: None,
                 origin: [("data".to_owned(), "none".to_owned())].into(),

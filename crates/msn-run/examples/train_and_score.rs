@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Model::open(&run)?;
     let sources = msn_data::sources(&[plaza.join("test/01").to_string()])?;
     let request = ScoreRequest {
+        collect: false,
         model: &model,
         sources: &sources,
         folder_hz: data.folder_hz,
@@ -58,7 +59,7 @@ fn make_footage(folder: &Utf8Path) -> Result<(), msn_synth::SynthError> {
         test_clips: 1,
         seconds: 10.0,
         size: msn_synth::Size::new(64, 48),
-        output: msn_synth::Output::Frames,
+        output: msn_synth::ClipFormat::Frames,
         ..Default::default()
     };
     msn_synth::write(folder, &options, &mut |_, _| ()).map(drop)

@@ -8,7 +8,7 @@ use crate::{Devices, Model, Observer, RunError, Work, footage};
 /// Normal videos of one kind.
 #[derive(Clone, Debug, Default)]
 pub struct NormalFootage {
-    /// The videos.
+    /// Files and folders of frames that show nothing anomalous.
     pub videos: Vec<Video>,
     /// Frames a second of those that are folders of frames.
     pub folder_hz: Option<f64>,
@@ -16,7 +16,7 @@ pub struct NormalFootage {
 
 /// Measures what normal footage scores with a model, whose anomaly scores are standardised by it.
 /// The footage must be none that was trained on. Nothing is written: [`Model::calibration_file`] is
-/// where the calibration belongs.
+/// where [`Calibration::write`] puts it.
 ///
 /// # Errors
 /// [`RunError`].
@@ -38,12 +38,11 @@ pub fn calibrate(
         calibration: None,
         ..model.clone()
     };
-    let calibration = uncalibrated.scorer(predictor.as_ref()).calibrate_watched(
-        &videos,
-        &segments(&videos),
-        &mut |done, all| {
+    let scorer = uncalibrated.scorer(predictor.as_ref());
+    let segments = segments(&videos);
+    Ok(
+        scorer.calibrate_watched(&videos, &segments, &mut |done, all| {
             observer.progress(&Work::Calibrating, done, Some(all));
-        },
-    )?;
-    Ok(calibration.for_tensors(&model.weights.tensors))
+        })?,
+    )
 }

@@ -2,7 +2,7 @@
 //! a way out.
 
 use camino::Utf8PathBuf;
-use msn_data::{DataError, WriteError};
+use msn_data::{DataError, ReadError, WriteError};
 use msn_eval::{CalibrationError, EvalError};
 use msn_model::{PredictError, WeightsError};
 use msn_train::{CheckpointError, SettingsError, TrainError};
@@ -15,51 +15,41 @@ use crate::{DeviceError, RUN_FORMAT};
 #[non_exhaustive]
 pub enum RunError {
     /// The system can't read a file or list a folder.
-    #[error("can't read {path}: {source}")]
-    Read {
-        /// The file or folder.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The system can't write a file or make a folder.
-    #[error("can't write {path}: {source}")]
-    Write {
-        /// The file or folder.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// A table of a run that is damaged.
     #[error("{path} is damaged ({source}): move it away to begin it anew")]
     Table {
-        /// The file.
+        /// `metrics.csv` or `epochs.csv` of the run.
         path: Utf8PathBuf,
-        /// Where, and what is wrong.
+        /// The line, and what does not parse there.
         source: csv::Error,
     },
     /// `run.json` that can't be understood.
     #[error("{path} does not describe a run ({source}): it is damaged, or not of msn")]
     Card {
-        /// The file.
+        /// Path of the `run.json`.
         path: Utf8PathBuf,
-        /// Where, and what is wrong.
+        /// The line and column, and what does not parse there.
         source: serde_json::Error,
     },
     /// `run.json` of a later version.
     #[error("{path} has the format `{format}`: this version of msn reads {RUN_FORMAT} and older")]
     CardFormat {
-        /// The file.
+        /// Path of the `run.json`.
         path: Utf8PathBuf,
-        /// Its format.
+        /// What stands under its key `format`.
         format: String,
     },
     /// `config.toml` that can't be used.
     #[error("{path} can't be used: {source}")]
     Config {
-        /// The file.
+        /// Path of the `config.toml`.
         path: Utf8PathBuf,
-        /// Which setting.
+        /// The setting that is wrong, or the line.
         source: SettingsError,
     },
     /// A folder for a new run that holds something.
@@ -67,27 +57,27 @@ pub enum RunError {
         "{folder} is not empty: give a new folder (--out), or go on with the run in it (--resume)"
     )]
     NotEmpty {
-        /// The folder.
+        /// As it was given for a new run.
         folder: Utf8PathBuf,
     },
     /// A folder to resume that is no run folder.
     #[error("{folder} is no run folder, as it has no config.toml: name the run to resume (--out)")]
     NoRun {
-        /// The folder.
+        /// As it was given to resume.
         folder: Utf8PathBuf,
     },
     /// A run folder without the weights that it is evaluated with.
     #[error("{folder} is no finished run: it has no {file}")]
     Unfinished {
-        /// The folder.
+        /// Path of the run folder.
         folder: Utf8PathBuf,
-        /// What is missing.
+        /// The missing file, relative to the folder.
         file: Utf8PathBuf,
     },
     /// A run that another process is at.
     #[error("another process trains in {folder}: wait for it, or train in another folder (--out)")]
     Locked {
-        /// The folder.
+        /// Path of the run folder, whose `run.lock` another process holds.
         folder: Utf8PathBuf,
     },
     /// A run that was begun with other settings.
@@ -95,7 +85,7 @@ pub enum RunError {
         "{folder} was begun with `{begun}`, not `{now}`: resume it with its own settings, those of {folder}/config.toml"
     )]
     OtherSettings {
-        /// The folder.
+        /// Path of the run folder.
         folder: Utf8PathBuf,
         /// The first line of its `config.toml` that differs.
         begun: String,
@@ -105,27 +95,27 @@ pub enum RunError {
     /// A checkpoint of other settings.
     #[error("{path} is of other settings: give those of the run's config.toml")]
     CheckpointSettings {
-        /// The checkpoint.
+        /// The newest checkpoint that can be read.
         path: Utf8PathBuf,
     },
     /// A checkpoint of other footage.
     #[error("{path} is of other training frames: the data set has changed since")]
     CheckpointFrames {
-        /// The checkpoint.
+        /// The newest checkpoint that can be read.
         path: Utf8PathBuf,
     },
     /// A data set without training videos.
     #[error("{root} has no training videos: the layout `{layout}` has them in its training folder")]
     NoTrainingVideos {
-        /// The data set.
+        /// The data set's folder.
         root: Utf8PathBuf,
-        /// Its layout.
+        /// The layout that it is read in, given or recognised.
         layout: msn_data::DatasetLayout,
     },
     /// A data set without test videos.
     #[error("{root} has no test videos to evaluate")]
     NoTestVideos {
-        /// The data set.
+        /// The data set's folder.
         root: Utf8PathBuf,
     },
     /// A calibration split without a clip.
@@ -142,7 +132,7 @@ pub enum RunError {
         .calibration_split.join(", ")
     )]
     OtherVideos {
-        /// The data set.
+        /// The data set's folder.
         root: Utf8PathBuf,
         /// The videos of the run's calibration split.
         calibration_split: Vec<String>,
@@ -152,25 +142,45 @@ pub enum RunError {
         "{path} has no calibration, which {purpose} needs: `msn weights calibrate {path} NORMAL_VIDEOS` adds one"
     )]
     Uncalibrated {
-        /// The weights.
+        /// Path of the weights file.
         path: Utf8PathBuf,
-        /// What needs it.
+        /// What is to be done with it, as in "the overlay".
         purpose: &'static str,
     },
     /// A training that left the range of finite losses.
     #[error("{source}; network and optimiser as they then were: {state}")]
     Diverged {
-        /// Where and how.
+        /// The step, the loss and the clips.
         source: Box<TrainError>,
-        /// The checkpoint for a look at it.
+        /// Path of the checkpoint that holds them; it is not gone on from.
         state: Utf8PathBuf,
+    },
+    /// A test video whose outputs could not be named after it.
+    #[error("{path} can't be evaluated: {reason}")]
+    LongName {
+        /// The test video.
+        path: Utf8PathBuf,
+        /// How long its name may be.
+        reason: String,
+    },
+    /// An output whose path the system does not take.
+    #[error(
+        "{path} would be a path of {bytes} bytes, more than {limit}: give a folder nearer to the root (--out)"
+    )]
+    LongPath {
+        /// The file that would be written.
+        path: Utf8PathBuf,
+        /// Its bytes, with the folders above it and what is added while it is written.
+        bytes: usize,
+        /// What the system takes.
+        limit: usize,
     },
     /// A source that is too short for one score.
     #[error("{path} has {frames} frames, too few for one score: {needed} unbroken ones are needed")]
     TooShort {
-        /// The source.
+        /// The video file or folder of frames.
         path: Utf8PathBuf,
-        /// Its frames.
+        /// Frames that it has, at the network's rate.
         frames: usize,
         /// Frames of a clip with its target.
         needed: usize,
@@ -178,7 +188,7 @@ pub enum RunError {
     /// An overlay video that would take the place of a video.
     #[error("the overlay would write over the video {path}: give another folder")]
     OverlayOverSource {
-        /// The video.
+        /// Path of the video.
         path: Utf8PathBuf,
     },
     /// An output file that is a folder.
@@ -204,7 +214,7 @@ pub enum RunError {
     /// A folder that holds no run.
     #[error("{path} is no folder: name run folders, or one that holds them")]
     NoFolder {
-        /// The path.
+        /// As it was given.
         path: Utf8PathBuf,
     },
     /// The observer asked to stop.
@@ -216,9 +226,9 @@ pub enum RunError {
     /// A value that JSON lacks.
     #[error("{path} can't be written as JSON: {source}")]
     Json {
-        /// The file.
+        /// Where it was to be written.
         path: Utf8PathBuf,
-        /// What JSON lacks.
+        /// The value, such as a number that is not finite.
         source: serde_json::Error,
     },
     /// A picture that can't be made.
@@ -250,23 +260,16 @@ pub enum RunError {
     Eval(#[from] EvalError),
 }
 
-impl From<WriteError> for RunError {
-    fn from(error: WriteError) -> Self {
-        let WriteError { path, source } = error;
-        Self::Write { path, source }
-    }
-}
-
 impl RunError {
     /// For a file that can't be read.
     pub(crate) fn read(path: impl Into<Utf8PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        |source| Self::Read { path, source }
+        let error = ReadError::at(path);
+        |source| Self::Read(error(source))
     }
 
     /// For a file that can't be written.
     pub(crate) fn write(path: impl Into<Utf8PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        |source| Self::Write { path, source }
+        let error = WriteError::at(path);
+        |source| Self::Write(error(source))
     }
 }

@@ -21,3 +21,44 @@ pub(crate) fn write_json(path: &Utf8Path, value: &impl Serialize) -> Result<(), 
     })?;
     write_file(path, (text + "\n").as_bytes())
 }
+
+/// Longest path that systems take, bytes: 4096 with a zero at its end.
+const LONGEST_PATH: usize = 4095;
+
+/// Finds an output that could not be written because its path is too long, before anything is
+/// computed: files of these names, in a folder that may not be there yet.
+///
+/// # Errors
+/// [`RunError::LongPath`].
+pub(crate) fn check_paths<'a>(
+    folder: &Utf8Path,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), RunError> {
+    let absolute = camino::absolute_utf8(folder).unwrap_or_else(|_| folder.to_owned());
+    for name in names {
+        let path = absolute.join("curves").join(format!("{name}.svg"));
+        // A file that is being written has a dot before its name and seven bytes behind it.
+        let bytes = path.as_str().len() + 8;
+        if bytes > LONGEST_PATH {
+            return Err(RunError::LongPath {
+                path,
+                bytes,
+                limit: LONGEST_PATH,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_too_long_is_found() {
+        let deep = vec!["d".repeat(200); 20].join("/");
+        assert!(check_paths("/out".into(), ["01"].into_iter()).is_ok());
+        let error = check_paths("/out".into(), ["01", &deep].into_iter()).unwrap_err();
+        assert!(matches!(&error, RunError::LongPath { .. }), "{error}");
+    }
+}

@@ -24,8 +24,8 @@ pub enum RunLocation {
 /// A run's folder.
 ///
 /// It holds `config.toml`, `run.json`, `metrics.csv` and `epochs.csv`, `tensorboard/`, `strips/`,
-/// `checkpoints/`, `weights/`, `calibration.json`, and after the evaluation `scores/`, `curves/`, `eval.json`,
-/// `memory.json` and `report.html`.
+/// `checkpoints/`, `weights/`, `calibration.json`, and after the evaluation `scores/`, `curves/`, `alarms.csv`,
+/// `alarms.json`, `eval.json`, `memory.json` and `report.html`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
     path: Utf8PathBuf,
@@ -61,7 +61,7 @@ impl RunFolder {
                     match std::fs::create_dir(&path) {
                         Ok(()) => return Ok(Self { path }),
                         Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
-                        Err(source) => return Err(RunError::Write { path, source }),
+                        Err(source) => return Err(RunError::write(path)(source)),
                     }
                 }
             }
@@ -142,7 +142,7 @@ impl RunFolder {
         Ok(last.map(|(_, run)| run))
     }
 
-    /// Its path.
+    /// As it was given or made.
     pub fn path(&self) -> &Utf8Path {
         &self.path
     }

@@ -8,11 +8,16 @@ use std::{
 
 use msn_data::{
     DataError, DataSet, FrameLabels, FrameStore, LoadOptions, LoadProgress, LoadedVideo, Size,
-    Split, Video, calibration_split, clips, data_hash, median_rate_hz, short_videos,
+    Split, Stretch, Video, calibration_split, clips, data_hash, measure_stretch, median_rate_hz,
+    short_videos,
 };
+use msn_model::StretchSetting;
 use msn_train::TrainError;
 
-use crate::{Notice, Observer, RunError, TrainRequest, Work, model::color};
+use crate::{
+    Notice, Observer, RunError, TrainRequest, Work,
+    model::{color, stretch},
+};
 
 /// Normal footage for a training.
 pub(crate) struct TrainingFootage {
@@ -38,6 +43,10 @@ impl TrainingFootage {
         });
         // Videos of several rates are brought to the median one.
         let measured = || median_rate_hz(&set.train).or(set.folder_hz);
+        let stretch = match settings.input.stretch {
+            StretchSetting::Auto => measured_stretch(&set.train, observer)?,
+            set => stretch(set),
+        };
         let options = LoadOptions {
             size: Size {
                 height: settings.input.height,
@@ -46,6 +55,7 @@ impl TrainingFootage {
             color: color(settings.net.channels),
             rate_hz: settings.input.rate().or_else(measured),
             folder_hz: set.folder_hz,
+            stretch,
         };
         let videos = load(&set.train, &options, &request.store, observer)?;
         let (past, stride) = (settings.net.frames, settings.input.stride);
@@ -82,10 +92,25 @@ impl TrainingFootage {
     }
 }
 
+/// The stretch that the training videos ask for.
+fn measured_stretch(
+    videos: &[Video],
+    observer: &mut dyn Observer,
+) -> Result<Option<Stretch>, RunError> {
+    let stretch = measure_stretch(videos)?;
+    observer.notice(&Notice::Data(match stretch {
+        Some(stretch) => {
+            format!("stretch={stretch}, measured in the training videos and kept with the weights")
+        }
+        None => "stretch=auto: the training videos have 8 bits, which need none".to_owned(),
+    }));
+    Ok(stretch)
+}
+
 /// The test videos of a data set, decoded once, with labels that fit them.
 #[derive(Debug)]
 pub struct TestSet<'a> {
-    /// The data set.
+    /// Where they come from, with masks and tracks.
     pub data: &'a DataSet,
     /// Its test videos.
     pub videos: Vec<LoadedVideo>,
@@ -97,13 +122,19 @@ impl<'a> TestSet<'a> {
     /// Decodes the test videos of a data set into a store, and holds their labels to them.
     ///
     /// # Errors
-    /// [`RunError::Data`] for videos that can't be decoded and labels that do not fit.
+    /// [`RunError::Data`] for videos that can't be decoded and labels that do not fit,
+    /// [`RunError::LongName`] for a video that no output can be named after.
     pub fn load(
         data: &'a DataSet,
         options: &LoadOptions,
         store: &FrameStore,
         observer: &mut dyn Observer,
     ) -> Result<Self, RunError> {
+        // Better known now than when all is scored and can't be written.
+        let long = |video: &Video| Some((video.source.clone(), video.name_too_long()?));
+        if let Some((path, reason)) = data.test.iter().find_map(long) {
+            return Err(RunError::LongName { path, reason });
+        }
         observer.notice(&Notice::ReadingTest {
             videos: data.test.len(),
         });

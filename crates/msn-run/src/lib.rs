@@ -8,6 +8,7 @@
 //!
 //! The example `train_and_score` does it all in twenty lines.
 
+mod alarms;
 mod calibrate;
 mod card;
 mod checkpoints;
@@ -35,6 +36,7 @@ mod tables;
 mod tensorboard;
 mod train;
 
+pub use alarms::{ReportRequest, write_report};
 pub use calibrate::{NormalFootage, calibrate};
 pub use card::{RUN_FORMAT, RunCard, RunData, versions};
 pub use checkpoints::CheckpointSchedule;
@@ -47,7 +49,7 @@ pub use footage::TestSet;
 pub use lock::RunLock;
 pub use memory::{run_memory, survey_memory};
 pub use model::Model;
-pub use observer::{Notice, Observer, Quiet, Severity, Work};
+pub use observer::{Notice, NoticeLevel, Observer, Quiet, Work};
 pub use output::{check_output, file_names};
 pub use score::{ScoreRequest, ScoreSummary, score};
 pub use score_file::{partial_table, score_to_file};

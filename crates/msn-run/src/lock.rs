@@ -22,7 +22,7 @@ impl RunLock {
             Err(TryLockError::WouldBlock) => Err(RunError::Locked {
                 folder: folder.to_owned(),
             }),
-            Err(TryLockError::Error(source)) => Err(RunError::Write { path, source }),
+            Err(TryLockError::Error(source)) => Err(RunError::write(path)(source)),
         }
     }
 

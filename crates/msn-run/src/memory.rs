@@ -1,7 +1,8 @@
 //! What the memory pools of a run have learned, for reports and by itself.
 
 use msn_data::{DataSet, FrameStore, LoadedVideo, OpenOptions, Segment, data_hash, segments};
-use msn_eval::{EvalError, MemoryCard, SurveyOptions, fingerprint, survey};
+use msn_eval::{EvalError, MemoryCard, SurveyOptions, survey};
+use msn_model::fingerprint;
 
 use crate::{
     Devices, Model, Notice, Observer, RunCard, RunError, RunFolder, files::write_json, footage,

@@ -92,7 +92,7 @@ impl Observer for Quiet {}
 
 /// How much a notice matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub enum NoticeLevel {
     /// What is being done.
     Info,
     /// What a reader of the results should know.
@@ -131,11 +131,11 @@ pub enum Notice {
     OtherDevice(Utf8PathBuf),
     /// A pool has collapsed.
     Pool {
-        /// The pool.
+        /// Its number, 1 to 3.
         pool: usize,
         /// What is wrong with it.
         warning: String,
-        /// The step.
+        /// Steps done, from 1.
         step: usize,
     },
     /// Share of the training time, 0..=1, that went into waiting for clips.
@@ -152,15 +152,33 @@ pub enum Notice {
     LeftOutOfRegions(String),
     /// A test video without a scored frame.
     NotScored {
+        /// Its name in the data set.
+        video: String,
+        /// Frames that it has.
+        frames: usize,
+    },
+    /// The threshold of alarms is an estimate.
+    EstimatedThreshold(String),
+    /// Nearly all scores of a video lie far from those of the calibration.
+    Foreign {
         /// The video.
         video: String,
-        /// Its frames.
-        frames: usize,
+        /// How far, and a way out.
+        text: String,
+    },
+    /// An alarm has no picture in the report.
+    NoPicture {
+        /// Its video.
+        video: String,
+        /// Why it can't be read any more.
+        reason: String,
     },
     /// A test video is scored.
     Scored {
-        /// The video.
+        /// Its name in the data set.
         video: String,
+        /// Its alarms, as [`msn_eval::VideoAlarms::summary`] has them.
+        alarms: String,
         /// Videos scored so far.
         done: usize,
         /// Videos in all.
@@ -170,21 +188,21 @@ pub enum Notice {
     NoMemoryReport(Box<RunError>),
     /// Weights were trained on footage other than that of a folder.
     OtherFootage {
-        /// The weights.
+        /// Path of the weights file.
         weights: Utf8PathBuf,
-        /// The folder.
+        /// Folder of the data set.
         data: Utf8PathBuf,
     },
     /// A source's frames are taken at another rate than their own.
     Resampled {
-        /// The source.
+        /// Path of the video.
         source: Utf8PathBuf,
-        /// Frames a second.
+        /// Frames a second that are taken.
         rate_hz: f64,
     },
     /// A frame of a source can't be decoded.
     LostFrame {
-        /// The source.
+        /// Path of the video, or of the folder of frames.
         source: Utf8PathBuf,
         /// The frame and the reason.
         lost: Lost,
@@ -202,39 +220,42 @@ pub enum Notice {
     ScoresBegunAnew(Utf8PathBuf),
     /// Why frames of a source were lost.
     Losses {
-        /// The source.
+        /// Path of the video, or of the folder of frames.
         source: Utf8PathBuf,
-        /// The reason.
+        /// As the decoder words it.
         reason: String,
     },
     /// What is particular about a source.
     Source {
-        /// The source.
+        /// Path of the video, or of the folder of frames.
         source: Utf8PathBuf,
-        /// What it is.
+        /// What is particular, in a sentence.
         note: String,
     },
 }
 
 impl Notice {
     /// How much it matters.
-    pub const fn severity(&self) -> Severity {
+    pub const fn level(&self) -> NoticeLevel {
         match self {
             Self::Data(_)
             | Self::DamagedCheckpoint(_)
             | Self::OtherDevice(_)
             | Self::Pool { .. }
             | Self::NotScored { .. }
+            | Self::Foreign { .. }
             | Self::LostFrame { .. }
-            | Self::Losses { .. } => Severity::Warning,
+            | Self::Losses { .. } => NoticeLevel::Warning,
             Self::Uncalibrated(_)
             | Self::LeftOutOfRegions(_)
             | Self::NoMemoryReport(_)
+            | Self::EstimatedThreshold(_)
+            | Self::NoPicture { .. }
             | Self::OtherFootage { .. }
             | Self::ScoresBegunAnew(_)
             | Self::Resampled { .. }
-            | Self::Source { .. } => Severity::Note,
-            _ => Severity::Info,
+            | Self::Source { .. } => NoticeLevel::Note,
+            _ => NoticeLevel::Info,
         }
     }
 }
@@ -288,7 +309,7 @@ impl fmt::Display for Notice {
             }
             Self::Uncalibrated(path) => write!(
                 f,
-                "{path} has no calibration, so there are no fair scores: `msn weights calibrate {path} NORMAL_VIDEOS` adds one"
+                "{path} has no calibration, so there are no anomaly scores and no alarms: `msn weights calibrate {path} NORMAL_VIDEOS` adds one"
             ),
             Self::NothingToEvaluate(root) => {
                 write!(f, "{root} has no test videos: nothing to evaluate")
@@ -296,7 +317,7 @@ impl fmt::Display for Notice {
             Self::NoLabels(root) => {
                 write!(
                     f,
-                    "{root} has no labels: scores are written, there are no metrics"
+                    "{root} has no labels: there are alarms and scores, and no metrics"
                 )
             }
             Self::LeftOutOfRegions(video) => {
@@ -309,11 +330,19 @@ impl fmt::Display for Notice {
                 let s = if *frames == 1 { "" } else { "s" };
                 write!(f, "{video} is too short to be scored ({frames} frame{s})")
             }
+            Self::EstimatedThreshold(caveat) => {
+                write!(f, "{caveat}; more normal footage makes it sure")
+            }
+            Self::Foreign { video, text } => write!(f, "{video}: {text}"),
+            Self::NoPicture { video, reason } => {
+                write!(f, "the report has no picture of {video}: {reason}")
+            }
             Self::Scored {
                 video,
+                alarms,
                 done,
                 videos,
-            } => write!(f, "scored {video} ({done} of {videos})"),
+            } => write!(f, "{video} ({done} of {videos}): {alarms}"),
             Self::NoMemoryReport(error) => {
                 write!(
                     f,

@@ -98,7 +98,7 @@ impl<'a> Recorder<'a> {
     }
 }
 
-impl msn_train::Observer<Stop> for Recorder<'_> {
+impl msn_train::TrainObserver<Stop> for Recorder<'_> {
     fn observe(&mut self, event: TrainEvent<'_>) -> ControlFlow<Stop> {
         if let Err(error) = self.record(event) {
             return ControlFlow::Break(Stop::Failed(Box::new(error)));
@@ -117,7 +117,7 @@ impl msn_train::Observer<Stop> for Recorder<'_> {
 /// Follows a training whose run folder rank 0 writes.
 pub(crate) struct Follower<'a>(pub &'a mut dyn Observer);
 
-impl msn_train::Observer<Stop> for Follower<'_> {
+impl msn_train::TrainObserver<Stop> for Follower<'_> {
     fn observe(&mut self, event: TrainEvent<'_>) -> ControlFlow<Stop> {
         match event {
             TrainEvent::Step(report, ..) if report.stop => ControlFlow::Break(Stop::Requested),
@@ -133,7 +133,7 @@ impl msn_train::Observer<Stop> for Follower<'_> {
 /// Follows batch-norm statistics that nobody stops.
 pub(crate) struct Statistics<'a>(pub &'a mut dyn Observer);
 
-impl msn_train::Observer<Stop> for Statistics<'_> {
+impl msn_train::TrainObserver<Stop> for Statistics<'_> {
     fn observe(&mut self, event: TrainEvent<'_>) -> ControlFlow<Stop> {
         if let TrainEvent::Statistics { done, frames } = event {
             self.0.progress(&Work::Statistics, done, Some(frames));

@@ -6,12 +6,16 @@ use std::{cell::Cell, io::Write};
 use camino::Utf8Path;
 use msn_data::{LoadOptions, Video};
 use msn_eval::{
-    Calibration, EvalError, FrameScore, HeatMaps, OverlaySource, ScoreSpool, Scorer, SourceStep,
-    VideoScores, write_overlay,
+    AlarmCollector, AlarmSource, Calibration, EvalError, FrameScore, HeatMaps, OverlaySource,
+    ScoreSpool, Scorer, SourceStep, VideoAlarms, VideoScores, write_overlay,
 };
 use msn_video::{Info, Options, Pace, open_ahead};
 
-use crate::{Devices, Model, Notice, Observer, RunError, Work, evaluate::overlay_paths};
+use crate::{
+    Devices, Model, Notice, Observer, RunError, Work,
+    alarms::{note_foreign, note_threshold},
+    evaluate::overlay_paths,
+};
 
 /// Frames that wait decoded for the network: two of its batches.
 const READ_AHEAD: usize = 16;
@@ -29,10 +33,12 @@ pub struct ScoreRequest<'a> {
     pub temporary: &'a Utf8Path,
     /// Where an overlay video of each source goes.
     pub overlay: Option<&'a Utf8Path>,
+    /// Whether [`ScoreSummary::videos`] is to hold all scores, for a report.
+    pub collect: bool,
 }
 
 /// What became of the sources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScoreSummary {
     /// Sources with scores.
     pub scored: usize,
@@ -40,6 +46,10 @@ pub struct ScoreSummary {
     pub resumed: usize,
     /// Sources that can't be scored; [`Observer::source_failed`] has heard why.
     pub failed: usize,
+    /// Alarms of those with scores, in their order.
+    pub alarms: Vec<VideoAlarms>,
+    /// Their scores, where [`ScoreRequest::collect`] is set.
+    pub videos: Vec<VideoScores>,
 }
 
 /// Writes the scores of sources as one CSV table to `to`, source after source.
@@ -60,14 +70,21 @@ pub fn score(
 /// Writes the rows of a source, after a header where the flag says so.
 pub(crate) type RowWriter<'a> = Box<dyn FnOnce(&mut dyn Write, bool) -> Result<(), EvalError> + 'a>;
 
+/// What is known of a source with rows.
+pub(crate) struct Kept {
+    pub alarms: VideoAlarms,
+    /// Where [`ScoreRequest::collect`] was set.
+    pub scores: Option<Vec<FrameScore>>,
+}
+
 /// Where the rows of sources go.
 pub(crate) trait Rows {
-    /// Whether those of a source are there already.
-    fn has(&self, video: &Video) -> bool;
+    /// What is known of a source whose rows are there already.
+    fn kept(&self, video: &Video) -> Option<Kept>;
     /// Whether the overlay video of a source is there already.
     fn has_overlay(&self, video: &Video) -> bool;
     /// Takes those of the next source.
-    fn add(&mut self, video: &Video, write: RowWriter<'_>) -> Result<(), RunError>;
+    fn add(&mut self, video: &Video, kept: &Kept, write: RowWriter<'_>) -> Result<(), RunError>;
     /// The overlay video of a source is written.
     fn drawn(&mut self, video: &Video) -> Result<(), RunError>;
 }
@@ -78,15 +95,15 @@ struct Stream<'a> {
 }
 
 impl Rows for Stream<'_> {
-    fn has(&self, _: &Video) -> bool {
-        false
+    fn kept(&self, _: &Video) -> Option<Kept> {
+        None
     }
 
     fn has_overlay(&self, _: &Video) -> bool {
         false
     }
 
-    fn add(&mut self, video: &Video, write: RowWriter<'_>) -> Result<(), RunError> {
+    fn add(&mut self, video: &Video, _: &Kept, write: RowWriter<'_>) -> Result<(), RunError> {
         write(self.to, !self.begun)?;
         self.begun = true;
         let flushed = self.to.flush();
@@ -121,19 +138,28 @@ pub(crate) fn score_rows(
     let scorer = model.scorer(predictor.as_ref());
     let load = model.load_options(request.folder_hz);
     let pools = &model.weights.meta.config.pools;
-    let mut summary = ScoreSummary {
-        scored: 0,
-        resumed: 0,
-        failed: 0,
-    };
+    note_threshold(model, observer);
+    let mut summary = ScoreSummary::default();
     for (i, video) in request.sources.iter().enumerate() {
         let overlay = overlays.as_ref().map(|paths| paths[i].as_path());
         let overlay = overlay.filter(|_| !rows.has_overlay(video));
-        let there = rows.has(video);
+        let kept = rows.kept(video);
+        let there = kept.is_some();
         if there {
             summary.resumed += 1;
         }
-        if there && overlay.is_none() {
+        // A report needs scores, which are kept where one was wanted from the start.
+        if let Some(Kept { alarms, scores }) = kept
+            && overlay.is_none()
+            && (scores.is_some() || !request.collect)
+        {
+            if request.collect {
+                let scores = scores.unwrap_or_default();
+                let video = VideoScores::new(&video.name, alarms.frames, scores, None, calibration);
+                summary.videos.push(video);
+            }
+            note_foreign(&alarms, observer);
+            summary.alarms.push(alarms);
             summary.scored += 1;
             continue;
         }
@@ -146,15 +172,27 @@ pub(crate) fn score_rows(
                 .filter(|_| overlay.is_some())
                 .map(|calibration| Drawing::new(&load, calibration)),
         };
-        match score_video(video, &mut scored, &scorer, &load, observer) {
-            Ok(frames) => {
-                let Scored { spool, drawing } = scored;
+        match score_video(video, &mut scored, &scorer, &load, calibration, observer) {
+            Ok(alarms) => {
+                let Scored { mut spool, drawing } = scored;
+                note_foreign(&alarms, observer);
+                let scores = match request.collect {
+                    true => Some(spool.scores()?),
+                    false => None,
+                };
+                let frames = alarms.frames;
+                let kept = Kept { alarms, scores };
                 if !there {
                     let write: RowWriter<'_> = Box::new(move |to, header| {
                         spool.write_csv(&video.name, pools, header, calibration, to)
                     });
-                    rows.add(video, write)?;
+                    rows.add(video, &kept, write)?;
                 }
+                if let Some(scores) = kept.scores {
+                    let video = VideoScores::new(&video.name, frames, scores, None, calibration);
+                    summary.videos.push(video);
+                }
+                summary.alarms.push(kept.alarms);
                 if let (Some(path), Some(drawing)) = (overlay, drawing) {
                     drawing.draw(path, video, frames, calibration, observer)?;
                     rows.drawn(video)?;
@@ -230,20 +268,22 @@ fn frames_expected(info: &Info, pace: Option<Pace>, rate_hz: Option<f64>) -> Opt
     })
 }
 
-/// Scores a source; the number of its frames.
+/// Scores a source.
 fn score_video(
     video: &Video,
     scored: &mut Scored,
     scorer: &Scorer<'_>,
     load: &LoadOptions,
+    calibration: Option<&Calibration>,
     observer: &mut dyn Observer,
-) -> Result<usize, RunError> {
+) -> Result<VideoAlarms, RunError> {
     let source = &video.source;
     let options = Options {
         size: Some(load.size),
         color: load.color,
         threads: rayon::current_num_threads(),
         folder_hz: load.folder_hz,
+        stretch: load.stretch,
     };
     // Says what is wrong with a file better than its packets could.
     let opened = msn_video::open(source, &options)?;
@@ -262,6 +302,7 @@ fn score_video(
     let expected = frames_expected(opened.info(), pace, rate_hz);
     drop(opened);
     let mut reader = open_ahead(source, &options, rate_hz, READ_AHEAD)?;
+    let mut alarms = AlarmCollector::new(calibration, load.size)?;
     if let Some(drawing) = &mut scored.drawing {
         drawing.source = Some(OverlaySource {
             path: source.clone(),
@@ -271,6 +312,7 @@ fn score_video(
                 .or(pace.map(|pace| pace.rate_near(reader.info().rate_hz)))
                 .or(reader.info().rate_hz)
                 .or(load.folder_hz.filter(|_| source.is_dir())),
+            stretch: load.stretch,
         });
     }
     let work = Work::Scoring(&video.name);
@@ -282,6 +324,7 @@ fn score_video(
             SourceStep::Scored(frame) => {
                 // Only numbers are kept of what has been scored.
                 scored.spool.push(&frame.score)?;
+                alarms.push(&frame)?;
                 if let Some(drawing) = &mut scored.drawing {
                     drawing.heat.push(&frame);
                     drawing.scores.push(frame.score);
@@ -322,5 +365,11 @@ fn score_video(
             needed: scorer.frames_needed(),
         });
     }
-    Ok(frames)
+    Ok(alarms.finish(&AlarmSource {
+        video: &video.name,
+        path: source,
+        size: reader.info().size,
+        resampled_hz: rate_hz,
+        frames,
+    })?)
 }

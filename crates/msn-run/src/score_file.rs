@@ -12,14 +12,14 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::Video;
-use msn_eval::{Calibration, fingerprint};
+use msn_eval::{Calibration, FrameScore, VideoAlarms};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Devices, Notice, Observer, RunError, ScoreRequest, ScoreSummary,
     files::write_file,
     output::check_output,
-    score::{RowWriter, Rows, score_rows},
+    score::{Kept, RowWriter, Rows, score_rows},
 };
 
 const FORMAT: &str = "msn-score-progress-1";
@@ -48,6 +48,10 @@ enum Done {
         stamp: String,
         /// Bytes of the table with them.
         bytes: u64,
+        alarms: VideoAlarms,
+        /// For a report, where one is wanted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scores: Option<Vec<FrameScore>>,
     },
     /// The overlay video of a source is written.
     Drawn { source: Utf8PathBuf },
@@ -87,7 +91,7 @@ pub fn score_to_file(
     let begun = Begun {
         format: FORMAT,
         msn: env!("CARGO_PKG_VERSION"),
-        weights: fingerprint(&model.weights.tensors),
+        weights: model.weights.fingerprint(),
         calibration: model.calibration.as_ref(),
         folder_hz: request.folder_hz,
         device: devices.name(),
@@ -227,10 +231,19 @@ impl GrowingTable {
 }
 
 impl Rows for GrowingTable {
-    fn has(&self, video: &Video) -> bool {
-        let of =
-            |line: &Done| matches!(line, Done::Scored { source, .. } if *source == video.source);
-        self.done.iter().any(of)
+    fn kept(&self, video: &Video) -> Option<Kept> {
+        self.done.iter().find_map(|line| match line {
+            Done::Scored {
+                source,
+                alarms,
+                scores,
+                ..
+            } if *source == video.source => Some(Kept {
+                alarms: alarms.clone(),
+                scores: scores.clone(),
+            }),
+            _ => None,
+        })
     }
 
     fn has_overlay(&self, video: &Video) -> bool {
@@ -238,7 +251,7 @@ impl Rows for GrowingTable {
         self.done.iter().any(of)
     }
 
-    fn add(&mut self, video: &Video, write: RowWriter<'_>) -> Result<(), RunError> {
+    fn add(&mut self, video: &Video, kept: &Kept, write: RowWriter<'_>) -> Result<(), RunError> {
         let mut buffered = BufWriter::new(&self.table);
         write(&mut buffered, self.bytes == 0)?;
         let flushed = buffered.flush();
@@ -252,6 +265,8 @@ impl Rows for GrowingTable {
             name: video.name.clone(),
             stamp: stamp(&video.source)?,
             bytes,
+            alarms: kept.alarms.clone(),
+            scores: kept.scores.clone(),
         })?;
         self.bytes = bytes;
         Ok(())
@@ -283,6 +298,7 @@ fn still_true(lines: &str, length: u64, sources: &[Video]) -> Vec<Done> {
             name,
             stamp: then,
             bytes,
+            ..
         } = &done
         else {
             return Some(done);

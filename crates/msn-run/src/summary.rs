@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::natural_order;
+use msn_video::{EntryKind, list_folder};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -120,11 +121,11 @@ fn gather(dir: &Utf8Path, found: &mut Vec<RunFolder>, depth: usize) -> Result<()
         return Ok(());
     }
     let mut inside = Vec::new();
-    for entry in dir.read_dir_utf8().map_err(RunError::read(dir))? {
-        let entry = entry.map_err(RunError::read(dir))?;
+    // What has a name that is not UTF-8 is no run of ours.
+    for entry in list_folder(dir).map_err(RunError::read(dir))?.entries {
         // `latest` and other links name what is there anyway.
-        if entry.file_type().map_err(RunError::read(dir))?.is_dir() {
-            inside.push(entry.into_path());
+        if entry.kind == EntryKind::Folder && !entry.is_link {
+            inside.push(entry.path);
         }
     }
     inside.sort_by(|a, b| natural_order(a.as_str(), b.as_str()));

@@ -30,7 +30,7 @@ impl Table {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(RunError::Read { path, source }),
+            Err(source) => return Err(RunError::read(path)(source)),
         };
         // A process that was killed may have left half a row.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);

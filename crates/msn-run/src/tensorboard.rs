@@ -54,8 +54,8 @@ impl Events {
     /// has run.
     pub fn create(folder: &Utf8Path, seconds: f64) -> Result<Self, RunError> {
         std::fs::create_dir_all(folder).map_err(RunError::write(folder))?;
-        for entry in folder.read_dir_utf8().map_err(RunError::write(folder))? {
-            let path = entry.map_err(RunError::write(folder))?.into_path();
+        let listing = msn_video::list_folder(folder).map_err(RunError::write(folder))?;
+        for path in listing.entries.into_iter().map(|entry| entry.path) {
             if path.file_name().is_some_and(|n| n.contains("tfevents")) {
                 std::fs::remove_file(&path).map_err(RunError::write(path))?;
             }

@@ -5,20 +5,23 @@ use std::{ops::ControlFlow, time::Instant};
 use camino::Utf8PathBuf;
 use msn_data::{DataSet, FrameStore, SplitManifest};
 use msn_eval::{Calibration, Evaluation};
-use msn_model::{Input, Meta, WEIGHTS_FORMAT, Weights};
-use msn_train::{Engine, Progress, Settings, any_rank};
+use msn_model::{Input, Meta, StretchSetting, WEIGHTS_FORMAT, Weights};
+use msn_train::{Engine, Progress, Settings, TrainError, any_rank, same_footage, same_settings};
 
 use crate::{
-    CheckpointSchedule, Devices, EvaluateRequest, Model, Notice, Observer, RUN_FORMAT, RunCard,
-    RunData, RunError, RunFolder, RunLocation, TestSet, Work,
+    CheckpointSchedule, Devices, EvaluateRequest, Model, Notice, Observer, RUN_FORMAT,
+    ReportRequest, RunCard, RunData, RunError, RunFolder, RunLocation, TestSet, Work,
+    alarms::note_threshold,
     card::{BURN, versions},
     checkpoints::{CheckpointWriter, restore},
     evaluate,
+    files::check_paths,
     footage::TrainingFootage,
     memory,
     recorder::{Follower, Recorder, Statistics, Stop},
     strip::Strip,
     tables::Tables,
+    write_report,
 };
 
 /// What to train, on what, and where it goes.
@@ -66,7 +69,7 @@ impl<'a> TrainRequest<'a> {
 pub enum TrainOutcome {
     /// With final weights.
     Finished {
-        /// The run.
+        /// Holds weights, calibration and, where there is one, the evaluation.
         folder: RunFolder,
         /// Its evaluation; `None` where there are no test videos or no labels.
         evaluation: Option<Box<Evaluation>>,
@@ -86,7 +89,7 @@ pub enum TrainOutcome {
 /// videos; all is left in a run folder. Where the engine shares its batches with other ranks, all
 /// call this with the same request, and rank 0 alone writes.
 ///
-/// Nothing is written before the footage is read and the labels are known to fit.
+/// Nothing is written before the footage is read, and ranks and labels are known to fit.
 ///
 /// # Errors
 /// [`RunError`]; the run can be resumed where it was saved.
@@ -98,8 +101,16 @@ pub fn train(
     let began = Instant::now();
     let settings = &request.settings;
     let mut engine = devices.engine(settings).map_err(RunError::Device)?;
-    let footage = TrainingFootage::load(request, observer)?;
     let collective = engine.collective();
+    // What differs from rank to rank is better known before footage is read, and before there is a
+    // run folder. Settings first: what follows from them is then the same on all ranks.
+    same_settings(collective.as_ref(), settings)?;
+    if let Some(uneven) = TrainError::uneven(settings.train.batch, collective.world_size()) {
+        return Err(uneven.into());
+    }
+    let footage = TrainingFootage::load(request, observer)?;
+    let hash = footage.hash()?;
+    same_footage(collective.as_ref(), &hash, &footage.split)?;
     if collective.rank() > 0 {
         let finished = any_rank(collective.as_ref(), false);
         let interrupted = !finished && follow(request, &footage, engine.as_mut(), observer)?;
@@ -116,11 +127,12 @@ pub fn train(
             observer,
         )?),
     };
-    let hash = footage.hash()?;
     let folder = match request.resume {
         true => RunFolder::resume(&request.location)?,
         false => RunFolder::create(&request.location)?,
     };
+    let names = request.data.test.iter().map(|video| video.name.as_str());
+    check_paths(folder.path(), names)?;
     let lock = folder.lock()?;
     let mut card = card(request, devices, &footage, &hash);
     if request.resume && folder.was_begun_with(settings)? && folder.has_card() {
@@ -167,6 +179,18 @@ pub fn train(
     let evaluation = match test {
         None => {
             observer.notice(&Notice::NothingToEvaluate(request.data.root.clone()));
+            note_threshold(&model, observer);
+            let nothing = ReportRequest {
+                model: &model,
+                name: &request.data.name,
+                videos: &[],
+                alarms: &[],
+                evaluation: None,
+                images: &[],
+                memory: memory.as_ref(),
+                command: &request.command,
+            };
+            write_report(&nothing, folder.path(), observer)?;
             None
         }
         Some(test) => evaluate(
@@ -294,7 +318,7 @@ impl Run<'_> {
         }
         let model = Model::open(self.folder.path())?;
         if let Some(calibration) = &model.calibration {
-            calibration.write(&self.folder.calibration())?;
+            calibration.write(&self.folder.calibration(), &model.weights)?;
         }
         Ok(model)
     }
@@ -326,17 +350,18 @@ impl Run<'_> {
             run: None,
         };
         let predictor = self.devices.predictor(&model).map_err(RunError::Device)?;
-        let calibration = model
-            .scorer(predictor.as_ref())
-            .calibrate_watched(videos, &split.calibration, &mut |done, all| {
+        let calibration = model.scorer(predictor.as_ref()).calibrate_watched(
+            videos,
+            &split.calibration,
+            &mut |done, all| {
                 observer.progress(&Work::Calibrating, done, Some(all));
-            })?
-            .for_tensors(&model.weights.tensors);
+            },
+        )?;
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(RunError::write(parent))?;
         }
         model.weights.write(&path)?;
-        Ok(calibration.write(&Calibration::beside(&path))?)
+        Ok(calibration.write(&Calibration::beside(&path), &model.weights)?)
     }
 
     /// What the weights say of themselves.
@@ -356,6 +381,13 @@ impl Run<'_> {
             config: settings.net.clone(),
             input: Input {
                 rate_hz: self.footage.options.rate_hz.unwrap_or(0.0),
+                stretch: match self.footage.options.stretch {
+                    Some(stretch) => StretchSetting::Range {
+                        low: stretch.low(),
+                        high: stretch.high(),
+                    },
+                    None => StretchSetting::None,
+                },
                 ..settings.input
             },
             calibration: None,

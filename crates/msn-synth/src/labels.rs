@@ -1,6 +1,6 @@
 //! The labels of a scene: `events.csv`.
 
-use crate::{AnomalyKind, Output, SynthOptions};
+use crate::{AnomalyKind, ClipFormat, SynthOptions};
 
 /// An unbroken run of frames that show an anomaly.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,16 +48,21 @@ pub(crate) fn table(anomalies: &[LabelledAnomaly], options: &SynthOptions) -> cs
         format!("{seconds:.4}")
     };
     let (columns, position): (_, &dyn Fn(usize) -> String) = match options.output {
-        Output::Videos => (["video", "start", "end", "kind"], &seconds),
-        Output::Frames => (["video", "start_frame", "end_frame", "kind"], &|frame| {
+        ClipFormat::Videos => (["video", "start", "end", "kind"], &seconds),
+        ClipFormat::Frames => (["video", "start_frame", "end_frame", "kind"], &|frame| {
             frame.to_string()
         }),
     };
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(columns)?;
     for anomaly in anomalies {
+        let video = match options.output {
+            ClipFormat::Videos => anomaly.video.clone(),
+            // Folders are called 01, which readers of tables would take for the number 1.
+            ClipFormat::Frames => format!("./{}", anomaly.video),
+        };
         table.write_record([
-            &anomaly.video,
+            &video,
             &position(anomaly.start_frame),
             &position(anomaly.end_frame),
             &anomaly.kind.to_string(),
@@ -107,14 +112,14 @@ mod tests {
             &[vec![AnomalyKind::Cart], vec![], vec![AnomalyKind::WrongWay]],
         );
         let mut options = SynthOptions {
-            output: Output::Frames,
+            output: ClipFormat::Frames,
             ..SynthOptions::default()
         };
         assert_eq!(
             text(&events, &options),
-            "video,start_frame,end_frame,kind\n03,0,1,cart\n03,2,3,wrong-way\n"
+            "video,start_frame,end_frame,kind\n./03,0,1,cart\n./03,2,3,wrong-way\n"
         );
-        options.output = Output::Videos;
+        options.output = ClipFormat::Videos;
         assert_eq!(
             text(&events, &options),
             "video,start,end,kind\n03,0.0000,0.0500,cart\n03,0.1500,0.2500,wrong-way\n"

@@ -51,7 +51,7 @@ impl fmt::Display for AnomalyKind {
 /// The form in which clips are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Output {
+pub enum ClipFormat {
     /// Video files, `01.mp4`; needs the feature `ffmpeg`.
     Videos,
     /// Folders of JPEG files, `01/0000.jpg`.
@@ -74,7 +74,7 @@ pub struct SynthOptions {
     /// Size of the pictures: 32 to 4096 pixels, even, width to height from 1:2 to 16:9.
     pub size: Size,
     /// Videos or frame folders.
-    pub output: Output,
+    pub output: ClipFormat,
 }
 
 impl Default for SynthOptions {
@@ -91,9 +91,9 @@ impl Default for SynthOptions {
                 height: 240,
             },
             output: if cfg!(feature = "ffmpeg") {
-                Output::Videos
+                ClipFormat::Videos
             } else {
-                Output::Frames
+                ClipFormat::Frames
             },
         }
     }

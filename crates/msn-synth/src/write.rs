@@ -16,7 +16,7 @@ use crate::labels::{runs, table};
 use crate::plan::{ClipPlan, Plan};
 use crate::render::{Renderer, Scene};
 use crate::target::{MARKER, Target};
-use crate::{AnomalyKind, LabelledAnomaly, Output, SynthError, SynthOptions};
+use crate::{AnomalyKind, ClipFormat, LabelledAnomaly, SynthError, SynthOptions};
 
 /// JPEG quality of frames, of 100.
 const QUALITY: u8 = 92;
@@ -49,7 +49,7 @@ pub fn write(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Summary, SynthError> {
     options.check()?;
-    if options.output == Output::Videos && !cfg!(feature = "ffmpeg") {
+    if options.output == ClipFormat::Videos && !cfg!(feature = "ffmpeg") {
         return Err(SynthError::NoFfmpeg {
             path: root.to_owned(),
         });
@@ -86,7 +86,7 @@ pub fn write(
         let work = scope.spawn(move || {
             jobs.par_iter()
                 .map_with(sender, |sender, (half, i, clip)| {
-                    let extension = if options.output == Output::Videos {
+                    let extension = if options.output == ClipFormat::Videos {
                         ".mp4"
                     } else {
                         ""
@@ -136,7 +136,7 @@ fn write_clip(
 ) -> Result<Vec<Vec<AnomalyKind>>, SynthError> {
     let mut seen = Vec::with_capacity(clip.frames());
     match options.output {
-        Output::Frames => {
+        ClipFormat::Frames => {
             fs::create_dir(path).map_err(io("create", path))?;
             let digits = clip.frames().to_string().len().max(4);
             for index in 0..clip.frames() {
@@ -146,7 +146,7 @@ fn write_clip(
             }
         }
         #[cfg(feature = "ffmpeg")]
-        Output::Videos => {
+        ClipFormat::Videos => {
             let failed = |source| SynthError::Video {
                 path: path.to_owned(),
                 source,
@@ -161,7 +161,7 @@ fn write_clip(
             writer.finish().map_err(failed)?;
         }
         #[cfg(not(feature = "ffmpeg"))]
-        Output::Videos => {
+        ClipFormat::Videos => {
             return Err(SynthError::NoFfmpeg {
                 path: path.to_owned(),
             });
@@ -203,7 +203,7 @@ struct Header {
     rate_hz: u32,
     width: u32,
     height: u32,
-    output: Output,
+    output: ClipFormat,
 }
 
 /// The text of the file that marks a synthetic scene.

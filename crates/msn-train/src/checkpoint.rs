@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_memory::Monitor;
-use msn_model::{HostTensor, TensorFile, Tensors, WeightsError};
+use msn_model::{HostTensor, TensorFile, Tensors, WeightsError, hash_tensors};
 use serde::{Deserialize, Serialize};
 
 use crate::{Best, EngineState, Progress, Settings};
@@ -19,22 +19,22 @@ const KEPT: usize = 3;
 /// A training between two steps, and what it is a training of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// Its settings.
+    /// As the run was begun with.
     pub settings: Settings,
-    /// Hash of the decoded training frames.
+    /// [`msn_data::data_hash`] of the training videos.
     pub data_hash: String,
     /// How far it is; its steps are those of `state`.
     pub progress: Progress,
-    /// The engine.
+    /// Network, optimiser and usage of the pools.
     pub state: EngineState,
 }
 
 /// The newest checkpoint of a folder that can be read.
 #[derive(Debug)]
 pub struct Newest {
-    /// Where it lies.
+    /// `step-N.safetensors` in the folder.
     pub path: Utf8PathBuf,
-    /// What it holds.
+    /// Read whole, its hash checked.
     pub checkpoint: Checkpoint,
     /// Newer ones that can't be read, each with the reason.
     pub damaged: Vec<CheckpointError>,
@@ -43,13 +43,13 @@ pub struct Newest {
 /// A checkpoint that can't be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// The file.
+    /// The file can't be read or written, or is no safetensors.
     #[error(transparent)]
     File(#[from] WeightsError),
-    /// The folder.
+    /// The system can't make or list the folder, or remove an old file in it.
     #[error("can't use {path}: {source}")]
     Folder {
-        /// The folder, or the file in it.
+        /// The folder of the checkpoints.
         path: Utf8PathBuf,
         /// The system's reason.
         source: std::io::Error,
@@ -57,29 +57,29 @@ pub enum CheckpointError {
     /// A file without a checkpoint's metadata.
     #[error("{path} is no checkpoint: its header has no `msn` metadata")]
     NoMetadata {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
     },
     /// Metadata that can't be understood.
     #[error("{path} is damaged or no checkpoint (`msn` metadata: {source})")]
     Metadata {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
-        /// What is wrong, with its line and column.
+        /// The column, and what does not parse there.
         source: serde_json::Error,
     },
     /// Another version.
     #[error("{path} has the format {found}, this version reads {FORMAT} and {FORMAT_2}")]
     Format {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
-        /// Its format.
+        /// What stands under its key `format`, as JSON.
         found: String,
     },
     /// Tensors that are not those of the metadata's hash.
     #[error("{path} is damaged: its tensors are not those that were written")]
     Damaged {
-        /// The file.
+        /// As it was given.
         path: Utf8PathBuf,
     },
 }
@@ -223,7 +223,7 @@ impl Checkpoint {
             settings: self.settings.clone(),
             data_hash: self.data_hash.clone(),
             point,
-            hash: hash(&tensors),
+            hash: hash_tensors(&tensors).to_hex().to_string(),
         };
         let path = folder.join(format!("step-{:09}.safetensors", self.state.steps));
         TensorFile::write(&path, &tensors, &meta)?;
@@ -254,7 +254,7 @@ impl Checkpoint {
             return Err(CheckpointError::Format { path, found });
         }
         let meta: Meta = serde_json::from_value(value).map_err(metadata)?;
-        if hash(&file.tensors) != meta.hash {
+        if hash_tensors(&file.tensors).to_hex().as_str() != meta.hash {
             return Err(CheckpointError::Damaged { path });
         }
         let (progress, state) = join(file.tensors, meta.point);
@@ -311,7 +311,12 @@ fn steps(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, CheckpointError> {
     };
     let mut all = Vec::new();
     for entry in entries {
-        let path = entry.map_err(failed)?.into_path();
+        let path = match entry {
+            Ok(entry) => entry.into_path(),
+            // A name that is not UTF-8 is none of ours.
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => continue,
+            Err(e) => return Err(failed(e)),
+        };
         let name = path.file_name().unwrap_or_default();
         if name.starts_with("step-") && name.ends_with(".safetensors") {
             all.push(path);
@@ -319,14 +324,4 @@ fn steps(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, CheckpointError> {
     }
     all.sort();
     Ok(all)
-}
-
-fn hash(tensors: &Tensors) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for (name, tensor) in tensors {
-        hasher.update(name.as_bytes());
-        let bytes: Vec<u8> = tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        hasher.update(&bytes);
-    }
-    hasher.finalize().to_hex().to_string()
 }

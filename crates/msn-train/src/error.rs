@@ -7,7 +7,7 @@ use msn_model::{ConfigError, CpuError, Precision, PredictError, TensorError};
 /// A training that can't begin or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The network's settings.
+    /// A setting of the network is out of range.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// No video is long enough.
@@ -21,9 +21,9 @@ pub enum TrainError {
     /// The loss is not finite, or beyond what bounded predictions and items can give.
     #[error("the loss is {loss} at step {step} (clips {clips}): a smaller lr or clip_norm=1 helps")]
     Diverged {
-        /// The step, from 1.
+        /// Counted from 1.
         step: usize,
-        /// The loss.
+        /// Its value, perhaps not finite.
         loss: f64,
         /// The batch, as `video:first frame`.
         clips: String,
@@ -48,7 +48,7 @@ pub enum TrainError {
     NoBf16 {
         /// Burn's name of the backend.
         backend: String,
-        /// Its device.
+        /// As the backend names it.
         device: String,
     },
     /// The kernels' engine trains in f32 alone.
@@ -57,7 +57,7 @@ pub enum TrainError {
     /// A setting that the kernels' engine lacks.
     #[error("{setting}=true needs --kernels plain, or a device other than flex")]
     NotOnKernels {
-        /// The setting's key.
+        /// Its key, as on the command line.
         setting: &'static str,
     },
     /// A setting that draws on the queries of one process.
@@ -65,7 +65,7 @@ pub enum TrainError {
         "{setting}=true draws from the queries of one rank: train in one process, or leave it out"
     )]
     OneRankOnly {
-        /// The setting's key.
+        /// Its key, as on the command line.
         setting: &'static str,
     },
     /// A batch of which every rank would not get the same number of clips.
@@ -73,11 +73,11 @@ pub enum TrainError {
         "a batch of {batch} clips can't be split evenly over {world_size} ranks: give batch={instead}"
     )]
     UnevenBatch {
-        /// Clips of the batch.
+        /// Clips of the batch, on all ranks together.
         batch: usize,
         /// Number of ranks.
         world_size: usize,
-        /// A batch that can.
+        /// The next larger batch that can.
         instead: usize,
     },
     /// Ranks that were started with different settings.
@@ -89,11 +89,13 @@ pub enum TrainError {
         rank: usize,
         /// Its first line of settings that differs, as in `config.toml`.
         theirs: String,
-        /// Rank 0's.
+        /// The same line of rank 0.
         ours: String,
     },
-    /// Ranks that read different training frames.
-    #[error("rank {rank} has other training frames than rank 0: give all ranks the same data set")]
+    /// Ranks that read different training frames, or split them otherwise.
+    #[error(
+        "rank {rank} has other training frames or another calibration split than rank 0: give all ranks the same data set and --split"
+    )]
     RankFrames {
         /// The first that differs from rank 0.
         rank: usize,

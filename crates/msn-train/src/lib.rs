@@ -1,7 +1,7 @@
 //! Training of MSN-net: settings, loop, checkpoints, golden cases.
 //!
 //! [`train`] learns a network from loaded videos with an [`Engine`], on any autodiff backend of Burn
-//! ([`BurnEngine`]) or on the project's CPU kernels ([`CpuEngine`]), and an [`Observer`] hears of
+//! ([`BurnEngine`]) or on the project's CPU kernels ([`CpuEngine`]), and an [`TrainObserver`] hears of
 //! every step; the same settings, data and seed give the same network again on one CPU backend, also
 //! where a [`Checkpoint`] lies between two halves of a training. Several processes can share it, each
 //! with a device of its own: engines that are given a collective, such as `Mpi` (feature `mpi`), split
@@ -36,11 +36,11 @@ pub use collective::{Mpi, MpiError};
 pub use engine::{BurnEngine, CpuEngine, Engine, EngineState, StepNumbers};
 pub use error::TrainError;
 pub use feed::Feed;
-pub use optimise::Adam;
-pub use parity::{ParityError, ROUNDING, Row, Verdict, verify};
+pub use parity::{ContentError, ParityError, ROUNDING, Row, Verdict, verify};
 pub use progress::Progress;
-pub use report::{Observer, StepReport, TrainEvent};
-pub use settings::{Choose, Preset, Settings, SettingsError, TrainSettings};
+pub use ranks::{same_footage, same_settings};
+pub use report::{StepReport, TrainEvent, TrainObserver};
+pub use settings::{Choose, Preset, Settings, SettingsError, TrainSettings, ValueError};
 pub use settings_help::SettingHelp;
 pub use statistics::finish;
 pub use train::train;

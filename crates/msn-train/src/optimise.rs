@@ -8,31 +8,13 @@ use burn::{
     },
     tensor::{ElementConversion as _, Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_kernels::Collective;
+use msn_kernels::{Adam, Collective};
 use msn_model::{HostTensor, MsnNet, Output, TensorError, Tensors, Visit};
 
 use crate::collective;
 
 /// PyTorch's batch-norm momentum.
 const STATISTICS_SHARE: f64 = 0.1;
-
-/// Decays and epsilon of the optimiser.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Adam {
-    /// Decay of the first and second moment.
-    pub betas: [f64; 2],
-    /// Added to the root of the second moment.
-    pub eps: f64,
-}
-
-impl Default for Adam {
-    fn default() -> Self {
-        Self {
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-        }
-    }
-}
 
 /// The optimiser with its state.
 pub(crate) struct Optimiser<B: AutodiffBackend> {
@@ -46,7 +28,7 @@ type Moments<B> =
 
 impl<B: AutodiffBackend> Optimiser<B> {
     pub fn new(adam: &Adam) -> Self {
-        let [beta_1, beta_2, eps] = [adam.betas[0], adam.betas[1], adam.eps].map(|v| v as f32);
+        let [beta_1, beta_2, eps] = [adam.beta1, adam.beta2, adam.epsilon].map(|v| v as f32);
         let config = AdamConfig::new()
             .with_beta_1(beta_1)
             .with_beta_2(beta_2)

@@ -4,7 +4,8 @@ mod compute;
 
 use burn::tensor::{FloatDType, backend::AutodiffBackend};
 use msn_model::{
-    Algorithm, HostTensor, Method, ParityCase, TensorError, TensorFile, Tensors, WeightsError,
+    Algorithm, CpuError, HostTensor, Method, ParityCase, PredictError, TensorError, TensorFile,
+    Tensors, WeightsError,
 };
 use serde::Serialize;
 
@@ -50,32 +51,78 @@ pub const ROUNDING: f64 = 100.0;
 /// A file that can't be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum ParityError {
-    /// The file or its settings.
+    /// It can't be read, or its settings are missing or out of range.
     #[error(transparent)]
     File(#[from] WeightsError),
-    /// Its tensors.
+    /// Its weights are not those of its settings.
     #[error("{path}: {source}")]
     Tensor {
-        /// The file.
+        /// Path of the golden case.
         path: camino::Utf8PathBuf,
-        /// Which one.
+        /// The first tensor that does not fit.
         source: TensorError,
     },
     /// Something that the kernels can't compute.
-    #[error("{path}: {reason}")]
+    #[error("{path}: {source}")]
     Kernels {
-        /// The file.
+        /// Path of the golden case.
         path: camino::Utf8PathBuf,
-        /// What.
-        reason: String,
+        /// The setting, the tensors or the clips that they refuse.
+        source: CpuError,
     },
-    /// A tensor that this comparison does not know.
-    #[error("{path}: {reason}")]
-    Content {
-        /// The file.
+    /// Frames that the network can't take.
+    #[error("{path}: {source}")]
+    Predict {
+        /// Path of the golden case.
         path: camino::Utf8PathBuf,
-        /// Which one, and why.
-        reason: String,
+        /// How they do not fit.
+        source: PredictError,
+    },
+    /// A tensor that is missing, or not of this comparison.
+    #[error("{path}: {source}")]
+    Content {
+        /// Path of the golden case.
+        path: camino::Utf8PathBuf,
+        /// The tensor, and what is wrong with it.
+        source: ContentError,
+    },
+}
+
+/// What is wrong with a tensor of a golden case.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// An input that is not there.
+    #[error("tensor {0} is missing")]
+    Missing(&'static str),
+    /// One that nothing is compared with.
+    #[error("tensor {0} is none that this network has at these settings")]
+    Unknown(String),
+    /// One of another size than ours.
+    #[error("tensor {name} has shape {golden:?}, ours {ours:?}")]
+    Shape {
+        /// Its name in the file.
+        name: String,
+        /// Its shape in the file.
+        golden: Vec<usize>,
+        /// What was computed.
+        ours: Vec<usize>,
+    },
+    /// Frames that are no clips.
+    #[error("input.frames has shape {0:?}, not [N, T, C, H, W]")]
+    Frames(Vec<usize>),
+    /// Frames and targets that do not fit the network or each other.
+    #[error(
+        "input shapes {clips:?} and {target:?} do not fit {past} frames of {channels} channels, sizes in multiples of 8"
+    )]
+    Inputs {
+        /// Shape of `input.frames`.
+        clips: Vec<usize>,
+        /// Shape of `input.target`.
+        target: Vec<usize>,
+        /// Past frames that the network takes.
+        past: usize,
+        /// Channels of a frame.
+        channels: usize,
     },
 }
 
@@ -160,20 +207,19 @@ fn rows(file: &TensorFile, ours: &Tensors, slack: f64) -> Result<Vec<Row>, Parit
         if name.starts_with("weights.") || name.starts_with("input.") {
             continue;
         }
-        let content = |reason| ParityError::Content {
+        let content = |source| ParityError::Content {
             path: file.path.clone(),
-            reason,
+            source,
         };
         let Some(ours) = ours.get(name) else {
-            return Err(content(format!(
-                "tensor {name} is none that this network has at these settings"
-            )));
+            return Err(content(ContentError::Unknown(name.clone())));
         };
         if ours.values.len() != golden.values.len() {
-            return Err(content(format!(
-                "tensor {name} has shape {:?}, ours {:?}",
-                golden.shape, ours.shape
-            )));
+            return Err(content(ContentError::Shape {
+                name: name.clone(),
+                golden: golden.shape.clone(),
+                ours: ours.shape.clone(),
+            }));
         }
         let gradient = is_stepped(name).then(|| name.replacen("train.after.", "train.grad.", 1));
         let gradient = gradient.and_then(|g| file.tensors.get(&g));

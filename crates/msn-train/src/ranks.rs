@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use msn_data::{LoadedVideo, data_hash};
+use msn_data::Split;
 use msn_kernels::Collective;
-use msn_model::Tensors;
+use msn_model::{Tensors, hash_tensors};
 
 use crate::{
     Engine, Progress, Settings, TrainError,
@@ -12,12 +12,12 @@ use crate::{
     collective::{broadcast_bytes, gather_bytes, gather_u64},
 };
 
-/// Whether all ranks have the same settings and training frames.
-pub(crate) fn check(
-    collective: &dyn Collective,
-    settings: &Settings,
-    videos: &[LoadedVideo],
-) -> Result<(), TrainError> {
+/// Whether all ranks have the same settings; all call it, before they do anything that depends on
+/// these. [`train`](crate::train) does, too.
+///
+/// # Errors
+/// [`TrainError::RankSettings`], on all ranks.
+pub fn same_settings(collective: &dyn Collective, settings: &Settings) -> Result<(), TrainError> {
     if collective.world_size() == 1 {
         return Ok(());
     }
@@ -35,7 +35,24 @@ pub(crate) fn check(
             });
         }
     }
-    let hashes = gather_bytes(collective, data_hash(videos)?.as_bytes());
+    Ok(())
+}
+
+/// Whether all ranks have the same training frames, by their [`msn_data::data_hash`], and the same
+/// split of them; all call it. [`train`](crate::train) does, too.
+///
+/// # Errors
+/// [`TrainError::RankFrames`], on all ranks.
+pub fn same_footage(
+    collective: &dyn Collective,
+    data_hash: &str,
+    split: &Split,
+) -> Result<(), TrainError> {
+    if collective.world_size() == 1 {
+        return Ok(());
+    }
+    let own = format!("{data_hash} {split:?}");
+    let hashes = gather_bytes(collective, own.as_bytes());
     match hashes.iter().position(|hash| *hash != hashes[0]) {
         None => Ok(()),
         Some(rank) => Err(TrainError::RankFrames { rank }),
@@ -84,13 +101,8 @@ pub(crate) fn same_network(
     if collective.world_size() == 1 {
         return Ok(loss);
     }
-    let mut hasher = blake3::Hasher::new();
-    for tensor in tensors.values() {
-        let bytes: Vec<u8> = tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        hasher.update(&bytes);
-    }
     let mut hash = [0; 8];
-    hash.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    hash.copy_from_slice(&hash_tensors(tensors).as_bytes()[..8]);
     let own = [
         u64::from_le_bytes(hash),
         u64::from(loss.is_some()),

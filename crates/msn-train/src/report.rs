@@ -29,7 +29,7 @@ pub enum TrainEvent<'a> {
 /// Follows a training, and may end it with a reason `B`.
 ///
 /// A closure from [`TrainEvent`] to [`ControlFlow`] is one that nobody asks to stop.
-pub trait Observer<B> {
+pub trait TrainObserver<B> {
     /// Hears of an event. A break ends the training after it: where there are several ranks, it must
     /// come on all of them, as it does where [`StepReport::stop`] is its reason.
     fn observe(&mut self, event: TrainEvent<'_>) -> ControlFlow<B>;
@@ -41,7 +41,7 @@ pub trait Observer<B> {
     }
 }
 
-impl<B, F: FnMut(TrainEvent<'_>) -> ControlFlow<B>> Observer<B> for F {
+impl<B, F: FnMut(TrainEvent<'_>) -> ControlFlow<B>> TrainObserver<B> for F {
     fn observe(&mut self, event: TrainEvent<'_>) -> ControlFlow<B> {
         self(event)
     }

@@ -2,9 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use msn_model::{ConfigError, Input, LossWeights, NetConfig, Precision};
-use serde::{Deserialize, Serialize};
+use msn_model::{ConfigError, Input, LossWeights, NetConfig, Precision, StretchSetting};
+use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
 /// Named settings.
@@ -129,88 +128,97 @@ impl TrainSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The preset they started from.
+    /// What they were before single settings were changed.
     pub preset: Preset,
-    /// The network.
+    /// Network and pools.
     pub net: NetConfig,
-    /// The frames.
+    /// Size, stride, rate and stretch of the frames that the network is fed.
+    #[serde(serialize_with = "all_of_input")]
     pub input: Input,
-    /// The training.
+    /// Batches, steps, optimiser and seed.
     pub train: TrainSettings,
     /// Weights of the pool losses.
     pub loss: LossWeights,
 }
 
+/// All settings of the frames, where a weights file leaves out a stretch that is none.
+fn all_of_input<S: Serializer>(input: &Input, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct All<'a> {
+        #[serde(flatten)]
+        input: &'a Input,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stretch: Option<StretchSetting>,
+    }
+    let stretch = Some(StretchSetting::None).filter(|_| input.stretch.is_none());
+    All { input, stretch }.serialize(serializer)
+}
+
 /// Settings that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// No such preset.
+    /// A preset that there is not.
     #[error("there is no preset {name}: give tiny, cpu or paper")]
     Preset {
-        /// What was given.
+        /// As it was given.
         name: String,
     },
     /// Not `key=value`.
     #[error("{text} is no setting: give key=value, such as epochs=8")]
     NotASetting {
-        /// What was given.
+        /// As it was given.
         text: String,
     },
     /// No such key.
     #[error("there is no setting {key}{}: {} are the settings", .similar.as_ref().map(|s| format!(" (did you mean {s}?)")).unwrap_or_default(), Settings::keys().join(", "))]
     UnknownKey {
-        /// What was given.
+        /// As it was given, without its value.
         key: String,
         /// The key that looks most like it.
         similar: Option<String>,
     },
     /// A value of the wrong kind.
-    #[error("{key}={value} can't be used: {reason}")]
+    #[error("{key}={value} can't be used: {source}")]
     Value {
-        /// The key.
+        /// A key of [`Settings::keys`].
         key: String,
-        /// What was given.
+        /// As it was given.
         value: String,
-        /// What is wrong.
-        reason: String,
+        /// What it should have been.
+        source: ValueError,
     },
     /// A value out of range.
     #[error("{setting} = {value} is out of range: give {range}")]
     Range {
-        /// The key.
+        /// Its key, as on the command line.
         setting: &'static str,
-        /// Its value.
+        /// As it is set.
         value: String,
-        /// What is allowed.
+        /// The values that it may have, in words.
         range: &'static str,
     },
     /// The network's settings.
     #[error(transparent)]
     Net(#[from] ConfigError),
     /// Text that is no settings.
-    #[error("line {line}: {reason}")]
+    #[error("line {line}: {}", .source.message())]
     Toml {
         /// The line, from 1.
         line: usize,
-        /// What is wrong there.
-        reason: String,
+        /// What the TOML reader says of it.
+        source: toml::de::Error,
     },
-    /// A file that can't be opened.
-    #[error("can't read {path}: {source}")]
-    Open {
-        /// The file.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// A file whose settings can't be used.
-    #[error("{path}: {source}")]
-    File {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What is wrong with them.
-        source: Box<SettingsError>,
-    },
+}
+
+/// Why a setting can't have a value.
+#[derive(Debug, thiserror::Error)]
+pub enum ValueError {
+    /// It is of another kind than the setting.
+    #[error("give {0}")]
+    Kind(&'static str),
+    /// It is none of those that the setting may have, as serde words it.
+    #[error("{}", .0.message())]
+    Unknown(#[from] toml::de::Error),
 }
 
 impl Settings {
@@ -232,6 +240,7 @@ impl Settings {
                 width: size,
                 stride: 1,
                 rate_hz: 0.0,
+                stretch: StretchSetting::None,
             },
             train: TrainSettings {
                 epochs,
@@ -268,16 +277,19 @@ impl Settings {
             });
         };
         let (key, value) = (key.trim(), value.trim());
-        let wrong = |reason: String| SettingsError::Value {
+        let wrong = |source| SettingsError::Value {
             key: key.to_owned(),
             value: value.to_owned(),
-            reason,
+            source,
         };
         if key == "size" {
             let (height, width) = value.split_once('x').unwrap_or((value, value));
             let side = |s: &str| {
-                s.parse::<u32>()
-                    .map_err(|_| wrong("give pixels: 128, or height x width as 128x192".into()))
+                s.parse::<u32>().map_err(|_| {
+                    wrong(ValueError::Kind(
+                        "pixels: 128, or height x width as 128x192",
+                    ))
+                })
             };
             (self.input.height, self.input.width) = (side(height)?, side(width)?);
             return Ok(());
@@ -293,10 +305,10 @@ impl Settings {
                 similar: best.filter(|b| close(b) > 750.0),
             }
         })?;
-        *slot = parsed(slot, value).map_err(|kind| wrong(format!("give {kind}")))?;
+        *slot = parsed(slot, value).map_err(|kind| wrong(ValueError::Kind(kind)))?;
         *self = table
             .try_into()
-            .map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+            .map_err(|e| wrong(ValueError::Unknown(e)))?;
         Ok(())
     }
 
@@ -329,21 +341,6 @@ impl Settings {
         toml::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// Of a run's `config.toml`.
-    ///
-    /// # Errors
-    /// [`SettingsError::Open`], or [`SettingsError::File`] with one of [`Settings::from_toml`].
-    pub fn read(path: &Utf8Path) -> Result<Self, SettingsError> {
-        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::from_toml(&text).map_err(|source| SettingsError::File {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })
-    }
-
     /// From the text of a `config.toml`.
     ///
     /// # Errors
@@ -353,7 +350,7 @@ impl Settings {
             let start = e.span().map_or(0, |span| span.start);
             SettingsError::Toml {
                 line: 1 + text.bytes().take(start).filter(|&b| b == b'\n').count(),
-                reason: e.message().to_owned(),
+                source: e,
             }
         })?;
         settings.check()?;
@@ -489,6 +486,7 @@ mod tests {
             "seed=7",
             "stride=2",
             "rate_hz=12.5",
+            "stretch=51000..52500",
             "flip=true",
             "brightness=0.2",
             "width=24",
@@ -528,33 +526,20 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_can_not_be_used_is_named_with_the_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(dir.path().join("config.toml")).unwrap();
-        let says = || Settings::read(&path).unwrap_err().to_string();
-        assert!(says().starts_with(&format!("can't read {path}")));
+    fn text_that_can_not_be_used_is_named_with_the_line() {
         let good = Settings::preset(Preset::Tiny).to_toml();
         let line = 1 + good.lines().position(|l| l.starts_with("epochs")).unwrap();
+        let line = format!("line {line}: ");
         for (bad, at, why) in [
-            (
-                "epochs = \"x\"",
-                format!("{path}: line {line}: "),
-                "invalid type",
-            ),
-            ("epoch = 3", format!("{path}: line {line}: "), "epoch"),
-            ("epochs = 0", format!("{path}: epochs = 0"), "at least 1"),
+            ("epochs = \"x\"", line.as_str(), "invalid type"),
+            ("epoch = 3", &line, "epoch"),
+            ("epochs = 0", "epochs = 0", "at least 1"),
         ] {
-            std::fs::write(&path, good.replace("epochs = 24", bad)).unwrap();
-            assert!(
-                says().starts_with(&at) && says().contains(why),
-                "{}",
-                says()
-            );
+            let text = good.replace("epochs = 24", bad);
+            let says = Settings::from_toml(&text).unwrap_err().to_string();
+            assert!(says.starts_with(at) && says.contains(why), "{says}");
         }
-        std::fs::write(&path, good).unwrap();
-        assert_eq!(
-            Settings::read(&path).unwrap(),
-            Settings::preset(Preset::Tiny)
-        );
+        let read = Settings::from_toml(&good).unwrap();
+        assert_eq!(read, Settings::preset(Preset::Tiny));
     }
 }

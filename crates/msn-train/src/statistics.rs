@@ -6,7 +6,7 @@ use msn_data::{LoadedVideo, Split, clips};
 use rand::seq::SliceRandom;
 
 use crate::{
-    Engine, Feed, Observer, Settings, TrainError, TrainEvent,
+    Engine, Feed, Settings, TrainError, TrainEvent, TrainObserver,
     random::{Purpose, generator},
 };
 
@@ -24,7 +24,7 @@ pub fn finish<B>(
     videos: &[LoadedVideo],
     segments: &Split,
     engine: &mut dyn Engine,
-    observer: &mut dyn Observer<B>,
+    observer: &mut dyn TrainObserver<B>,
 ) -> Result<ControlFlow<B>, TrainError> {
     if settings.train.crop == 0 {
         return Ok(ControlFlow::Continue(()));

@@ -2,11 +2,12 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use msn_data::{Clip, DataError, LoadedVideo, Split, clips};
+use msn_data::{Clip, DataError, LoadedVideo, Split, clips, data_hash};
 use msn_model::Clips;
 
 use crate::{
-    Engine, Feed, Observer, Progress, Settings, StepNumbers, StepReport, TrainError, TrainEvent,
+    Engine, Feed, Progress, Settings, StepNumbers, StepReport, TrainError, TrainEvent,
+    TrainObserver,
     budget::Budget,
     prefetch::{Prefetched, prefetch},
     ranks,
@@ -50,19 +51,22 @@ pub fn train<B>(
     segments: &Split,
     engine: &mut dyn Engine,
     done: Progress,
-    observer: &mut dyn Observer<B>,
+    observer: &mut dyn TrainObserver<B>,
 ) -> Result<ControlFlow<B, Progress>, TrainError> {
     let t = &settings.train;
     let feed = Feed::new(settings, videos);
     let all = clips(&segments.train, feed.net.frames, feed.stride);
+    let collective = engine.collective();
+    let (rank, world_size) = (collective.rank(), collective.world_size());
+    if world_size > 1 {
+        ranks::same_settings(collective.as_ref(), settings)?;
+        ranks::same_footage(collective.as_ref(), &data_hash(videos)?, segments)?;
+    }
     if all.is_empty() {
         return Err(TrainError::NoClips {
             needed: feed.net.frames * feed.stride + 1,
         });
     }
-    let collective = engine.collective();
-    ranks::check(collective.as_ref(), settings, videos)?;
-    let (rank, world_size) = (collective.rank(), collective.world_size());
     let batch = t.batch.min(all.len());
     if let Some(error) = TrainError::uneven(batch, world_size) {
         return Err(error);

@@ -12,10 +12,15 @@ use crate::VideoError;
 /// and text that FFmpeg would draw, are left out.
 const FORMATS: &str = "avi,mov,mp4,matroska,webm,mpegts,mpeg,mpegvideo,asf,flv,ogg,mxf,ivf,\
     yuv4mpegpipe,dv,h264,hevc,m4v,mjpeg,jpeg_pipe,obu,av1,nut,rm,wtv,gif,h261,h263,vc1,vc1test,dirac,\
-    gxf,nsv,pva,mjpeg_2000,cavsvideo";
+    gxf,nsv,pva,mjpeg_2000,cavsvideo,dhav";
 
 /// Containers whose header states their duration; other durations are FFmpeg's estimates.
 const FORMATS_WITH_DURATION: [&str; 4] = ["matroska", "mov", "flv", "asf"];
+
+/// Whether a container may hide frames from being shown.
+pub(crate) fn has_edit_lists(input: &Input) -> bool {
+    input.format().name().split(',').any(|name| name == "mov")
+}
 
 /// FFmpeg writes to stderr on its own; all that matters comes back as errors.
 pub(crate) fn quiet() {
@@ -59,6 +64,8 @@ pub(crate) struct HeaderLength {
     header_seconds: Option<f64>,
     /// Mean frames a second.
     rate_hz: Option<f64>,
+    /// Earliest start of a stream, seconds.
+    start_seconds: f64,
 }
 
 /// How far reading came.
@@ -72,8 +79,24 @@ pub(crate) struct Progress {
     pub seconds: f64,
 }
 
+impl Progress {
+    /// Mean frames a second of what was read; as stated, where that is about the same.
+    fn rate_near(&self, stated_hz: Option<f64>) -> Option<f64> {
+        let own = (self.stream_seconds > 0.0).then(|| self.packets as f64 / self.stream_seconds);
+        match (stated_hz, own) {
+            (Some(stated), Some(own)) if (stated / own - 1.0).abs() > 0.1 => Some(own),
+            (stated, own) => stated.or(own),
+        }
+    }
+}
+
 impl HeaderLength {
-    pub(crate) fn of(input: &Input, stream: &Stream<'_>, rate_hz: Option<f64>) -> Self {
+    pub(crate) fn of(
+        input: &Input,
+        stream: &Stream<'_>,
+        rate_hz: Option<f64>,
+        start_seconds: f64,
+    ) -> Self {
         let states_duration = input
             .format()
             .name()
@@ -90,13 +113,23 @@ impl HeaderLength {
             stream_seconds: seconds(stream.duration(), stream.time_base()),
             header_seconds: whole.filter(|_| states_duration),
             rate_hz,
+            start_seconds,
         }
+    }
+
+    /// The stated length from the start on. Many writers state the last moment instead, counted from
+    /// zero: a segment of a longer recording starts late and ends after its length by that count.
+    fn length_seconds(&self) -> Option<f64> {
+        let stated = self.header_seconds?;
+        let from_start = stated - self.start_seconds;
+        let is_moment = self.start_seconds > 0.0 && from_start > 0.0;
+        Some(if is_moment { from_start } else { stated })
     }
 
     /// How many frames to expect: the smaller of the count and the length times the rate, since
     /// an edit list shortens the length alone.
     pub(crate) fn frames(&self) -> Option<usize> {
-        let seconds = self.stream_seconds.or(self.header_seconds);
+        let seconds = self.stream_seconds.or(self.length_seconds());
         let timed = seconds
             .zip(self.rate_hz)
             .map(|(seconds, hz)| frames(seconds * hz));
@@ -109,7 +142,7 @@ impl HeaderLength {
     /// A count alone proves nothing, for edit lists hide frames: there must be time for them at
     /// the end as well.
     pub(crate) fn missing(&self, read: &Progress) -> Option<(usize, String)> {
-        let hz = self.rate_hz?;
+        let hz = read.rate_near(self.rate_hz)?;
         if let Some((promised, length)) = self.frames.zip(self.stream_seconds) {
             let absent = promised.saturating_sub(read.packets);
             let due = absent > 0 && frames((length - read.stream_seconds) * hz) > 0;
@@ -121,7 +154,7 @@ impl HeaderLength {
                 (usize::try_from(absent).unwrap_or(usize::MAX), reason)
             });
         }
-        let length = self.header_seconds?;
+        let length = self.length_seconds()?;
         let absent = length - read.seconds;
         // Headers are often some frames off.
         (absent > 1.0).then(|| {
@@ -167,6 +200,7 @@ mod tests {
             stream_seconds: stream,
             header_seconds: header,
             rate_hz: Some(10.0),
+            start_seconds: 0.0,
         }
     }
 
@@ -206,6 +240,30 @@ mod tests {
             missing(header(None, None, Some(5.0)), read(20, 2.0, 5.0)),
             None
         );
+    }
+
+    #[test]
+    fn segments_of_a_longer_recording_are_measured_from_their_start() {
+        let segment = |start_seconds, stated| HeaderLength {
+            start_seconds,
+            ..header(None, None, Some(stated))
+        };
+        // The last moment, as FFmpeg writes it; the length, as mkvmerge does.
+        for stated in [6.5, 3.2] {
+            assert_eq!(segment(3.3, stated).missing(&read(32, 3.2, 3.2)), None);
+            assert_eq!(segment(3.3, stated).frames(), Some(32));
+        }
+        let (frames, reason) = segment(3.3, 6.5).missing(&read(10, 1.0, 1.0)).unwrap();
+        assert_eq!(frames, 22);
+        assert!(reason.contains("1.0 of the 3.2 s"), "{reason}");
+    }
+
+    #[test]
+    fn what_is_missing_is_counted_at_the_pace_of_what_was_read() {
+        let (frames, _) = header(None, None, Some(100.0))
+            .missing(&read(20, 40.0, 40.0))
+            .unwrap();
+        assert_eq!(frames, 30);
     }
 
     #[test]

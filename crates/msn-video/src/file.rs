@@ -3,26 +3,70 @@
 use std::collections::VecDeque;
 
 use camino::Utf8Path;
+use ffmpeg_next::codec::Id;
 use ffmpeg_next::codec::packet::side_data::Type as SideDataType;
 use ffmpeg_next::error::EAGAIN;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Error, Packet, decoder, frame};
 
 use crate::container::{self, HeaderLength, Progress, ticks};
+use crate::jpeg::{self, Judgement};
 use crate::orientation::Orientation;
 use crate::packet_tracker::{Missing, PacketTracker};
 use crate::planes::Converter;
 use crate::properties::{note_properties, turn};
 use crate::reader::SourceState;
 use crate::stream::{self, MAX_ERRORS_IN_A_ROW, is_moving, open_decoder, start_of};
-use crate::{DecodeErrors, Frame, Info, Item, Lost, Options, Size, SourceKind, VideoError};
+use crate::{DecodeErrors, Frame, Info, Item, Levels, Lost, Options, Size, SourceKind, VideoError};
 
 /// Seconds before a frame to seek to, tried in turn: a container without an index may lead to
 /// after the last key frame.
 const SEEK_SOONER: [f64; 3] = [0.0, 2.0, 10.0];
 
-/// Distance of two frames, in frames of the mean rate, that is worth a note.
+/// Seconds after which a frame is taken to come after a key frame that was passed over.
+const SEEK_LATE: f64 = 1.0;
+
+/// Distance of two frames, in mean steps so far, that is worth a note once there were so many.
 const LONG_STEP: f64 = 2.5;
+const FIRST_STEPS: f64 = 3.0;
+
+/// The moment that counts as zero.
+#[derive(Clone, Copy)]
+struct Origin {
+    /// Ticks of the video stream.
+    ticks: i64,
+    /// What it lies later than that, under a tick: another stream's clock may be finer. Seconds.
+    rest: f64,
+}
+
+impl Origin {
+    const fn at(ticks: i64) -> Self {
+        Self { ticks, rest: 0.0 }
+    }
+
+    fn is_before(self, timestamp: i64) -> bool {
+        self.ticks < timestamp || (self.ticks == timestamp && self.rest == 0.0)
+    }
+
+    /// The file's start in ticks of the video stream, which may start later.
+    fn of(own: Option<i64>, file_seconds: Option<f64>, tick_seconds: f64) -> Option<Self> {
+        let file = file_seconds.map(|seconds| {
+            // The cast saturates.
+            let start = (seconds / tick_seconds).floor() as i64;
+            let rest = seconds - ticks(start) * tick_seconds;
+            Self {
+                ticks: start,
+                rest: rest.clamp(0.0, tick_seconds),
+            }
+        });
+        match (own, file) {
+            // Its own start is exact.
+            (Some(own), Some(file)) if file.ticks < own => Some(file),
+            (Some(own), _) => Some(Self::at(own)),
+            (None, file) => file,
+        }
+    }
+}
 
 /// Reads and decodes one video stream.
 pub(crate) struct FileSource {
@@ -31,6 +75,8 @@ pub(crate) struct FileSource {
     stream: usize,
     /// Seconds a tick of the stream's timestamps takes.
     tick_seconds: f64,
+    /// Each packet is a JPEG, or its two fields.
+    is_motion_jpeg: bool,
     orientation: Orientation,
     target: Option<Size>,
     first_size: Option<Size>,
@@ -41,14 +87,17 @@ pub(crate) struct FileSource {
     index: usize,
     /// Frames before this timestamp are passed over, unconverted.
     goal: Option<i64>,
-    /// Timestamp that counts as zero.
-    origin: Option<i64>,
+    origin: Option<Origin>,
+    /// An edit list hides frames before this timestamp.
+    shown_from: Option<i64>,
     /// The latest time given.
     latest: Option<f64>,
     /// A time was not later than the one before.
     went_back: bool,
     /// A time was much later than the one before.
     jumped: bool,
+    /// Steps in time so far, and their sum in seconds.
+    steps: (f64, f64),
     header: HeaderLength,
     progress: Progress,
     /// Earliest start of a stream, seconds.
@@ -76,7 +125,12 @@ impl FileSource {
         let stream = stream::best(&input, path)?;
         let decoder = open_decoder(path, &stream, options.threads)?;
         let rate_hz = container::hertz(stream.avg_frame_rate()).or(container::hertz(stream.rate()));
-        let header = HeaderLength::of(&input, &stream, rate_hz);
+        let start_seconds = input
+            .streams()
+            .filter_map(|s| Some(ticks(start_of(&s)?) * f64::from(s.time_base())))
+            .reduce(f64::min)
+            .unwrap_or(0.0);
+        let header = HeaderLength::of(&input, &stream, rate_hz, start_seconds);
         let mut info = Info {
             source: path.to_owned(),
             kind: SourceKind::File,
@@ -98,28 +152,30 @@ impl FileSource {
             .side_data()
             .find(|data| data.kind() == SideDataType::DisplayMatrix);
         let orientation = matrix.map_or(Orientation::default(), |m| turn(m.data(), &mut info));
-        let start_seconds = input
-            .streams()
-            .filter_map(|s| Some(ticks(start_of(&s)?) * f64::from(s.time_base())))
-            .reduce(f64::min)
-            .unwrap_or(0.0);
         let source = Self {
             decoder,
             stream: stream.index(),
             tick_seconds: f64::from(stream.time_base()),
+            is_motion_jpeg: stream.parameters().id() == Id::MJPEG,
             orientation,
             target: options.size,
             first_size: None,
-            converter: Converter::new(options.color),
+            converter: Converter::new(options.color, options.stretch),
             frame: frame::Video::empty(),
             tracker: PacketTracker::default(),
             ready: VecDeque::new(),
             index: 0,
             goal: None,
-            origin: start_of(&stream),
+            shown_from: start_of(&stream).filter(|_| container::has_edit_lists(&input)),
+            origin: Origin::of(
+                start_of(&stream),
+                stream::file_start(&input),
+                f64::from(stream.time_base()),
+            ),
             latest: None,
             went_back: false,
             jumped: false,
+            steps: (0.0, 0.0),
             header,
             progress: Progress::default(),
             start_seconds,
@@ -136,6 +192,10 @@ impl FileSource {
             },
             source,
         ))
+    }
+
+    pub(crate) fn levels(&self) -> &Levels {
+        self.converter.levels()
     }
 
     pub(crate) fn next(&mut self, state: &mut SourceState) -> Result<Option<Item>, VideoError> {
@@ -178,7 +238,8 @@ impl FileSource {
             return Ok(None);
         };
         // Casts saturate: such a time is not found.
-        let goal = origin.saturating_add((seconds / self.tick_seconds).round() as i64);
+        let after = ((seconds + origin.rest) / self.tick_seconds).round() as i64;
+        let goal = origin.ticks.saturating_add(after);
         let near = self.tick_seconds / 2.0;
         for sooner in SEEK_SOONER {
             // FFmpeg seeks in microseconds; rounded down, a key frame's own time would be before it.
@@ -187,7 +248,7 @@ impl FileSource {
                 continue;
             }
             self.decoder.flush();
-            self.tracker = PacketTracker::default();
+            self.tracker = PacketTracker::in_the_middle();
             self.ready.clear();
             self.index = index;
             self.goal = Some(goal);
@@ -202,6 +263,54 @@ impl FileSource {
             }
         }
         Ok(None)
+    }
+
+    /// Decodes from the last key frame before a time up to the first frame at it or later: that
+    /// frame, or none past the end; `None` where there is no way there.
+    pub(crate) fn seek_time(
+        &mut self,
+        seconds: f64,
+        state: &mut SourceState,
+    ) -> Result<Option<Option<Item>>, VideoError> {
+        let Some(origin) = self.origin else {
+            return Ok(None);
+        };
+        // Casts saturate: such a time is past the end.
+        let after = ((seconds + origin.rest) / self.tick_seconds).round() as i64;
+        let goal = origin.ticks.saturating_add(after);
+        let mut reached = None;
+        for sooner in SEEK_SOONER {
+            let micros = ((ticks(goal) * self.tick_seconds - sooner) * 1e6).ceil() as i64;
+            if self.input.seek(micros, ..micros).is_err() {
+                continue;
+            }
+            self.decoder.flush();
+            self.tracker = PacketTracker::in_the_middle();
+            self.ready.clear();
+            self.index = 0;
+            self.goal = Some(goal);
+            self.latest = None;
+            self.draining = false;
+            self.ended = false;
+            let item = loop {
+                match self.next(state)? {
+                    Some(Item::Lost(_)) => {}
+                    item => break item,
+                }
+            };
+            let late = match &item {
+                Some(Item::Frame(frame)) => {
+                    let late = frame.seconds.map(|at| at - seconds);
+                    late.is_none_or(|late| late > SEEK_LATE)
+                }
+                _ => true,
+            };
+            reached = Some(item);
+            if !late {
+                break;
+            }
+        }
+        Ok(reached)
     }
 
     /// Whether the decoder's new frame comes before the one that is sought.
@@ -250,13 +359,39 @@ impl FileSource {
                 continue;
             }
             let bytes = u64::try_from(packet.size()).unwrap_or(u64::MAX);
-            self.tracker.sent(packet.pts().or(packet.dts()), bytes);
+            let timestamp = packet.pts().or(packet.dts());
+            let hidden = timestamp
+                .zip(self.shown_from)
+                .is_some_and(|(at, from)| at < from);
+            self.tracker.sent(timestamp, bytes, hidden);
+            if let Err(fault) = self.judge(&packet, state) {
+                self.fail(bytes, fault, state);
+                continue;
+            }
             if let Err(error) = self.decoder.send_packet(&packet) {
                 self.fail(bytes, error, state);
             }
             self.decode_errors = 0;
             return;
         }
+    }
+
+    /// Looks into a packet whose decoder makes up what is missing and does not say so.
+    fn judge(&self, packet: &Packet, state: &mut SourceState) -> Result<(), jpeg::Fault> {
+        let jpeg = packet.data().filter(|_| self.is_motion_jpeg);
+        if let Some(bytes) = jpeg
+            && jpeg::inspect_fields(bytes)?.judgement == Judgement::Excess
+        {
+            if state.errors.damaged == 0 {
+                let reason = format!(
+                    "more data than frame {} has room for, so it is damaged",
+                    self.index
+                );
+                state.errors.reason(reason);
+            }
+            state.errors.damaged += 1;
+        }
+        Ok(())
     }
 
     /// Notes how far a packet takes the reading.
@@ -287,7 +422,7 @@ impl FileSource {
     }
 
     /// A packet could not be decoded; the tracker finds out which frame that costs.
-    fn fail(&mut self, bytes: u64, error: Error, state: &mut SourceState) {
+    fn fail(&mut self, bytes: u64, error: impl std::error::Error, state: &mut SourceState) {
         let reason = format!("decoding near frame {}: {error}", self.index);
         state.errors.reason(reason.clone());
         self.tracker.failed(bytes, reason);
@@ -343,7 +478,7 @@ impl FileSource {
         Ok(())
     }
 
-    /// A timestamp in seconds since the stream's start.
+    /// A timestamp in seconds since the file's start.
     fn seconds(&mut self, timestamp: Option<i64>, index: usize, info: &mut Info) -> Option<f64> {
         let Some(timestamp) = timestamp else {
             info.note("the stream has frames without timestamps: their times are unknown");
@@ -352,30 +487,36 @@ impl FileSource {
         let first = self.latest.is_none();
         // A start after the first frame is none.
         let origin = match self.origin {
-            Some(origin) if !first || origin <= timestamp => origin,
-            _ => *self.origin.insert(timestamp),
+            Some(origin) if !first || origin.is_before(timestamp) => origin,
+            _ => *self.origin.insert(Origin::at(timestamp)),
         };
         if first {
-            info.start_seconds = Some(ticks(origin) * self.tick_seconds);
+            info.start_seconds = Some(ticks(origin.ticks) * self.tick_seconds + origin.rest);
         }
-        let seconds = ticks(timestamp.saturating_sub(origin)) * self.tick_seconds;
+        let ticks_after = ticks(timestamp.saturating_sub(origin.ticks));
+        let seconds = ticks_after * self.tick_seconds - origin.rest;
         if let Some(step) = self.latest.map(|latest| seconds - latest) {
             if step <= 0.0 && !self.went_back {
                 self.went_back = true;
                 info.note(format!("times do not always grow, first at frame {index}"));
             }
-            if info.rate_hz.is_some_and(|hz| step * hz > LONG_STEP) && !self.jumped {
+            let (steps, sum) = self.steps;
+            if steps >= FIRST_STEPS && step * steps > LONG_STEP * sum && !self.jumped {
                 self.jumped = true;
                 info.note(format!(
                     "times jump, first by {step:.3} s before frame {index}"
                 ));
             }
+            self.steps = (steps + 1.0, sum + step.max(0.0));
         }
         self.latest = Some(seconds);
         Some(seconds)
     }
 
     fn lose(&mut self, missing: Missing, state: &mut SourceState) {
+        if missing.frames > 0 {
+            state.errors.reason(missing.reason.clone());
+        }
         state.errors.lost += missing.frames;
         state.errors.bytes += missing.bytes;
         for _ in 0..missing.frames {
@@ -393,6 +534,9 @@ impl FileSource {
         self.ended = true;
         let missing = self.tracker.ended();
         self.lose(missing, state);
+        if let Some(note) = self.levels().note() {
+            state.info.note(note);
+        }
         if let Some((frames, reason)) = self.header.missing(&self.progress) {
             state.errors.missing = frames;
             state.errors.reason(reason);

@@ -10,7 +10,7 @@ pub struct Frame {
     /// 0-based index of the source's frame: `index`, but for frames at a fixed rate
     /// ([`Reader::resampled`](crate::Reader::resampled)).
     pub source_index: usize,
-    /// Presentation time in seconds since the stream's start, from the container's timestamps;
+    /// Presentation time in seconds since the file's start, from the container's timestamps;
     /// `None` for frame folders and for streams without timestamps.
     pub seconds: Option<f64>,
     /// The same of the source's frame: `seconds`, but for frames at a fixed rate.

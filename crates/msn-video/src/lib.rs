@@ -39,20 +39,23 @@
 //!
 //! Colours outside of RGB (as test patterns have) are clipped by a conversion to RGB, not by
 //! luma; there grey differs from a frame folder extracted as RGB. [`Color::Rgb`] of planar video
-//! is made from the three planes after resizing them. More than 8 bits are rounded to 8. Chroma
-//! is taken as centred, whatever its siting. Transfer characteristics are not converted.
+//! is made from the three planes after resizing them. More than 8 bits are rounded to 8, or
+//! spread over them by a [`Stretch`]. Chroma is taken as centred, whatever its siting. Transfer characteristics are not converted.
 //!
 //! # Times and indices
-//! [`Frame::seconds`] is the frame's presentation time from the container, counted from the
-//! stream's own start time, or from the first frame where the container has none or a later
-//! one; [`Info::start_seconds`] is that time in the container's count. Frames of raw streams and
+//! [`Frame::seconds`] is the frame's presentation time from the container, counted from where
+//! players count: the file's start, which is the earliest of its sound and pictures, or the first
+//! frame where the container has none or a later one. So pictures that begin 5 s after the sound
+//! are at 5 s. [`Info::start_seconds`] is that time in the container's count. Frames of raw streams and
 //! of folders have none. Edit lists are applied, so hidden frames do not come. Timestamps that
 //! jump or go back are passed on and noted. [`Reader::resampled`] gives a fixed rate; which files
 //! need one is what [`pace`] finds out.
 //!
-//! [`Frame::index`] counts lost frames too. A damaged file of a folder is lost at its index. In a video, a
+//! [`Frame::index`] counts lost frames too. A damaged file of a folder is lost at its index. A JPEG,
+//! also one in a video, is lost unless its data is whole, whatever its end marker says. In a video, a
 //! failure of the decoder costs the frame whose timestamp is then passed over; it is lost at its
-//! index in order of presentation. Frames with damaged parts that the decoder conceals are given,
+//! index in order of presentation. A recording that begins between two key frames loses the frames
+//! before the first one. Frames with damaged parts that the decoder conceals are given,
 //! as the `ffmpeg` program gives them, and counted in [`DecodeErrors::damaged`]; with several threads
 //! what is made up may differ from run to run.
 //!
@@ -71,12 +74,16 @@
 mod ahead;
 #[cfg(feature = "ffmpeg")]
 mod container;
+mod content;
 mod error;
 #[cfg(feature = "ffmpeg")]
 mod file;
 mod folder;
 mod frame;
+mod frame_order;
 mod info;
+mod jpeg;
+mod listing;
 #[cfg(feature = "ffmpeg")]
 mod luma;
 mod natural;
@@ -99,23 +106,29 @@ mod resize;
 mod still;
 #[cfg(feature = "ffmpeg")]
 mod stream;
+mod stretch;
+mod tiff;
 #[cfg(feature = "ffmpeg")]
 mod unpack;
 #[cfg(feature = "ffmpeg")]
 mod writer;
 
 pub use ahead::{ReadAhead, open_ahead};
+pub use content::Content;
 pub use error::VideoError;
-pub use folder::{frame_files, is_frame_file};
+pub use folder::{FrameListing, Media, frame_files, frame_listing, is_frame_file, media};
 pub use frame::{Frame, Item, Lost};
+pub use frame_order::FrameOrder;
 pub use info::{DecodeErrors, Info, SourceKind};
+pub use listing::{EntryKind, FileIdentity, FolderEntry, FolderListing, list_folder};
 pub use natural::natural_order;
 pub use pace::{Pace, is_cut, pace, same_rate};
 pub use paced::PacedReader;
 pub use picture::{Color, Picture, Size};
-pub use reader::{Options, Reader, open};
+pub use reader::{Options, Reader, measure_levels, open};
 pub use resample::Resampled;
 pub use resize::Resizer;
+pub use stretch::{Levels, Stretch};
 #[cfg(feature = "ffmpeg")]
 pub use writer::{Coding, VideoWriter};
 
@@ -134,15 +147,16 @@ pub fn ffmpeg_version() -> Option<String> {
 }
 
 /// Endings of video files, compared without regard to case.
-const VIDEO_ENDINGS: [&str; 30] = [
-    "264", "265", "3g2", "3gp", "asf", "avi", "divx", "dv", "flv", "h264", "h265", "hevc", "ivf",
-    "m2ts", "m4v", "mjpeg", "mjpg", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "ts",
-    "vob", "webm", "wmv", "y4m",
+const VIDEO_ENDINGS: [&str; 32] = [
+    "264", "265", "3g2", "3gp", "asf", "avi", "dav", "divx", "dv", "flv", "h264", "h265", "hevc",
+    "ivf", "m2ts", "m4v", "mjpeg", "mjpg", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv",
+    "qt", "ts", "vob", "webm", "wmv", "y4m",
 ];
 
 /// True if a name ends as video files do (`.avi`, `.mp4`, `.mkv`, ...) and is not hidden.
 ///
-/// A help for listing folders: [`open`] itself goes by content.
+/// A help for listing folders, where [`media`] knows files of other endings by their content.
+/// [`open`] itself goes by content.
 pub fn is_video_file(path: impl AsRef<camino::Utf8Path>) -> bool {
     let path = path.as_ref();
     !path.file_name().is_some_and(|name| name.starts_with('.'))

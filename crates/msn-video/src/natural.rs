@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 
-/// Compares two names so that runs of ASCII digits count as numbers, and all else by character.
+/// Compares two names or paths so that runs of ASCII digits count as numbers, and all else by
+/// character; folder by folder, and in each name what stands before its ending (`.jpg`) first:
+/// `img.jpg` precedes `img-2.jpg` and `img (2).jpg`.
 ///
 /// Names that differ only in leading zeros are ordered by their text, so the order is total and
 /// equal only for equal names.
@@ -14,6 +16,42 @@ use std::cmp::Ordering;
 /// ```
 #[must_use]
 pub fn natural_order(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a.split('/'), b.split('/'));
+    loop {
+        match (left.next(), right.next()) {
+            (Some(x), Some(y)) => {
+                let ((stem_x, ending_x), (stem_y, ending_y)) = (split_ending(x), split_ending(y));
+                let order = by_numbers(stem_x, stem_y).then_with(|| by_numbers(ending_x, ending_y));
+                if order.is_ne() {
+                    return order;
+                }
+            }
+            (None, None) => return a.cmp(b),
+            (x, y) => return x.is_some().cmp(&y.is_some()),
+        }
+    }
+}
+
+/// A name without its ending, and its ending without the dot: at most five letters and digits with
+/// a letter among them, so that `12.5` has none; `264` and `265` are endings all the same.
+pub(crate) fn split_ending(name: &str) -> (&str, &str) {
+    match name.rsplit_once('.') {
+        Some((stem, ending))
+            if !stem.is_empty()
+                && ending.len() <= 5
+                && ending.bytes().all(|b| b.is_ascii_alphanumeric())
+                && (ending.bytes().any(|b| b.is_ascii_alphabetic())
+                    || matches!(ending, "264" | "265")) =>
+        {
+            (stem, ending)
+        }
+        _ => (name, ""),
+    }
+}
+
+/// Compares runs of digits as numbers and all else by character; equal also where only leading
+/// zeros differ.
+pub(crate) fn by_numbers(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {
         let (digits_a, digits_b) = (leading_digits(left), leading_digits(right));
@@ -35,7 +73,7 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
         }
         let (mut chars_a, mut chars_b) = (left.chars(), right.chars());
         match (chars_a.next(), chars_b.next()) {
-            (None, None) => return a.cmp(b),
+            (None, None) => return Ordering::Equal,
             (x, y) if x != y => return x.cmp(&y),
             _ => (left, right) = (chars_a.as_str(), chars_b.as_str()),
         }
@@ -82,7 +120,61 @@ mod tests {
         );
     }
 
+    #[test]
+    fn stems_come_before_endings() {
+        let mut names = [
+            "img (2).jpg",
+            "img-2.jpg",
+            "img.jpg",
+            "1-2.jpg",
+            "1.jpg",
+            "1.png",
+            "2.bmp",
+            "cam.1/2.avi",
+            "cam/10.avi",
+            "cam/9.avi",
+            "cam/9-1.avi",
+        ];
+        names.sort_by(|a, b| natural_order(a, b));
+        assert_eq!(
+            names,
+            [
+                "1.jpg",
+                "1.png",
+                "1-2.jpg",
+                "2.bmp",
+                "cam/9.avi",
+                "cam/9-1.avi",
+                "cam/10.avi",
+                "cam.1/2.avi",
+                "img.jpg",
+                "img (2).jpg",
+                "img-2.jpg"
+            ]
+        );
+    }
+
     proptest! {
+        #[test]
+        fn paths_have_a_total_order(
+            a in "[0-2a./ -]{0,8}", b in "[0-2a./ -]{0,8}", c in "[0-2a./ -]{0,8}",
+        ) {
+            prop_assert_eq!(natural_order(&a, &b), natural_order(&b, &a).reverse());
+            prop_assert_eq!(natural_order(&a, &b).is_eq(), a == b);
+            if natural_order(&a, &b).is_le() && natural_order(&b, &c).is_le() {
+                prop_assert!(natural_order(&a, &c).is_le());
+            }
+        }
+
+        #[test]
+        fn endings_decide_last(a in "[a-b0-2_ -]{1,6}", b in "[a-b0-2_ -]{1,6}") {
+            let order = |x: &str, y: &str| natural_order(&format!("{a}.{x}"), &format!("{b}.{y}"));
+            if by_numbers(&a, &b).is_ne() {
+                prop_assert_eq!(order("jpg", "png"), by_numbers(&a, &b));
+                prop_assert_eq!(order("png", "jpg"), by_numbers(&a, &b));
+            }
+        }
+
         #[test]
         fn the_order_is_total(a in "[0-9a-c]{0,8}", b in "[0-9a-c]{0,8}", c in "[0-9a-c]{0,8}") {
             prop_assert_eq!(natural_order(&a, &b), natural_order(&b, &a).reverse());

@@ -10,14 +10,25 @@ const TOLERANCE: f64 = 0.5;
 const VARIABLE: f64 = 0.02;
 /// Rates that differ by less are one.
 const SAME_RATE: f64 = 0.02;
+/// A stated rate that differs by less is the measured one without its rounding.
+const STATED_RATE: f64 = 0.002;
 /// Between two frames of one take pass at most so many steps, or so many seconds.
 const CUT_STEPS: f64 = 10.0;
 const CUT_SECONDS: f64 = 1.0;
+/// A clock that goes back by more steps begins again; by less, it is uneven.
+const BACK_STEPS: f64 = 5.0;
+/// Two times that are rounded to milliseconds are further apart, or nearer, by up to twice half of
+/// one; here with room.
+const ROUNDING: f64 = 2e-3;
+/// The highest rate to which frames are brought.
+pub(crate) const MAX_HZ: f64 = 1000.0;
+/// Shorter steps, in milliseconds, are not to be told in whole ones.
+const SHORT_STEP: f64 = 4.0;
 
 /// Whether time is cut between two frames that follow each other, the median step being
 /// `step_seconds`: over ten steps and over a second pass, or time goes back.
 pub fn is_cut(before_seconds: f64, seconds: f64, step_seconds: f64) -> bool {
-    seconds < before_seconds || is_gap(seconds - before_seconds, step_seconds)
+    seconds < before_seconds || is_longer(seconds - before_seconds, gap_seconds(step_seconds))
 }
 
 /// Whether two rates are one, to 2 %: 29.97 and 30 Hz are.
@@ -25,14 +36,25 @@ pub fn same_rate(own_hz: f64, wanted_hz: f64) -> bool {
     (wanted_hz / own_hz - 1.0).abs() <= SAME_RATE
 }
 
-/// Whether so much time is too long for a step.
-pub(crate) fn is_gap(seconds: f64, step_seconds: f64) -> bool {
-    seconds > (CUT_STEPS * step_seconds).max(CUT_SECONDS)
+/// The longest time between two frames of one take.
+pub(crate) fn gap_seconds(step_seconds: f64) -> f64 {
+    (CUT_STEPS * step_seconds).max(CUT_SECONDS)
 }
 
-/// Whether time goes back by more than packets are out of order.
-pub(crate) fn is_restart(before_seconds: f64, seconds: f64) -> bool {
-    seconds < before_seconds - CUT_SECONDS
+/// Whether one time is longer than another by more than rounding.
+pub(crate) fn is_longer(seconds: f64, most_seconds: f64) -> bool {
+    seconds > most_seconds + ROUNDING
+}
+
+/// Whether a clock goes back so far between two frames that it begins again.
+pub(crate) fn is_restart(before_seconds: f64, seconds: f64, step_seconds: f64) -> bool {
+    seconds < before_seconds - (BACK_STEPS * step_seconds).min(CUT_SECONDS)
+}
+
+/// Whole milliseconds, halves up: what Matroska and flv store of a time.
+pub(crate) fn milliseconds(seconds: f64) -> f64 {
+    // A half may have lost its last bits.
+    (seconds * 1e3 + 1e-4).round()
 }
 
 /// Times between a file's frames, as its packets have them.
@@ -43,12 +65,19 @@ pub struct Pace {
     pub step_seconds: f64,
     /// Share of the steps that differ from the nominal one by over half of it, 0..=1.
     pub uneven: f64,
+    /// The step of times in whole milliseconds, which is the same in every container.
+    step_millis: f64,
 }
 
-impl Pace {
-    /// The pace of frames at these times, about in order, as packets are; `None` for fewer than
-    /// three frames. Where time goes back by over a second, another take begins.
-    pub fn of(seconds: &[f64]) -> Option<Self> {
+/// Nominal step and share of uneven ones.
+struct Steps {
+    nominal: f64,
+    uneven: f64,
+}
+
+impl Steps {
+    /// Those of times about in order, `second` of which are a second; `None` for fewer than two.
+    fn of(times: &[f64], second: f64) -> Option<Self> {
         let mut steps = Vec::new();
         let mut take: Vec<f64> = Vec::new();
         let mut end_take = |take: &mut Vec<f64>| {
@@ -58,8 +87,9 @@ impl Pace {
             take.clear();
         };
         let mut latest = f64::NEG_INFINITY;
-        for &time in seconds.iter().filter(|t| t.is_finite()) {
-            if is_restart(latest, time) {
+        for &time in times {
+            // Packets are out of order by less.
+            if time < latest - CUT_SECONDS * second {
                 end_take(&mut take);
                 latest = time;
             }
@@ -73,7 +103,8 @@ impl Pace {
         steps.sort_by(f64::total_cmp);
         let median = steps[steps.len() / 2];
         // Gaps are no steps.
-        let whole = steps.partition_point(|&step| !is_gap(step, median));
+        let gap = gap_seconds(median / second);
+        let whole = steps.partition_point(|&step| !is_longer(step / second, gap));
         let mean = steps[..whole].iter().sum::<f64>() / whole.max(1) as f64;
         // Frames that come in bursts have a median that nothing moves at. Else the mean of what
         // lies about the median, since timestamps may be rounded to milliseconds.
@@ -89,9 +120,36 @@ impl Pace {
             .filter(|step| (*step - nominal).abs() > TOLERANCE * nominal)
             .count();
         Some(Self {
-            step_seconds: nominal,
+            nominal,
             uneven: uneven as f64 / whole.max(1) as f64,
         })
+    }
+}
+
+impl Pace {
+    /// The pace of frames at these times, about in order, as packets are; `None` for fewer than
+    /// three frames. Where time goes back by over a second, another take begins.
+    pub fn of(seconds: &[f64]) -> Option<Self> {
+        let times: Vec<f64> = seconds.iter().copied().filter(|t| t.is_finite()).collect();
+        let exact = Steps::of(&times, 1.0)?;
+        let first = times[0];
+        let rounded: Vec<f64> = times.iter().map(|t| milliseconds(t - first)).collect();
+        // Not where whole milliseconds tell too little: frames so close that their times are one.
+        let exact_millis = exact.nominal * 1e3;
+        let rounded = Steps::of(&rounded, 1e3).filter(|steps| {
+            steps.nominal >= SHORT_STEP
+                && (steps.nominal - exact_millis).abs() <= 0.1 * exact_millis
+        });
+        Some(Self {
+            step_seconds: exact.nominal,
+            uneven: rounded.as_ref().map_or(exact.uneven, |steps| steps.uneven),
+            step_millis: rounded.map_or(exact.nominal * 1e3, |steps| steps.nominal),
+        })
+    }
+
+    /// The nominal step in milliseconds, of times in whole milliseconds.
+    pub(crate) fn step_millis(&self) -> f64 {
+        self.step_millis
     }
 
     /// Frames a second at the nominal step.
@@ -99,12 +157,12 @@ impl Pace {
         1.0 / self.step_seconds
     }
 
-    /// Frames a second at the nominal step; as the container states them, where that is the same to
-    /// 2 %.
+    /// Frames a second at the nominal step; as the container states them, where that is the same but
+    /// for rounding (0.2 %).
     pub fn rate_near(&self, stated_hz: Option<f64>) -> f64 {
         let own = self.rate_hz();
         stated_hz
-            .filter(|stated| same_rate(own, *stated))
+            .filter(|stated| (stated / own - 1.0).abs() <= STATED_RATE)
             .unwrap_or(own)
     }
 
@@ -114,11 +172,12 @@ impl Pace {
     }
 
     /// The rate at which the frames have to be resampled for a fixed step: `wanted_hz`, or that of
-    /// the median step where none is wanted. `None` where they already have that step to 2 %.
+    /// the median step where none is wanted (at most 1000 Hz). `None` where they already have that
+    /// step to 2 %.
     pub fn resample_hz(&self, wanted_hz: Option<f64>) -> Option<f64> {
         let own = self.rate_hz();
         let wanted = wanted_hz.unwrap_or(own);
-        (self.is_variable() || !same_rate(own, wanted)).then_some(wanted)
+        (self.is_variable() || !same_rate(own, wanted)).then_some(wanted.min(MAX_HZ))
     }
 }
 

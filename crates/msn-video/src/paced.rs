@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use crate::{DecodeErrors, Info, Item, Options, Reader, Resampled, VideoError, open};
+use crate::{DecodeErrors, Info, Item, Options, Pace, Reader, Resampled, VideoError, open};
 
 /// A [`Reader`], or a [`Resampled`] one.
 #[derive(Debug)]
@@ -24,7 +24,11 @@ impl PacedReader {
         options: &Options,
         rate_hz: Option<f64>,
     ) -> Result<Self, VideoError> {
-        open(path, options)?.paced(rate_hz)
+        let reader = open(path, options)?;
+        Ok(Self(match rate_hz {
+            None => Kind::Recorded(Box::new(reader)),
+            Some(hz) => Kind::Fixed(Box::new(reader.resampled(hz)?)),
+        }))
     }
 
     /// The source's properties. Notes may be added while reading.
@@ -42,6 +46,14 @@ impl PacedReader {
         self.reader().frames_read()
     }
 
+    /// Cuts in time at a fixed rate so far: there is one take more.
+    pub fn cuts(&self) -> usize {
+        match &self.0 {
+            Kind::Recorded(_) => 0,
+            Kind::Fixed(resampled) => resampled.cuts(),
+        }
+    }
+
     fn reader(&self) -> &Reader {
         match &self.0 {
             Kind::Recorded(reader) => reader,
@@ -51,14 +63,19 @@ impl PacedReader {
 }
 
 impl Reader {
-    /// This reader as recorded, or at a fixed rate where one is given.
+    /// This reader as recorded, or at a fixed rate where one is given; `pace` is what
+    /// [`pace`](crate::pace) gives for its source.
     ///
     /// # Errors
     /// Those of [`Reader::resampled`].
-    pub fn paced(self, rate_hz: Option<f64>) -> Result<PacedReader, VideoError> {
+    pub fn paced(
+        self,
+        rate_hz: Option<f64>,
+        pace: Option<Pace>,
+    ) -> Result<PacedReader, VideoError> {
         Ok(PacedReader(match rate_hz {
             None => Kind::Recorded(Box::new(self)),
-            Some(hz) => Kind::Fixed(Box::new(self.resampled(hz)?)),
+            Some(hz) => Kind::Fixed(Box::new(Resampled::new(self, hz, pace)?)),
         }))
     }
 }

@@ -36,6 +36,19 @@ pub(crate) fn start_of(stream: &Stream<'_>) -> Option<i64> {
     Some(stream.start_time()).filter(|&start| start != ffmpeg_next::ffi::AV_NOPTS_VALUE)
 }
 
+/// Where players start to count, in seconds: the earliest start of picture or sound; subtitles and
+/// cover pictures count for nothing.
+pub(crate) fn file_start(input: &Input) -> Option<f64> {
+    let counts = |stream: &Stream<'_>| {
+        is_moving(stream) || stream.parameters().medium() == media::Type::Audio
+    };
+    let starts = input
+        .streams()
+        .filter(counts)
+        .filter_map(|stream| Some(ticks(start_of(&stream)?) * f64::from(stream.time_base())));
+    starts.reduce(f64::min)
+}
+
 /// Opens the decoder of a stream.
 pub(crate) fn open_decoder(
     path: &Utf8Path,

@@ -1,8 +1,12 @@
 //! Runs what is left of a grid.
 
-use std::{fmt, fs};
+use std::{
+    any::Any,
+    fmt, fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_eval::Evaluation;
 use serde::{Deserialize, Serialize};
@@ -78,43 +82,70 @@ pub(super) struct GridRun {
     pub evaluation: Evaluation,
 }
 
+/// A run that came to no evaluation.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// The name of its cell.
+    pub cell: String,
+    pub error: Error,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:#}", self.cell, self.error)
+    }
+}
+
 /// Brings every cell to an evaluation by `train`, which gets the cell and the folder that it is to
-/// make. A cell that fails does not stop the others: those are returned by name, and why; an
-/// interruption does. After each run `report` gets all runs so far.
+/// make. A cell that fails, if by a panic, does not stop the others, and is returned; an
+/// interruption does. After each cell `report` gets all runs and failures so far.
 pub(super) fn all(
     cells: &[Cell],
     out: &Utf8Path,
     mut train: impl FnMut(&Cell, &Utf8Path) -> Result<Evaluation>,
-    mut report: impl FnMut(&[GridRun]) -> Result<()>,
-) -> Result<Vec<(String, Error)>> {
+    mut report: impl FnMut(&[GridRun], &[Failure]) -> Result<()>,
+) -> Result<Vec<Failure>> {
     let mut runs = Vec::new();
     let mut failed = Vec::new();
     for (number, cell) in (1..).zip(cells) {
         let folder = out.join(&cell.name);
         let place = format!("{number}/{} {}", cells.len(), cell.name);
-        let evaluation = match Evaluation::read(&folder.join("eval.json")) {
+        let evaluated = match Evaluation::read(&folder.join("eval.json")) {
             Ok(evaluation) => {
                 eprintln!("{place}: there already");
-                evaluation
+                Ok(evaluation)
             }
             Err(_) => {
-                move_aside(&folder)?;
                 eprintln!("{place}");
-                match train(cell, &folder) {
-                    Ok(evaluation) => evaluation,
-                    Err(error) if error.is::<Interrupted>() => return Err(error),
-                    Err(error) => {
-                        failed.push((cell.name.clone(), error));
-                        continue;
-                    }
-                }
+                // What a panic leaves is this cell's alone, and its folder is not looked at again.
+                let trained = catch_unwind(AssertUnwindSafe(|| {
+                    move_aside(&folder)?;
+                    train(cell, &folder)
+                }));
+                trained.unwrap_or_else(|panic| Err(anyhow!("it panicked: {}", text(&*panic))))
             }
         };
-        let cell = cell.clone();
-        runs.push(GridRun { cell, evaluation });
-        report(&runs)?;
+        match evaluated {
+            Ok(evaluation) => runs.push(GridRun {
+                cell: cell.clone(),
+                evaluation,
+            }),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => failed.push(Failure {
+                cell: cell.name.clone(),
+                error,
+            }),
+        }
+        report(&runs, &failed)?;
     }
     Ok(failed)
+}
+
+/// What a panic says.
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no reason is given")
 }
 
 /// Renames what a stopped run left, replacing what an earlier one left.
@@ -173,7 +204,7 @@ mod tests {
             trained.push(cell.name.clone());
             finish(folder)
         };
-        let report = |runs: &[GridRun]| {
+        let report = |runs: &[GridRun], _: &[Failure]| {
             reports.push(runs.len());
             Ok(())
         };
@@ -184,7 +215,8 @@ mod tests {
         assert!(aside.join("weights").is_dir());
 
         let again = |_: &Cell, _: &Utf8Path| panic!("nothing is left");
-        assert!(all(&cells, &out, again, |_| Ok(())).unwrap().is_empty());
+        let failed = all(&cells, &out, again, |_, _| Ok(())).unwrap();
+        assert!(failed.is_empty());
     }
 
     #[test]
@@ -193,17 +225,37 @@ mod tests {
         let cells = cells();
         let train = |cell: &Cell, folder: &Utf8Path| match cell.name.as_str() {
             "pools-none_seed-0" => bail!("no memory"),
+            "pools-3_seed-0" => panic!("no {}", "reason"),
             _ => finish(folder),
         };
-        let failed = all(&cells, &out, train, |_| Ok(())).unwrap();
-        assert_eq!(failed.len(), 1);
-        assert_eq!(failed[0].0, "pools-none_seed-0");
+        // What was left can't be moved aside.
+        fs::create_dir(out.join("pools-none_seed-1")).unwrap();
+        fs::write(out.join("pools-none_seed-1.unfinished"), "").unwrap();
+        let mut reports = Vec::new();
+        let report = |runs: &[GridRun], failed: &[Failure]| {
+            reports.push((runs.len(), failed.len()));
+            Ok(())
+        };
+        let failed = all(&cells, &out, train, report).unwrap();
+        assert_eq!(reports, [(0, 1), (0, 2), (0, 3), (1, 3)]);
+        let failed: Vec<String> = failed.iter().map(Failure::to_string).collect();
+        assert_eq!(failed[0], "pools-none_seed-0: no memory");
+        assert_eq!(failed[1], "pools-3_seed-0: it panicked: no reason");
+        assert!(
+            failed[2].contains("pools-none_seed-1.unfinished"),
+            "{failed:?}"
+        );
+        assert!(out.join("pools-3_seed-1/eval.json").exists());
 
         let stop = |_: &Cell, _: &Utf8Path| -> Result<Evaluation> {
-            let (signal, way_on) = (2, String::new());
-            Err(Interrupted { signal, way_on }.into())
+            Err(Interrupted {
+                signal: 2,
+                state: "",
+                way_on: String::new(),
+            }
+            .into())
         };
-        let error = all(&cells, &out, stop, |_| Ok(())).unwrap_err();
+        let error = all(&cells, &out, stop, |_, _| Ok(())).unwrap_err();
         assert!(error.is::<Interrupted>());
     }
 

@@ -8,7 +8,10 @@ use camino::Utf8Path;
 use msn_eval::{Evaluation, ProtocolMetrics};
 use msn_metrics::Estimate;
 
-use super::{grid::Grid, run::GridRun};
+use super::{
+    grid::Grid,
+    run::{Failure, GridRun},
+};
 
 /// The metrics of one protocol in an evaluation.
 pub(super) type Protocol = fn(&Evaluation) -> Option<&ProtocolMetrics>;
@@ -37,9 +40,15 @@ const METRICS: [(&str, &str, Metric); 4] = [
 
 /// Writes `table.md`, `summary.csv` (a row for each combination and metric) and `runs.csv` (a row
 /// for each run and metric) into `out`.
-pub(super) fn write(out: &Utf8Path, title: &str, grid: &Grid, runs: &[GridRun]) -> Result<()> {
+pub(super) fn write(
+    out: &Utf8Path,
+    title: &str,
+    grid: &Grid,
+    runs: &[GridRun],
+    failed: &[Failure],
+) -> Result<()> {
     let files = [
-        ("table.md", markdown(title, grid, runs)),
+        ("table.md", markdown(title, grid, runs, failed)),
         ("summary.csv", summary_csv(grid, runs)?),
         ("runs.csv", runs_csv(grid, runs)?),
     ];
@@ -124,7 +133,7 @@ fn measured(evaluation: &Evaluation) -> String {
     format!("{}, {labels}, {smoothing}", evaluation.data.name)
 }
 
-fn markdown(title: &str, grid: &Grid, runs: &[GridRun]) -> String {
+fn markdown(title: &str, grid: &Grid, runs: &[GridRun], failed: &[Failure]) -> String {
     let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let head = |cells: &[String]| row(cells) + "|" + &" --- |".repeat(cells.len()) + "\n";
     let keys: Vec<String> = grid.axes.iter().map(|axis| axis.key.clone()).collect();
@@ -163,6 +172,12 @@ fn markdown(title: &str, grid: &Grid, runs: &[GridRun]) -> String {
             });
             let (seed, folder) = (run.cell.seed.to_string(), format!("`{}`", run.cell.name));
             text += &row(&[&values[..], &[seed], &auc, &[folder]].concat());
+        }
+    }
+    if !failed.is_empty() {
+        text += "\n## Failed\n\nThe same command trains these anew.\n\n";
+        for Failure { cell, error } in failed {
+            let _ = writeln!(text, "- `{cell}`: {error:#}");
         }
     }
     text
@@ -307,7 +322,7 @@ pub(super) mod tests {
     #[test]
     fn markdown_has_a_row_for_each_combination_and_each_run() {
         let (grid, runs) = sample();
-        let text = markdown("ped2, preset cpu", &grid, &runs);
+        let text = markdown("ped2, preset cpu", &grid, &runs, &[]);
         let start = "# Ablation: ped2, preset cpu\n\nSeeds 0, 1. ";
         assert!(text.starts_with(start), "{text}");
         let measured = "\nMeasured on ped2, labels unknown, no smoothing.\n";
@@ -320,7 +335,15 @@ pub(super) mod tests {
         ] {
             assert!(text.contains(row), "{text}");
         }
-        assert!(markdown("x", &grid, &[]).contains("| none | 10 | - |"));
+        assert!(!text.contains("Failed"), "{text}");
+        let failure = Failure {
+            cell: "pools-none_items-10_seed-0".to_owned(),
+            error: anyhow::anyhow!("no memory"),
+        };
+        let text = markdown("x", &grid, &[], &[failure]);
+        assert!(text.contains("| none | 10 | - |"), "{text}");
+        let line = "\n- `pools-none_items-10_seed-0`: no memory\n";
+        assert!(text.ends_with(line), "{text}");
     }
 
     #[test]

@@ -349,3 +349,45 @@ fn short_clips_odd_sizes_and_unreadable_files_are_named() {
         assert!(!dir.join("run2").exists());
     }
 }
+
+#[test]
+fn a_long_name_is_refused_before_anything_is_trained() {
+    let (_guard, dir) = temporary();
+    frames(&dir, "training", &[40, 40]);
+    frames(&dir, "testing", &[12]);
+    let long = "n".repeat(254);
+    std::fs::rename(
+        dir.join("testing/frames/01"),
+        dir.join("testing/frames").join(&long),
+    )
+    .unwrap();
+    let train = [
+        &["train", ".", "--out", "run", "--preset", "tiny"][..],
+        &QUICK,
+    ]
+    .concat();
+    fails(
+        &dir,
+        &train,
+        1,
+        &["254 bytes is too long", "shorten it to 243"],
+    );
+    assert!(!dir.join("run").exists());
+    let check = msn(&dir).args(["data", "check", "."]).output().unwrap();
+    assert_eq!(check.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&check.stdout).contains("shorten it to 243 bytes"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stray_name_that_is_no_utf8_does_not_stop_the_list_of_runs() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let (_guard, dir) = temporary();
+    std::fs::create_dir(dir.join("runs")).unwrap();
+    let stray = dir
+        .join("runs")
+        .into_std_path_buf()
+        .join(OsStr::from_bytes(b"\xff"));
+    std::fs::write(stray, "").unwrap();
+    assert!(stdout(msn(&dir).args(["runs", "runs"])).contains("no runs under runs"));
+}

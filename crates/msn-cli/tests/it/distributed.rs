@@ -87,13 +87,14 @@ mod with_mpi {
         /// Starts ranks, on as few cores as there are and as root where the tests are; `None` where
         /// there is no `mpirun`.
         fn start(dir: &Utf8Path, ranks: usize, args: &[&str]) -> Option<Self> {
-            Self::with_last(dir, ranks, "", args)
+            Self::with_last(dir, ranks, "true", args)
         }
 
-        /// The same, with further words for the last rank.
+        /// The same, with a shell command that the last rank runs before, such as one that changes
+        /// its words (`set -- "$@" more`) or its folder.
         fn with_last(dir: &Utf8Path, ranks: usize, last: &str, args: &[&str]) -> Option<Self> {
             let script = format!(
-                "[ $OMPI_COMM_WORLD_RANK = {} ] && set -- \"$@\" {last}; exec {} \"$@\"",
+                "[ $OMPI_COMM_WORLD_RANK != {} ] || {last}; exec {} \"$@\"",
                 ranks - 1,
                 assert_cmd::cargo::cargo_bin("msn").display()
             );
@@ -292,7 +293,7 @@ mod with_mpi {
             let (code, errors) = job.ends();
             assert_eq!(code, Some(130), "{errors}");
             assert!(errors.contains("going on after step"), "{errors}");
-            let saved = "interrupted, and saved: the same command with --resume";
+            let saved = "interrupted, and saved: `msn train --resume --out";
             assert_eq!(errors.matches(saved).count(), 1, "{errors}");
         }
         let steps: Vec<usize> = metrics(&dir, "run")[1..]
@@ -319,13 +320,76 @@ mod with_mpi {
         let (code, errors) = dry.ends();
         assert_eq!(code, Some(2), "{errors}");
 
-        // The last of three has another setting.
+        // The last rank differs: in a setting, in one that it alone would refuse, in its footage.
+        let other = dir.join("other");
+        std::fs::create_dir(&other).unwrap();
+        let fewer = ["--train", "3", "--test", "1", "--seconds", "10"];
+        stdout(msn(&other).args(["data", "synth", "scene"]).args(fewer));
         let args = [&TRAIN[..], &["--out", "b"]].concat();
-        let mut odd = Job::with_last(&dir, 3, "seed=5", &args).unwrap();
-        let (code, errors) = odd.ends();
+        for (ranks, last, sentence) in [
+            (
+                3,
+                "set -- \"$@\" seed=5",
+                "rank 2 has the setting `seed = 5`, rank 0 `seed = 0`",
+            ),
+            (
+                2,
+                "set -- \"$@\" batch=9",
+                "rank 1 has the setting `batch = 9`, rank 0 `batch = 12`",
+            ),
+            (2, "cd other", "rank 1 has other training frames"),
+        ] {
+            let mut odd = Job::with_last(&dir, ranks, last, &args).unwrap();
+            let (code, errors) = odd.ends();
+            assert_eq!(code, Some(1), "{last}: {errors}");
+            assert_eq!(errors.matches(sentence).count(), 1, "{errors}");
+            assert!(!dir.join("b").exists(), "{last}");
+        }
+    }
+
+    #[test]
+    fn footage_of_one_rank_that_is_too_short_ends_all() {
+        let (_guard, dir) = temporary();
+        scene(&dir);
+        // Seven frames hold clips of five, but the training part of their split holds none.
+        let train = dir.join("short/scene/train/01");
+        std::fs::create_dir_all(&train).unwrap();
+        for frame in 0..7 {
+            let image = image::GrayImage::new(32, 32);
+            image.save(train.join(format!("{frame:03}.png"))).unwrap();
+        }
+        let args = [&TRAIN[..], &["--out", "run"]].concat();
+        let Some(mut job) = Job::with_last(&dir, 2, "cd short", &args) else {
+            return;
+        };
+        let (code, errors) = job.ends();
         assert_eq!(code, Some(1), "{errors}");
-        let sentence = "rank 2 has the setting `seed = 5`, rank 0 `seed = 0`";
-        assert_eq!(errors.matches(sentence).count(), 1, "{errors}");
+        let sentence = "error: rank 1 of 2: no training video has the 5 unbroken frames";
+        assert!(errors.contains(sentence), "{errors}");
+        assert!(!dir.join("run").exists());
+    }
+
+    /// No thread can have so large a stack, and a program can't go on without threads.
+    #[test]
+    fn a_panic_of_one_rank_ends_all() {
+        let (_guard, dir) = temporary();
+        scene(&dir);
+        let args = [&TRAIN[..], &["--out", "run"]].concat();
+        let last = "export RUST_MIN_STACK=100000000000000000";
+        let Some(mut job) = Job::with_last(&dir, 2, last, &args) else {
+            return;
+        };
+        let (code, errors) = job.ends();
+        assert_eq!(code, Some(101), "{errors}");
+        assert!(
+            errors.contains("error: rank 1 of 2: internal: "),
+            "{errors}"
+        );
+        // Not the launcher, which saw a process end: the rank itself.
+        assert!(
+            errors.contains("MPI_ABORT was invoked on rank 1"),
+            "{errors}"
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! From nothing to metrics on a short synthetic scene.
 
 use camino::Utf8Path;
+use msn_synth::SynthOptions;
 use serde_json::Value;
 
-use crate::{msn, shared, stdout, temporary};
+use crate::{alarms::on_the_thing, msn, shared, stdout, temporary};
 
 fn scene(dir: &Utf8Path, clips: &str, seconds: &str) {
     stdout(msn(dir).args([
@@ -46,6 +47,8 @@ fn training_on_a_short_scene_finds_what_is_fast() {
         "run.json",
         "eval.json",
         "report.html",
+        "alarms.csv",
+        "alarms.json",
         "calibration.json",
         "weights/last.safetensors",
         "weights/last.calibration.json",
@@ -55,11 +58,23 @@ fn training_on_a_short_scene_finds_what_is_fast() {
     let scores = std::fs::read_to_string(dir.join("run/scores/01.mp4.csv")).unwrap();
     assert!(
         scores.starts_with(
-            "video,frame,seconds,psnr,patch,distance.1,distance.2,distance.3,legacy,fair\n"
+            "video,frame,seconds,psnr,patch,distance.1,distance.2,distance.3,legacy,fair,smoothed,threshold,alarm,event\n"
         ),
         "{scores}"
     );
     assert_eq!(scores.lines().count(), 1 + 200 - 4);
+
+    // The box of an alarm is on the thing, not on the ground that it has left.
+    let text = std::fs::read_to_string(dir.join("run/alarms.json")).unwrap();
+    let options = SynthOptions {
+        seed: 3,
+        train_clips: 6,
+        test_clips: 6,
+        seconds: 20.0,
+        ..SynthOptions::default()
+    };
+    let (hits, all) = on_the_thing(&serde_json::from_str(&text).unwrap(), &options);
+    assert!(all >= 4 && hits * 10 >= all * 9, "{hits} of {all} alarms");
 
     // A finished run evaluates to the same metrics, from the run and from its bare weights.
     let trained: Value =
@@ -161,14 +176,13 @@ fn weights_travel_through_show_import_and_calibrate() {
     ] {
         assert!(shown.contains(part), "{part} is not in\n{shown}");
     }
-    stdout(msn(&dir).args([
-        "weights",
-        "import",
-        "run/weights/last.safetensors",
-        "--out",
-        "bare.safetensors",
-        "size=32",
-    ]));
+    let import = |out: &str, setting: &str| {
+        // What shapes do not tell.
+        let of_run = ["weights", "import", "run/weights/last.safetensors"];
+        let settings = ["size=32", "rate_hz=10", setting, "--out", out];
+        stdout(msn(&dir).args(of_run).args(settings));
+    };
+    import("bare.safetensors", "top_k=0");
     let evaluated = |file: &str| -> Value {
         serde_json::from_str(&stdout(msn(&dir).args(["eval", file, "scene", "--json"]))).unwrap()
     };
@@ -210,7 +224,33 @@ fn weights_travel_through_show_import_and_calibrate() {
     assert_ne!(other["events"]["alarm"], calibrated["events"]["alarm"]);
     // The run has the same network, so that its calibration fits.
     assert_eq!(with("run/calibration.json")["fair"], run["fair"]);
-    // One of other weights does not.
+    // It does not where the same tensors are read or fed otherwise.
+    for (out, setting) in [("k.safetensors", "top_k=2"), ("s.safetensors", "stride=2")] {
+        import(out, setting);
+        let args = [
+            "eval",
+            out,
+            "scene",
+            "--calibration",
+            "run/calibration.json",
+        ];
+        refused(&dir, &args, &["run/calibration.json", out, "settings"]);
+        // Nor where it is taken to lie beside them.
+        let beside = dir.join(out.replace("safetensors", "calibration.json"));
+        std::fs::copy(dir.join("run/calibration.json"), &beside).unwrap();
+        let calibration = ["calibration: unusable: ", beside.file_name().unwrap()];
+        let shown = stdout(msn(&dir).args(["weights", "show", out]));
+        let line = shown.lines().find(|l| l.starts_with("calibration: "));
+        let line = line.unwrap_or_else(|| panic!("{shown}"));
+        assert!(calibration.iter().all(|part| line.contains(part)), "{line}");
+        assert!(shown.contains("pools.2.items"), "{shown}");
+        let shown = stdout(msn(&dir).args(["weights", "show", out, "--json"]));
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert!(shown["calibration"].is_null());
+        let error = shown["calibration_error"].as_str().unwrap();
+        assert!(error.contains(calibration[1]), "{error}");
+    }
+    // Nor one of other weights.
     let text = std::fs::read_to_string(dir.join("other.json")).unwrap();
     let mut foreign: Value = serde_json::from_str(&text).unwrap();
     foreign["weights"] = "0123456789abcdef".into();
@@ -231,7 +271,7 @@ fn a_run_is_evaluated_with_its_calibration() {
     );
     let read = |file: &str| std::fs::read_to_string(dir.join("run").join(file)).unwrap();
     let made = read("calibration.json");
-    assert!(made.contains("\"msn-calibration-1\""), "{made}");
+    assert!(made.contains("\"msn-calibration-2\""), "{made}");
     assert_eq!(made, read("weights/last.calibration.json"));
     // Of the run folder before that beside the weights.
     let other = ["weights", "calibrate", "run", "scene/train/01.mp4"];

@@ -58,7 +58,7 @@ fn ignores_hang_up() -> bool {
 /// Sources whose rows are in an unfinished table.
 fn scored(dir: &Utf8Path) -> usize {
     let lines = std::fs::read_to_string(dir.join("out.csv.partial.json")).unwrap_or_default();
-    lines.matches("\"scored\"").count()
+    lines.matches("{\"scored\":{").count()
 }
 
 fn files(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
@@ -70,8 +70,9 @@ fn files(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
 fn a_scoring_goes_on_where_it_was_stopped() {
     let (_guard, dir) = temporary();
     trained(&dir, 24);
-    let score = ["score", "run", "many", "--out", "out.csv"];
-    stdout(msn(&dir).args(["score", "run", "many", "--out", "whole.csv"]));
+    let to = |out, report| ["score", "run", "many", "--out", out, "--report", report];
+    let score = to("out.csv", "look");
+    stdout(msn(&dir).args(to("whole.csv", "whole")));
     let whole = std::fs::read(dir.join("whole.csv")).unwrap();
 
     // A table of before stays until the new one is whole.
@@ -109,6 +110,14 @@ fn a_scoring_goes_on_where_it_was_stopped() {
     let expected = format!("going on with {dir}/out.csv.partial: {done} of 24 sources are scored");
     assert!(said.contains(&expected), "{expected}: {said}");
     assert!(std::fs::read(dir.join("out.csv")).unwrap() == whole);
+    // The alarms of sources from before are there, too.
+    for name in ["alarms.csv", "alarms.json"] {
+        let [resumed, at_once] =
+            ["look", "whole"].map(|folder| std::fs::read(dir.join(folder).join(name)).unwrap());
+        assert!(resumed == at_once, "{name}");
+    }
+    let page = std::fs::read_to_string(dir.join("look/report.html")).unwrap();
+    assert!((0..24).all(|i| page.contains(&format!("{i:02}.mp4"))));
     let left = files(&dir);
     assert!(
         left.iter().all(|path| !path.as_str().contains("partial")),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Check, LabelCheck, Severity, SplitCheck};
+use crate::PassedOver;
 
 impl Check {
     /// The check as text: what was found, then what is wrong.
@@ -39,6 +40,10 @@ impl Check {
         for trap in &self.traps {
             lines.push(format!("known: {trap}"));
         }
+        // What may have been meant is among the problems.
+        let others = self.passed_over.iter().filter(|p| !p.is_notable());
+        let others: Vec<PassedOver> = others.cloned().collect();
+        lines.extend(PassedOver::sentences(&others));
         for problem in &self.problems {
             let severity = match problem.severity {
                 Severity::Error => "error",

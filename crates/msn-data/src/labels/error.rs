@@ -8,6 +8,7 @@ use super::mat::MatError;
 use super::matlab::MatlabError;
 use super::npy::NpyError;
 use super::tracks::TracksError;
+use super::ucf::UcfError;
 
 /// Why a label file can't be used: what is wrong, where in the file, and what was expected.
 /// [`DataError::Label`](crate::DataError::Label) names the file.
@@ -32,13 +33,19 @@ pub enum LabelError {
     /// A text of tracks.
     #[error(transparent)]
     Tracks(#[from] TracksError),
+    /// The annotation of UCF-Crime.
+    #[error(transparent)]
+    Ucf(#[from] UcfError),
     /// A text in another encoding.
-    #[error("it is no text in UTF-8")]
+    #[error("it is no text in UTF-8 or UTF-16: save it as UTF-8")]
     NotText,
+    /// Something else where a text was expected.
+    #[error("it is no text but {0}")]
+    OtherKind(&'static str),
     /// A file of another kind.
     #[error(
-        "labels of all videos are a .npy, .npz, .mat, .m or .csv; name the folder where each video \
-         has its own file"
+        "labels of all videos are a .npy, .npz, .mat, .m or .csv, or UCF-Crime's .txt; name the \
+         folder where each video has its own file"
     )]
     UnknownFormat,
     /// Spans to write of which some count frames and some seconds.

@@ -7,10 +7,12 @@ use super::lists::{EventsFile, GtFile, ScriptFile};
 use super::matlab::may_hold_labels;
 use super::npy::MaskStream;
 use super::regional::{cornered_box_files, mat_masks, npy_masks, picture_folders, region_sets};
+use super::ucf::{UcfFile, is_annotation};
+use super::unread::unread;
 use super::{LabelError, Labels};
 use crate::folder::{extension, list};
 use crate::video::short;
-use crate::{DataError, DatasetLayout, LabelSource, RegionSource, Video};
+use crate::{DataError, DatasetLayout, LabelSource, PassedOver, RegionSource, Video};
 
 /// Where to look.
 pub(crate) struct LabelSearch<'a> {
@@ -40,6 +42,8 @@ pub(crate) struct Found {
     pub labels: Vec<Option<Labels>>,
     /// One entry for each test video.
     pub regions: Vec<Option<RegionSource>>,
+    /// Files that may hold labels and are not read.
+    pub unread: Vec<PassedOver>,
     pub warnings: Vec<String>,
 }
 
@@ -69,6 +73,7 @@ pub(crate) fn find(search: &LabelSearch<'_>, test: &[Video]) -> Result<Found, Da
         source: None,
         labels: vec![None; test.len()],
         regions: vec![None; test.len()],
+        unread: Vec::new(),
         warnings: Vec::new(),
     };
     if test.is_empty() {
@@ -105,6 +110,8 @@ pub(crate) fn find(search: &LabelSearch<'_>, test: &[Video]) -> Result<Found, Da
             std::mem::take(&mut first) || candidate.path().canonicalize_utf8().ok() != named
         });
     }
+    let read: Vec<Utf8PathBuf> = candidates.iter().map(|c| c.path().to_owned()).collect();
+    found.unread = unread(search, &read)?;
     let Some((used, others)) = candidates.split_first() else {
         return Ok(found);
     };
@@ -166,6 +173,7 @@ fn is_label_file(search: &LabelSearch<'_>, file: &Utf8Path) -> bool {
     match extension(file).as_str() {
         "mat" | "m" => may_hold_labels(file),
         "npy" | "npz" => stem.starts_with("frame_labels") || stem == "gt" || stem == search.name,
+        "txt" => is_annotation(file),
         _ => false,
     }
 }
@@ -178,6 +186,7 @@ fn reader_of(search: &LabelSearch<'_>, path: Utf8PathBuf) -> Option<Box<dyn Labe
         "npz" => Box::new(NpzFile { path, counts }),
         "mat" => Box::new(GtFile { path }),
         "m" => Box::new(ScriptFile { path }),
+        "txt" => Box::new(UcfFile { path }),
         "csv" => Box::new(EventsFile {
             path,
             test_folder: search.test_folder.to_owned(),

@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use super::mat::{MatError, Numbers, lacks_cell, visit_cell};
 use super::{Extent, LabelSpan};
 use crate::DataError;
+use crate::text::decode;
 
 /// Why spans from MATLAB can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +80,11 @@ pub(crate) fn read_gt(path: &Utf8Path) -> Result<VideoSpans, DataError> {
 /// or a MAT file that does not clearly lack the cell `gt`.
 pub(crate) fn may_hold_labels(path: &Utf8Path) -> bool {
     if path.extension() == Some("m") {
-        return std::fs::read(path)
-            .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("gt_frame"));
+        return std::fs::read(path).is_ok_and(|bytes| {
+            String::from_utf8_lossy(&bytes)
+                .replace('\0', "")
+                .contains("gt_frame")
+        });
     }
     std::fs::File::open(path).is_ok_and(|file| !lacks_cell(std::io::BufReader::new(file), "gt"))
 }
@@ -154,7 +158,9 @@ fn one_based(first: usize, last: usize) -> Result<LabelSpan, SpanError> {
 /// `TestVideoFile{end+1}.gt_frame = [5:90, 140:200];` for each video, 1-based and inclusive.
 pub(crate) fn read_script(path: &Utf8Path) -> Result<VideoSpans, DataError> {
     let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
-    script(&String::from_utf8_lossy(&bytes)).map_err(|e| DataError::label(path, e))
+    // Comments may be in any encoding.
+    let text = decode(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned());
+    script(&text).map_err(|e| DataError::label(path, e))
 }
 
 /// The spans in a script.

@@ -10,13 +10,16 @@ pub(crate) mod mat;
 pub(crate) mod matlab;
 pub(crate) mod names;
 pub(crate) mod npy;
+pub(crate) mod numbers;
 pub(crate) mod pickle;
 mod plain;
 pub(crate) mod regional;
 pub(crate) mod tracks;
+mod ucf;
+pub(crate) mod unread;
 
 pub use error::LabelError;
-pub use plain::read_frame_labels;
+pub use plain::{ScoredFrames, read_frame_labels, read_score_labels};
 
 use std::ops::Range;
 
@@ -320,28 +323,29 @@ impl Timing<'_> {
     /// A time for each frame, never falling, or nothing where the source has no times.
     fn times(&self) -> Option<Vec<f64>> {
         let rate = self.rate_hz.filter(|r| r.is_finite() && *r > 0.0);
+        let known = |seconds: &Option<f64>| seconds.filter(|s| s.is_finite());
+        let mut all = self.seconds.iter().enumerate();
+        let first = all.find_map(|(index, seconds)| Some((index, known(seconds)?)));
         let mut last: Option<f64> = None;
         let mut times = Vec::with_capacity(self.seconds.len());
         for (index, seconds) in self.seconds.iter().enumerate() {
-            let time = match (seconds.filter(|s| s.is_finite()), rate) {
-                (Some(seconds), _) => seconds,
-                // A lost frame of a source with times lies one step after the one before it.
-                (None, Some(rate)) => match last {
-                    Some(last) if self.has_times() => last + 1.0 / rate,
-                    _ => index_seconds(index, rate),
+            let time = match (known(seconds), rate, first) {
+                (Some(seconds), ..) => seconds,
+                // A lost frame of a source with times lies one step after the one before it, and
+                // those before the first time lie before that.
+                (None, Some(rate), Some((first, at))) => match last {
+                    Some(last) if index > first => last + 1.0 / rate,
+                    _ => at - index_seconds(first.saturating_sub(index), rate),
                 },
-                (None, None) if self.has_times() => last.unwrap_or(0.0),
-                (None, None) => return None,
+                (None, Some(rate), None) => index_seconds(index, rate),
+                (None, None, Some((_, at))) => last.unwrap_or(at),
+                (None, None, None) => return None,
             };
             let time = last.map_or(time, |last| time.max(last));
             times.push(time);
             last = Some(time);
         }
         Some(times)
-    }
-
-    fn has_times(&self) -> bool {
-        self.seconds.iter().any(Option::is_some)
     }
 
     /// How long the last frame lasts.

@@ -5,12 +5,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{DataError, Video};
 
 /// A video's name without its folders and the extension of its file.
-pub(crate) fn stem_of(name: &str) -> &str {
-    let path = Utf8Path::new(name);
-    if msn_video::is_video_file(path) {
-        path.file_stem().unwrap_or(name)
+pub(crate) fn stem_of(video: &Video) -> &str {
+    let path = Utf8Path::new(&video.name);
+    // Its file may end in anything, or in nothing.
+    let is_file = path.file_name() == video.source.file_name() && video.source.is_file();
+    if is_file || msn_video::is_video_file(path) {
+        path.file_stem().unwrap_or(&video.name)
     } else {
-        path.file_name().unwrap_or(name)
+        path.file_name().unwrap_or(&video.name)
     }
 }
 
@@ -53,6 +55,21 @@ fn key(stem: &str) -> String {
     key
 }
 
+/// Whether two names are of one video: the same but for folders, the ending of a video file, leading
+/// zeros of numbers, and `_label` or `_gt` at the end.
+#[must_use]
+pub fn is_same_video(a: &str, b: &str) -> bool {
+    let stem = |name: &str| {
+        let path = Utf8Path::new(name);
+        let stem = match msn_video::is_video_file(path) {
+            true => path.file_stem(),
+            false => path.file_name(),
+        };
+        key(stem.unwrap_or(name))
+    };
+    stem(a) == stem(b)
+}
+
 /// The label file of each video, in the order of the videos.
 ///
 /// Exact names come first, then names that differ in leading zeros and in `_label` or `_gt`.
@@ -70,7 +87,7 @@ pub(crate) fn assign(
             if place.is_some() {
                 continue;
             }
-            let stem = stem_of(&video.name);
+            let stem = stem_of(video);
             let at = left.iter().position(|file| same(stem_of_file(file), stem));
             *place = at.map(|at| left.remove(at).clone());
         }

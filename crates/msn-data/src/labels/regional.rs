@@ -7,7 +7,8 @@ use super::masks::Masks;
 use super::names::{assign, stem_of};
 use super::{Annotation, Extent, LabelSpan, Labels, tracks};
 use crate::folder::{extension, list};
-use crate::regions::{named_boxes, object_spans, read_text};
+use crate::regions::{named_boxes, object_spans};
+use crate::text::read_text;
 use crate::{DataError, DatasetLayout, RegionSource, Video};
 
 /// Regions of the test videos from one place on disk.
@@ -171,7 +172,7 @@ fn named_box_files(search: &LabelSearch<'_>, test: &[Video]) -> Option<RegionSet
     let sources: Vec<_> = test
         .iter()
         .map(|video| {
-            let name = format!("{}_gt.txt", stem_of(&video.name));
+            let name = format!("{}_gt.txt", stem_of(video));
             [video.source.join(&name), search.test_folder.join(&name)]
                 .into_iter()
                 .find(|file| file.is_file())
@@ -213,7 +214,7 @@ fn pictures(search: &LabelSearch<'_>, test: &[Video]) -> Option<RegionSet> {
     let sources: Vec<_> = test
         .iter()
         .map(|video| {
-            let name = stem_of(&video.name);
+            let name = stem_of(video);
             let beside = [(
                 search.test_folder.to_owned(),
                 search.test_folder.join(format!("{name}_gt")),

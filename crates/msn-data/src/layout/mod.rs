@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{DataError, Video};
+use crate::{DataError, PassedOver, Video};
 
 /// How a data set lies on disk.
 ///
@@ -126,6 +126,8 @@ pub(crate) struct FoundVideos {
     pub test: Vec<Video>,
     /// Where the test videos lie.
     pub test_folder: Utf8PathBuf,
+    /// What was found and is not used.
+    pub passed_over: Vec<PassedOver>,
     pub warnings: Vec<String>,
 }
 

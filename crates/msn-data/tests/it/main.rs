@@ -5,10 +5,16 @@
 
 mod bad_input;
 mod checking;
+mod footage;
+#[cfg(unix)]
+mod footage_laws;
 mod frame_store;
 mod labels;
 mod laws;
 mod layouts;
+mod numbers;
 mod real;
+#[cfg(feature = "ffmpeg")]
+mod recorders;
 mod sources;
 mod tiny;

@@ -9,7 +9,7 @@ use msn_data::{
 use crate::tiny::Tiny;
 
 /// The folder of real samples, or a line that says that it is missing.
-fn data(name: &str) -> Option<Utf8PathBuf> {
+pub fn data(name: &str) -> Option<Utf8PathBuf> {
     let folder = Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/data")
         .join(name);

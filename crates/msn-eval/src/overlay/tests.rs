@@ -6,7 +6,6 @@ use crate::{AlarmThreshold, Baseline, FrameMaps, FrameScore};
 
 fn calibration() -> Calibration {
     Calibration {
-        weights: None,
         window: 8,
         window_stride: 8,
         history: 8,
@@ -20,6 +19,7 @@ fn calibration() -> Calibration {
             per_hour: None,
             per_thousand_frames: Some(1.0),
             counted: true,
+            hours: None,
         }),
     }
 }

@@ -133,7 +133,6 @@ pub(super) fn standardised(
         return Err(EvalError::NoSpread { mad });
     }
     let mut calibration = Calibration {
-        weights: None,
         window: score.window,
         window_stride: score.window_stride,
         history: score.history,

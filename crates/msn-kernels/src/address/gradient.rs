@@ -1,6 +1,6 @@
 //! Gradient of a pool's features while training.
 
-use super::lookup::{Logarithms, Lookup, SHIFT, SMALLEST_LOGARITHM, SMALLEST_PROBABILITY};
+use super::lookup::{Logarithms, SHIFT, SMALLEST_LOGARITHM, SMALLEST_PROBABILITY, TrainingLookup};
 use super::reading::multiply;
 use super::{PackedItems, SMALLEST_NORM};
 use crate::buffers::Scratch;
@@ -28,9 +28,9 @@ pub struct ReadGradient<'a> {
     pub queries: Option<View<'a>>,
 }
 
-impl Lookup {
+impl TrainingLookup {
     /// Gradient of the features that were looked up: through what was read (unless `detach_read`),
-    /// through the unit queries, and of the weighted losses. Call [`Lookup::losses`] before.
+    /// through the unit queries, and of the weighted losses. Call [`TrainingLookup::losses`] before.
     /// `features` and `items` are those that were looked up; `gradient` is overwritten.
     ///
     /// # Panics
@@ -155,7 +155,7 @@ fn entropy_slope(p: f32) -> f32 {
 /// From gradients of the addresses (in `table`) to factors of the items in the gradient of the
 /// queries, one row of pixels.
 struct Coefficients<'a> {
-    lookup: &'a Lookup,
+    lookup: &'a TrainingLookup,
     items: &'a PackedItems,
     scale: f32,
     detach_read: bool,

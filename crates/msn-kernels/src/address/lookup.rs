@@ -1,7 +1,7 @@
 //! A lookup while training: what is read, and the losses.
 
 use super::reading::{Nearest, Pixels, Reading, Traces};
-use super::write::{AddRow, Gathered, OwnQueries};
+use super::write::{AddRow, GatheredQueries, OwnQueries};
 use super::{Addressing, PackedItems};
 use crate::buffers::{AlignedBuf, Scratch};
 use crate::collective::{Collective, sum_over_ranks, world_size};
@@ -30,7 +30,7 @@ pub struct PoolLosses {
 
 /// A batch of features looked up in a pool, with what losses, gradient and write need of it.
 #[derive(Clone, Debug, Default)]
-pub struct Lookup {
+pub struct TrainingLookup {
     pub(super) shape: Shape,
     pub(super) items: usize,
     pub(super) how: Option<(Addressing, Isa)>,
@@ -47,7 +47,7 @@ pub struct Lookup {
     /// Over the queries, filled by `read`.
     pub(super) sums: Sums,
     /// What a write needs, relative to the best of each item's own queries; filled by `read`.
-    pub(super) gathered: Gathered,
+    pub(super) gathered: GatheredQueries,
     pub(super) mean_address: Vec<f64>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct QueryLosses {
     pub(super) far: f32,
 }
 
-impl Lookup {
+impl TrainingLookup {
     /// Looks up `features` and writes what is read, `[N, h, w, D]`, and the unit
     /// queries where there is room for them. Losses and write find here what they need; the gradient wants the features again.
     ///
@@ -169,7 +169,7 @@ impl Lookup {
             (sums, own)
         });
         self.sums = Sums::new(count);
-        self.gathered = Gathered::empty(count, d, how.temperature);
+        self.gathered = GatheredQueries::empty(count, d, how.temperature);
         for (sums, own) in &parts {
             self.sums.add(sums);
             self.gathered.add(own);

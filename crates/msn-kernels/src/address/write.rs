@@ -1,6 +1,6 @@
 //! Writing: queries of a training step change the items.
 
-use super::Lookup;
+use super::TrainingLookup;
 use super::reading::Nearest;
 use crate::buffers::{AlignedBuf, Scratch};
 use crate::collective::Collective;
@@ -27,14 +27,14 @@ pub struct WriteRule {
 ///
 /// # Panics
 /// If `items` has not the size of the items that were looked up.
-pub fn write_items(lookup: &Lookup, items: &mut [f32], rule: WriteRule) {
-    Gathered::new(lookup, rule).write(items, rule);
+pub fn write_items(lookup: &TrainingLookup, items: &mut [f32], rule: WriteRule) {
+    GatheredQueries::new(lookup, rule).write(items, rule);
 }
 
 /// The sums over queries that a write needs; of the queries of several ranks by
 /// [`over_ranks`](Self::over_ranks).
 #[derive(Clone, Debug, Default)]
-pub struct Gathered {
+pub struct GatheredQueries {
     features: usize,
     temperature: f64,
     /// Queries whose most similar item each is, `[M]`.
@@ -47,9 +47,9 @@ pub struct Gathered {
     sum: Vec<f64>,
 }
 
-impl Gathered {
+impl GatheredQueries {
     /// The sums of `lookup`'s queries, relative to the maximum that `rule` names.
-    pub fn new(lookup: &Lookup, rule: WriteRule) -> Self {
+    pub fn new(lookup: &TrainingLookup, rule: WriteRule) -> Self {
         let mut gathered = lookup.gathered.clone();
         if !rule.own_maximum {
             for (i, &top) in lookup.sums.top.iter().enumerate() {

@@ -229,7 +229,7 @@ proptest! {
         }
         for isa in Isa::available() {
             let packed = PackedItems::new(isa, &items, count, d);
-            let mut lookup = Lookup::default();
+            let mut lookup = TrainingLookup::default();
             let (mut read, mut queries, mut gradient) = (target(shape, 0), target(shape, 0), target(shape, 4));
             lookup.read(features.views()[1], &packed, how, read.view_mut(), Some(queries.view_mut()));
             for (query, x) in queries.view().to_vec().chunks_exact(d).zip(x.chunks_exact(d)) {
@@ -270,7 +270,7 @@ fn gradients_of_a_query_of_zeros_are_finite() {
         };
         let features = View::dense(&[0.0; 6], shape);
         let (mut read, mut gradient) = ([0.0; 6], [0.0; 6]);
-        let mut lookup = Lookup::default();
+        let mut lookup = TrainingLookup::default();
         lookup.read(
             features,
             &packed,
@@ -370,7 +370,7 @@ proptest! {
         let Some(expected) = written(&features.images().data, &rows, f64::from(temperature), rule) else { return Ok(()) };
         for isa in Isa::available() {
             let packed = PackedItems::new(isa, &items, count, d);
-            let (mut lookup, mut read) = (Lookup::default(), target(shape, 0));
+            let (mut lookup, mut read) = (TrainingLookup::default(), target(shape, 0));
             lookup.read(features.views()[1], &packed, Addressing { temperature, top_k: 0 }, read.view_mut(), None);
             let mut new = items.clone();
             write_items(&lookup, &mut new, rule);
@@ -392,7 +392,7 @@ fn a_write_is_worked_by_hand() {
     let shape = Shape::new(1, 1, 2, 2);
     let isa = Isa::detect();
     let packed = PackedItems::new(isa, &items, 2, 2);
-    let mut lookup = Lookup::default();
+    let mut lookup = TrainingLookup::default();
     let mut read = [0.0; 4];
     let how = Addressing {
         temperature: 0.5,
@@ -451,7 +451,7 @@ fn features_that_are_no_numbers_belong_to_some_item() {
     for isa in Isa::available() {
         let items = items_of(5, 10, 8);
         let packed = PackedItems::new(isa, &items, 10, 8);
-        let mut lookup = Lookup::default();
+        let mut lookup = TrainingLookup::default();
         let mut read = [0.0; 24];
         let how = Addressing {
             temperature: 1.0,

@@ -1,60 +1,16 @@
 //! Sums over several ranks, here threads, are those of one rank with the whole batch.
 
-use std::sync::{Arc, Barrier, Mutex};
-
-use msn_kernels::*;
+use msn_kernels::{reference::ThreadRank, *};
 use proptest::prelude::*;
 
 use crate::support::*;
 
-/// One of several threads.
-#[derive(Debug)]
-struct Thread {
-    rank: usize,
-    slots: Arc<Mutex<Vec<Vec<f32>>>>,
-    barrier: Arc<Barrier>,
-}
-
-impl Collective for Thread {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-
-    fn world_size(&self) -> usize {
-        self.slots.lock().unwrap().len()
-    }
-
-    fn all_reduce_sum(&self, values: &mut [f32]) {
-        let all = self.all_gather(values);
-        for (i, v) in values.iter_mut().enumerate() {
-            *v = all.iter().map(|part| part[i]).sum();
-        }
-    }
-
-    fn all_gather(&self, own: &[f32]) -> Vec<Vec<f32>> {
-        self.slots.lock().unwrap()[self.rank] = own.to_vec();
-        self.barrier.wait();
-        let all = self.slots.lock().unwrap().clone();
-        self.barrier.wait();
-        all
-    }
-}
-
 /// What each of `ranks` threads makes of its rank.
-fn on_ranks<T: Send>(ranks: usize, work: impl Fn(&Thread) -> T + Sync) -> Vec<T> {
-    let slots = Arc::new(Mutex::new(vec![Vec::new(); ranks]));
-    let barrier = Arc::new(Barrier::new(ranks));
+fn on_ranks<T: Send>(ranks: usize, work: impl Fn(&ThreadRank) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
-        let start = |rank| {
-            let thread = Thread {
-                rank,
-                slots: slots.clone(),
-                barrier: barrier.clone(),
-            };
-            let work = &work;
-            scope.spawn(move || work(&thread))
-        };
-        let running: Vec<_> = (0..ranks).map(start).collect();
+        let work = &work;
+        let start = |rank| scope.spawn(move || work(&rank));
+        let running: Vec<_> = ThreadRank::all(ranks).into_iter().map(start).collect();
         running.into_iter().map(|t| t.join().unwrap()).collect()
     })
 }
@@ -83,7 +39,7 @@ proptest! {
         };
         let (expected, of_parameters, gradient) = step(0..whole.len(), whole, None);
         let parts = on_ranks(ranks, |thread| {
-            let first = thread.rank * shape.len();
+            let first = thread.rank() * shape.len();
             step(first..first + shape.len(), shape, Some(thread))
         });
         for (rank, (ours, _, of_input)) in parts.iter().enumerate() {
@@ -121,17 +77,17 @@ proptest! {
         let how = Addressing { temperature: 0.5, top_k: 0 };
         let step = |range: std::ops::Range<usize>, shape: Shape, collective: Option<&dyn Collective>| {
             let packed = PackedItems::new(isa, &items, count, shape.channels);
-            let (mut lookup, mut read) = (Lookup::default(), FeatureMap::zeros(shape));
+            let (mut lookup, mut read) = (TrainingLookup::default(), FeatureMap::zeros(shape));
             lookup.read(View::dense(&x[range], shape), &packed, how, read.view_mut(), None);
             let losses = lookup.losses(&packed, collective);
-            let gathered = Gathered::new(&lookup, rule).over_ranks(collective);
+            let gathered = GatheredQueries::new(&lookup, rule).over_ranks(collective);
             let mut written = items.clone();
             gathered.write(&mut written, rule);
             (losses, gathered.usage().to_vec(), written)
         };
         let (losses, usage, written) = step(0..whole.len(), whole, None);
         let parts = on_ranks(ranks, |thread| {
-            let first = thread.rank * shape.len();
+            let first = thread.rank() * shape.len();
             step(first..first + shape.len(), shape, Some(thread))
         });
         for (ours, queries, items) in &parts {

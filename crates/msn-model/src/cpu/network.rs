@@ -77,6 +77,15 @@ pub(super) struct LevelMaps {
     pub decoded: FeatureMap,
 }
 
+/// Shapes of the maps of one level, and of their gradients.
+pub(super) struct LevelShapes {
+    /// From level 2 on.
+    pub input: Option<Shape>,
+    /// Of the maps behind each convolution.
+    pub features: Shape,
+    pub decoder_input: Shape,
+}
+
 impl LevelMaps {
     /// The encoder's feature of this level.
     pub fn encoded(&self, level: &LevelPlan) -> View<'_> {
@@ -124,23 +133,33 @@ impl<L: Layer, M: Memory> Network<L, M> {
         })
     }
 
+    /// Shapes of each level's maps, for an input of `shape`.
+    pub fn shapes(&self, shape: Shape) -> [LevelShapes; LEVELS] {
+        let levels = &self.plan.levels;
+        std::array::from_fn(|i| {
+            let shape = at_level(shape, i);
+            let above = i.checked_sub(1).map(|above| &levels[above]);
+            LevelShapes {
+                input: above.map(|above| shape.with_channels(above.features)),
+                features: shape.with_channels(levels[i].features),
+                decoder_input: shape.with_channels(levels[i].decoder_input),
+            }
+        })
+    }
+
     /// Makes all maps those of an input of `shape`.
     pub fn reshape(&mut self, shape: Shape) {
-        let levels = &self.plan.levels;
-        for (i, (maps, level)) in self.maps.iter_mut().zip(levels).enumerate() {
-            let shape = at_level(shape, i);
-            let features = shape.with_channels(level.features);
-            if let Some(above) = i.checked_sub(1) {
-                maps.input
-                    .reshape(shape.with_channels(levels[above].features));
+        let shapes = self.shapes(shape);
+        for (maps, shapes) in self.maps.iter_mut().zip(shapes) {
+            if let Some(input) = shapes.input {
+                maps.input.reshape(input);
             }
-            maps.encoder_middle.reshape(features);
-            maps.feature.reshape(features);
-            maps.decoder_input
-                .reshape(shape.with_channels(level.decoder_input));
+            maps.encoder_middle.reshape(shapes.features);
+            maps.feature.reshape(shapes.features);
+            maps.decoder_input.reshape(shapes.decoder_input);
             if self.keep {
-                maps.decoder_middle.reshape(features);
-                maps.decoded.reshape(features);
+                maps.decoder_middle.reshape(shapes.features);
+                maps.decoded.reshape(shapes.features);
             }
         }
     }
@@ -224,7 +243,7 @@ impl<L: Layer, M: Memory> Network<L, M> {
 }
 
 /// The shape of level `i`, counted from 0.
-pub(super) fn at_level(shape: Shape, i: usize) -> Shape {
+fn at_level(shape: Shape, i: usize) -> Shape {
     Shape {
         height: shape.height >> i,
         width: shape.width >> i,

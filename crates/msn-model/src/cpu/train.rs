@@ -8,9 +8,9 @@ mod parameters;
 use std::sync::Arc;
 
 use msn_kernels::{
-    Adam, Addressing, Collective, FeatureMap, Gathered, Isa, Lookup, Method, PackedItems,
-    PoolLossWeights, Precision, Shape, View, ViewMut, WriteRule, enter, squared_error_of_tanh,
-    sum_over_ranks, world_size,
+    Adam, Addressing, Collective, FeatureMap, GatheredQueries, Isa, Method, PackedItems,
+    PoolLossWeights, Precision, Shape, TrainingLookup, View, ViewMut, WriteRule, enter,
+    squared_error_of_tanh, sum_over_ranks, world_size,
 };
 use msn_memory::{Write, WriteMax};
 
@@ -18,7 +18,7 @@ pub use parameters::OptimiserState;
 
 use super::{
     CpuError, Operation, Profile,
-    network::{Memory, Network, Pass, Source, at_level, check_len, input_shape},
+    network::{Memory, Network, Pass, Source, check_len, input_shape},
 };
 use crate::{
     HostTensor, LossWeights, Losses, NetConfig, Tensors,
@@ -50,7 +50,7 @@ pub struct CpuTraining {
 #[derive(Clone, Debug)]
 struct Pool {
     items: PackedItems,
-    lookup: Lookup,
+    lookup: TrainingLookup,
     /// Queries of each item at the last write.
     usage: Vec<usize>,
 }
@@ -95,7 +95,7 @@ impl CpuTraining {
         };
         let pool = |items: &[f32], level: &LevelPlan| Pool {
             items: PackedItems::new(isa, items, config.items, level.features),
-            lookup: Lookup::default(),
+            lookup: TrainingLookup::default(),
             usage: Vec::new(),
         };
         let network = Network::new(config, tensors, true, &mut layer, &pool)?;
@@ -191,18 +191,14 @@ impl CpuTraining {
 
     fn reshape(&mut self, shape: Shape) {
         self.network.reshape(shape);
-        let levels = &self.network.plan.levels;
-        for (i, (maps, level)) in self.gradients.iter_mut().zip(levels).enumerate() {
-            let shape = at_level(shape, i);
-            let features = shape.with_channels(level.features);
-            if let Some(above) = i.checked_sub(1) {
-                maps.input
-                    .reshape(shape.with_channels(levels[above].features));
+        let shapes = self.network.shapes(shape);
+        for (maps, shapes) in self.gradients.iter_mut().zip(shapes) {
+            if let Some(input) = shapes.input {
+                maps.input.reshape(input);
             }
-            maps.middle.reshape(features);
-            maps.feature.reshape(features);
-            maps.decoder_input
-                .reshape(shape.with_channels(level.decoder_input));
+            maps.middle.reshape(shapes.features);
+            maps.feature.reshape(shapes.features);
+            maps.decoder_input.reshape(shapes.decoder_input);
         }
     }
 
@@ -319,7 +315,7 @@ impl CpuTraining {
             let Some(pool) = pool else { continue };
             let (count, features) = (pool.items.count(), pool.items.features());
             let mut items = pool.items.rows().to_vec();
-            let gathered = Gathered::new(&pool.lookup, rule).over_ranks(collective);
+            let gathered = GatheredQueries::new(&pool.lookup, rule).over_ranks(collective);
             pool.usage = gathered.usage().to_vec();
             gathered.write(&mut items, rule);
             pool.items = PackedItems::new(self.isa, &items, count, features);

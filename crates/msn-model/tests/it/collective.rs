@@ -1,57 +1,12 @@
 //! Several ranks, here threads, with parts of a batch are one rank with the whole batch.
 
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::Arc;
 
+use msn_kernels::reference::ThreadRank;
 use msn_memory::{Write, WriteMax};
 use msn_model::*;
 
 use crate::support::{config, tensors, values};
-
-/// One of several threads.
-#[derive(Debug)]
-struct Thread {
-    number: usize,
-    slots: Arc<Mutex<Vec<Vec<f32>>>>,
-    barrier: Arc<Barrier>,
-}
-
-impl Thread {
-    fn all(count: usize) -> Vec<Self> {
-        let slots = Arc::new(Mutex::new(vec![Vec::new(); count]));
-        let barrier = Arc::new(Barrier::new(count));
-        let one = |number| Self {
-            number,
-            slots: slots.clone(),
-            barrier: barrier.clone(),
-        };
-        (0..count).map(one).collect()
-    }
-}
-
-impl Collective for Thread {
-    fn rank(&self) -> usize {
-        self.number
-    }
-
-    fn world_size(&self) -> usize {
-        self.slots.lock().unwrap().len()
-    }
-
-    fn all_gather(&self, own: &[f32]) -> Vec<Vec<f32>> {
-        self.slots.lock().unwrap()[self.number] = own.to_vec();
-        self.barrier.wait();
-        let all = self.slots.lock().unwrap().clone();
-        self.barrier.wait();
-        all
-    }
-
-    fn all_reduce_sum(&self, values: &mut [f32]) {
-        let all = self.all_gather(values);
-        for (i, v) in values.iter_mut().enumerate() {
-            *v = all.iter().map(|part| part[i]).sum();
-        }
-    }
-}
 
 const BATCH: usize = 6;
 const HEIGHT: usize = 16;
@@ -65,7 +20,7 @@ const LOSS: LossWeights = LossWeights {
 /// Some steps; the losses and gradients of the last one, and the network.
 fn steps(
     config: &NetConfig,
-    collective: Option<Thread>,
+    collective: Option<ThreadRank>,
     part: std::ops::Range<usize>,
     steps: u64,
 ) -> (Losses, Tensors, Tensors) {
@@ -98,7 +53,7 @@ fn on_ranks(config: &NetConfig, ranks: usize, count: u64) -> Vec<(Losses, Tensor
             let part = i * share..(i + 1) * share;
             scope.spawn(move || steps(config, Some(thread), part, count))
         };
-        let threads = Thread::all(ranks).into_iter().enumerate();
+        let threads = ThreadRank::all(ranks).into_iter().enumerate();
         let running: Vec<_> = threads.map(start).collect();
         running.into_iter().map(|t| t.join().unwrap()).collect()
     })

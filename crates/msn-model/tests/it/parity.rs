@@ -216,8 +216,7 @@ fn trained(case: &Case, algorithm: Algorithm, isa: Isa) -> (Losses, Tensors, Ten
         config,
         loss,
         lr,
-        betas,
-        eps,
+        adam,
         ..
     } = &case.settings;
     let method = Method {
@@ -230,12 +229,7 @@ fn trained(case: &Case, algorithm: Algorithm, isa: Isa) -> (Losses, Tensors, Ten
         .step(&input, &target, clips.count, clips.height, clips.width)
         .expect("a step");
     let gradients = net.gradients();
-    let adam = Adam {
-        beta1: betas[0],
-        beta2: betas[1],
-        epsilon: *eps,
-    };
-    net.update(&adam, *lr);
+    net.update(adam, *lr);
     net.write();
     (losses, gradients, net.tensors())
 }

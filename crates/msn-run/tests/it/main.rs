@@ -10,7 +10,7 @@ use msn_run::{
     BurnDevice, EvaluateRequest, Model, Notice, Observer, Quiet, RunError, RunLocation,
     ScoreRequest, TestSet, TrainOutcome, TrainRequest, evaluate, score, score_to_file, train,
 };
-use msn_synth::{Output, Size, SynthOptions};
+use msn_synth::{ClipFormat, Size, SynthOptions};
 use msn_train::{Preset, Settings, StepReport};
 
 type Device = BurnDevice<Autodiff<Flex>>;
@@ -28,7 +28,7 @@ fn scene() -> (tempfile::TempDir, Utf8PathBuf) {
         test_clips: 2,
         seconds: 10.0,
         size: Size::new(64, 48),
-        output: Output::Frames,
+        output: ClipFormat::Frames,
         ..SynthOptions::default()
     };
     msn_synth::write(&path.join("scene"), &options, &mut |_, _| ()).unwrap();
@@ -159,6 +159,33 @@ fn a_stopped_training_is_saved_and_goes_on_bit_for_bit() {
     assert_eq!(run.card().unwrap().data.calibration_split.len(), 1);
 }
 
+/// A process that was killed between the weights and the last calibration leaves one of other
+/// weights.
+#[test]
+fn a_resumed_training_calibrates_anew_whatever_was_left() {
+    let (_guard, dir) = scene();
+    let data = open(&dir);
+    let whole = TrainRequest::new(settings(), &data, at(&dir, "whole"));
+    train(&whole, &device(), &mut Quiet).unwrap();
+    let calibration = |name: &str| std::fs::read(dir.join(name).join("calibration.json"));
+    let expected = calibration("whole").unwrap();
+    let foreign = String::from_utf8(expected.clone()).unwrap();
+    let foreign = foreign.replace("\"weights\": \"", "\"weights\": \"0");
+    assert_ne!(foreign.as_bytes(), expected);
+    for (name, left) in [("foreign", foreign.as_str()), ("damaged", "{")] {
+        let mut cut = TrainRequest::new(settings(), &data, at(&dir, name));
+        let mut stops = Stops {
+            after: 2,
+            ..Stops::default()
+        };
+        train(&cut, &device(), &mut stops).unwrap();
+        std::fs::write(dir.join(name).join("calibration.json"), left).unwrap();
+        cut.resume = true;
+        train(&cut, &device(), &mut Quiet).unwrap();
+        assert!(calibration(name).unwrap() == expected, "{name}");
+    }
+}
+
 #[test]
 fn other_footage_is_scored_as_the_test_set_is() {
     let (_guard, dir) = scene();
@@ -173,6 +200,7 @@ fn other_footage_is_scored_as_the_test_set_is() {
         folder_hz: data.folder_hz,
         temporary: &dir,
         overlay: None,
+        collect: false,
     };
     let mut table = Vec::new();
     let summary = score(&request, &mut table, &device(), &mut Quiet).unwrap();

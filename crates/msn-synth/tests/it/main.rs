@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use msn_data::{Color, DataSet, DatasetLayout, LoadOptions, LoadedVideo, OpenOptions};
 use msn_synth::{
-    AnomalyKind, Output, Plan, Renderer, Scene, Size, Summary, SynthError, SynthOptions, write,
+    AnomalyKind, ClipFormat, Plan, Renderer, Scene, Size, Summary, SynthError, SynthOptions, write,
 };
 
 fn small(seed: u64) -> SynthOptions {
@@ -21,7 +21,7 @@ fn small(seed: u64) -> SynthOptions {
             width: 64,
             height: 48,
         },
-        output: Output::Frames,
+        output: ClipFormat::Frames,
     }
 }
 
@@ -108,7 +108,7 @@ fn videos_open_with_their_labels_to_the_frame() {
     let root = root.join("plaza");
     // A rate whose frame times are no round decimals.
     let options = SynthOptions {
-        output: Output::Videos,
+        output: ClipFormat::Videos,
         rate_hz: 7,
         ..small(12)
     };

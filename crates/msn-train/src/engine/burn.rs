@@ -7,7 +7,7 @@ use burn::{
     optim::{GradientsAccumulator, GradientsParams},
     tensor::{DType, Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_kernels::Collective;
+use msn_kernels::{Adam, Collective};
 use msn_memory::{Gathered, Health, Monitor};
 use msn_model::{
     AllReduceMean, BatchStatistics, Clips, Losses, Mode, MsnNet, OnDevice, Output, PoolLookup,
@@ -15,7 +15,7 @@ use msn_model::{
 };
 
 use crate::{
-    Adam, DataParallel, Engine, EngineState, Settings, SingleProcess, StepNumbers, TrainError,
+    DataParallel, Engine, EngineState, Settings, SingleProcess, StepNumbers, TrainError,
     optimise::{Optimiser, after, average_gradients, clip, scale, update_statistics},
     random::{Purpose, generator},
 };

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use msn_kernels::{Adam as KernelAdam, Collective};
+use msn_kernels::{Adam, Collective};
 use msn_memory::{Health, Monitor};
 use msn_model::{
     Clips, CpuNet, CpuTraining, Losses, Method, OptimiserState, Precision, Predictor, Tensors,
     channels_last,
 };
 
-use crate::{Adam, Engine, EngineState, Settings, SingleProcess, StepNumbers, TrainError};
+use crate::{Engine, EngineState, Settings, SingleProcess, StepNumbers, TrainError};
 
 /// The same training as [`crate::BurnEngine`]'s, by hand-written kernels, channels-last throughout.
 #[derive(Debug)]
@@ -131,15 +131,7 @@ impl Engine for CpuEngine {
         if self.settings.train.clip_norm > 0.0 {
             self.training.clip_gradients(self.settings.train.clip_norm);
         }
-        let Adam { betas, eps } = Adam::default();
-        self.training.update(
-            &KernelAdam {
-                beta1: betas[0],
-                beta2: betas[1],
-                epsilon: eps,
-            },
-            lr,
-        );
+        self.training.update(&Adam::default(), lr);
         Ok(self.write(&losses))
     }
 

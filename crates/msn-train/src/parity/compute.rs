@@ -7,14 +7,13 @@ use burn::{
     optim::GradientsParams,
     tensor::{FloatDType, Tensor, TensorData, backend::AutodiffBackend},
 };
-use msn_kernels::Adam as KernelAdam;
 use msn_model::{
     Clips, CpuNet, CpuTraining, HostTensor, Losses, Map, Method, Mode, MsnNet, ParityCase,
     Prediction, Predictor, TensorFile, Tensors, Visit, WeightsError, channels_last, predict,
 };
 
-use super::ParityError;
-use crate::optimise::{Adam, Optimiser, after};
+use super::{ContentError, ParityError};
+use crate::optimise::{Optimiser, after};
 
 /// A golden case and its settings.
 pub(super) struct Golden<'a> {
@@ -71,10 +70,7 @@ impl Golden<'_> {
         for (name, tensor) in &gradients.named {
             out.insert(format!("train.grad.{name}"), tensor.clone());
         }
-        let mut optimiser = Optimiser::new(&Adam {
-            betas: case.betas,
-            eps: case.eps,
-        });
+        let mut optimiser = Optimiser::new(&case.adam);
         let mut net = optimiser.optimise(net, gradients.grads, case.lr);
         after(&mut net, &output);
         for (name, tensor) in net.tensors() {
@@ -86,17 +82,19 @@ impl Golden<'_> {
     /// The same by the project's own CPU kernels.
     pub fn on_kernels(&self, method: Method) -> Result<Tensors, ParityError> {
         let case = &self.case;
-        let wrong = |reason: String| ParityError::Kernels {
+        let wrong = |source| ParityError::Kernels {
             path: self.file.path.clone(),
-            reason,
+            source,
         };
         let weights = self.weights();
         let [frames, target] = self.inputs()?;
-        let [n, past, h, w] = frames.shape[..] else {
-            return Err(wrong("its frames have no four axes".to_owned()));
+        let past = case.config.frames * case.config.channels;
+        let [n, _, h, w] = frames.shape[..] else {
+            let source = ContentError::Frames(frames.shape);
+            let path = self.file.path.clone();
+            return Err(ParityError::Content { path, source });
         };
-        let net = CpuNet::new(&case.config, &weights, method);
-        let net = net.map_err(|e| wrong(e.to_string()))?;
+        let net = CpuNet::new(&case.config, &weights, method).map_err(wrong)?;
         let predictions = net.predict(&Clips {
             count: n,
             height: h,
@@ -104,15 +102,18 @@ impl Golden<'_> {
             frames: frames.values.clone(),
             target: Vec::new(),
         });
-        let predictions = predictions.map_err(|e| wrong(e.to_string()))?;
+        let predictions = predictions.map_err(|source| ParityError::Predict {
+            path: self.file.path.clone(),
+            source,
+        })?;
         let mut out = self.scores(&predictions, &target.values);
 
         let training = CpuTraining::new(&case.config, case.loss, &weights, method);
-        let mut training = training.map_err(|e| wrong(e.to_string()))?;
+        let mut training = training.map_err(wrong)?;
         let input = channels_last(&frames.values, n, past, h * w);
         let target = channels_last(&target.values, n, case.config.channels, h * w);
         let losses = training.step(&input, &target, n, h, w);
-        let losses = losses.map_err(|e| wrong(e.to_string()))?;
+        let losses = losses.map_err(wrong)?;
         for (name, value) in [
             ("prediction", losses.prediction),
             ("compactness", losses.compactness),
@@ -124,12 +125,7 @@ impl Golden<'_> {
         }
         let gradients = training.gradients().into_iter();
         out.extend(gradients.map(|(name, g)| (format!("train.grad.{name}"), g)));
-        let adam = KernelAdam {
-            beta1: case.betas[0],
-            beta2: case.betas[1],
-            epsilon: case.eps,
-        };
-        training.update(&adam, case.lr);
+        training.update(&case.adam, case.lr);
         training.write();
         let after = training.tensors().into_iter();
         out.extend(after.map(|(name, t)| (format!("train.after.{name}"), t)));
@@ -189,23 +185,20 @@ impl Golden<'_> {
     /// `input.frames` as [N, T*C, H, W] and `input.target`.
     fn inputs(&self) -> Result<[HostTensor; 2], ParityError> {
         let (file, case) = (self.file, &self.case);
-        let wrong = |reason: String| ParityError::Content {
+        let wrong = |source| ParityError::Content {
             path: file.path.clone(),
-            reason,
+            source,
         };
-        let get = |name: &str| {
+        let get = |name| {
             file.tensors
                 .get(name)
                 .cloned()
-                .ok_or_else(|| wrong(format!("tensor {name} is missing")))
+                .ok_or_else(|| wrong(ContentError::Missing(name)))
         };
         let (mut frames, target) = (get("input.frames")?, get("input.target")?);
         let (t, c) = (case.config.frames, case.config.channels);
         let [n, ft, fc, h, w] = frames.shape[..] else {
-            return Err(wrong(format!(
-                "input.frames has shape {:?}, not [N, T, C, H, W]",
-                frames.shape
-            )));
+            return Err(wrong(ContentError::Frames(frames.shape)));
         };
         if (ft, fc) != (t, c)
             || target.shape != [n, c, h, w]
@@ -213,10 +206,12 @@ impl Golden<'_> {
             || w % 8 != 0
             || n * h * w == 0
         {
-            return Err(wrong(format!(
-                "input shapes {:?} and {:?} do not fit {t} frames of {c} channels, sizes in multiples of 8",
-                frames.shape, target.shape
-            )));
+            return Err(wrong(ContentError::Inputs {
+                clips: frames.shape,
+                target: target.shape,
+                past: t,
+                channels: c,
+            }));
         }
         frames.shape = vec![n, t * c, h, w];
         Ok([frames, target])

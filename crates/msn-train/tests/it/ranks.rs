@@ -1,55 +1,18 @@
 //! Laws of a training on several ranks, each of which a rank checks. Here ranks are threads; `mpi`
 //! checks the same laws in processes.
 
-use std::{
-    ops::ControlFlow,
-    sync::{Arc, Barrier, Mutex},
-};
+use std::{ops::ControlFlow, sync::Arc};
 
 use burn::backend::{Autodiff, Flex};
 use msn_data::calibration_split;
-use msn_kernels::Collective;
+use msn_kernels::{Collective, reference::ThreadRank};
 use msn_model::{Algorithm, Clips, HostTensor, Tensors};
 use msn_train::{
-    BurnEngine, CpuEngine, Engine, Observer, Progress, Settings, StepNumbers, TrainError,
-    TrainEvent, any_rank, train,
+    BurnEngine, CpuEngine, Engine, Progress, Settings, StepNumbers, TrainError, TrainEvent,
+    TrainObserver, any_rank, train,
 };
 
 use crate::engines::{batches, distance, settings, videos};
-
-/// One of several threads.
-#[derive(Debug)]
-struct Thread {
-    rank: usize,
-    slots: Arc<Mutex<Vec<Vec<f32>>>>,
-    barrier: Arc<Barrier>,
-}
-
-impl Collective for Thread {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-
-    fn world_size(&self) -> usize {
-        self.slots.lock().unwrap().len()
-    }
-
-    fn all_reduce_sum(&self, values: &mut [f32]) {
-        let all = self.all_gather(values);
-        for (i, v) in values.iter_mut().enumerate() {
-            *v = all.iter().map(|part| part[i]).sum();
-        }
-    }
-
-    fn all_gather(&self, own: &[f32]) -> Vec<Vec<f32>> {
-        self.slots.lock().unwrap()[self.rank] = own.to_vec();
-        self.barrier.wait();
-        let all = self.slots.lock().unwrap().clone();
-        self.barrier.wait();
-        assert!(all.iter().all(|part| part.len() == own.len()));
-        all
-    }
-}
 
 type Law = fn(&Arc<dyn Collective>);
 
@@ -70,17 +33,11 @@ pub(crate) const LAWS: [(&str, Law); 7] = [
 #[test]
 fn laws_hold_on_threads() {
     for world_size in [2, 3] {
-        let slots = Arc::new(Mutex::new(vec![Vec::new(); world_size]));
-        let barrier = Arc::new(Barrier::new(world_size));
         std::thread::scope(|scope| {
-            for rank in 0..world_size {
-                let (slots, barrier) = (slots.clone(), barrier.clone());
+            for thread in ThreadRank::all(world_size) {
                 scope.spawn(move || {
-                    let thread: Arc<dyn Collective> = Arc::new(Thread {
-                        rank,
-                        slots,
-                        barrier,
-                    });
+                    let rank = thread.rank();
+                    let thread: Arc<dyn Collective> = Arc::new(thread);
                     for (name, law) in LAWS {
                         let end = OnPanic { name, rank };
                         law(&thread);
@@ -321,7 +278,7 @@ impl Watch {
     }
 }
 
-impl Observer<()> for Watch {
+impl TrainObserver<()> for Watch {
     fn observe(&mut self, event: TrainEvent<'_>) -> ControlFlow<()> {
         if let TrainEvent::Step(report, ..) = event {
             self.losses.push(report.numbers.loss);
@@ -384,10 +341,10 @@ fn one_training(collective: &Arc<dyn Collective>) {
 fn differences_are_named(collective: &Arc<dyn Collective>) {
     let last = collective.world_size() - 1;
     let odd = collective.rank() == last;
-    let begin = |settings: &Settings, frames: usize| {
+    let begin = |settings: &Settings, frames: usize, seed| {
         let mut videos = videos();
         videos.truncate(frames);
-        let held = calibration_split(&videos, settings.net.frames, 1, 0);
+        let held = calibration_split(&videos, settings.net.frames, 1, seed);
         let mut engine = engine(Kind::Kernels, settings, Some(collective));
         let (done, mut watch) = (Progress::default(), Watch::new(1));
         train(settings, &videos, &held, engine.as_mut(), done, &mut watch).unwrap_err()
@@ -395,18 +352,29 @@ fn differences_are_named(collective: &Arc<dyn Collective>) {
     let other = begin(
         &settings(&["batch=6", if odd { "seed=5" } else { "seed=0" }]),
         4,
+        0,
     );
     assert!(
         matches!(&other, TrainError::RankSettings { rank, theirs, ours }
             if *rank == last && theirs == "seed = 5" && ours == "seed = 0"),
         "{other:?}"
     );
-    let other = begin(&settings(&["batch=6"]), if odd { 3 } else { 4 });
-    assert!(
-        matches!(&other, TrainError::RankFrames { rank } if *rank == last),
-        "{other:?}"
-    );
-    let uneven = begin(&settings(&["batch=7"]), 4).to_string();
+    // A video less, then the same videos split otherwise.
+    let split = |seed| calibration_split(&videos(), settings(&[]).net.frames, 1, seed);
+    let other_split = (1..).find(|&seed| split(seed) != split(0)).unwrap();
+    for (frames, seed) in [(3, 0), (4, other_split)] {
+        let (frames, seed) = if odd { (frames, seed) } else { (4, 0) };
+        let other = begin(&settings(&["batch=6"]), frames, seed);
+        assert!(
+            matches!(&other, TrainError::RankFrames { rank } if *rank == last),
+            "{other:?}"
+        );
+    }
+    // One rank alone has a batch that can't be shared: all are told that settings differ.
+    let other = begin(&settings(&[if odd { "batch=7" } else { "batch=6" }]), 4, 0);
+    let differ = matches!(&other, TrainError::RankSettings { rank, .. } if *rank == last);
+    assert!(differ, "{other:?}");
+    let uneven = begin(&settings(&["batch=7"]), 4, 0).to_string();
     let sentence = "a batch of 7 clips can't be split evenly";
     assert!(uneven.starts_with(sentence), "{uneven}");
     for setting in ["start_items", "revive"] {

@@ -11,8 +11,13 @@ mod broken;
 #[cfg(feature = "ffmpeg")]
 mod corpus;
 mod folders;
+mod foreign;
+#[cfg(feature = "ffmpeg")]
+mod mjpeg;
 #[cfg(feature = "ffmpeg")]
 mod quiet;
+#[cfg(feature = "ffmpeg")]
+mod recorders;
 #[cfg(feature = "ffmpeg")]
 mod resampled;
 mod scene;

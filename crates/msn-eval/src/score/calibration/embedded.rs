@@ -73,7 +73,6 @@ impl From<Embedded> for Calibration {
             errors: quantiles(class.errors),
         };
         Self {
-            weights: None,
             window: e.window,
             window_stride: e.window_stride,
             history: e.history,
