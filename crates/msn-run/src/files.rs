@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_path_that_is_too_long_is_found() {
-        let deep = vec!["d".repeat(200); 20].join("/");
+        let deep = vec!["d".repeat(200); 21].join("/");
         assert!(check_paths("/out".into(), ["01"].into_iter()).is_ok());
         let error = check_paths("/out".into(), ["01", &deep].into_iter()).unwrap_err();
         assert!(matches!(&error, RunError::LongPath { .. }), "{error}");
