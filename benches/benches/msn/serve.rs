@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_model::{
-    Algorithm, Clips, CpuNet, Input, Meta, Method, Precision, TensorFile, Tensors, WEIGHTS_FORMAT,
-    Weights, channels_last,
+    Algorithm, Clips, CpuNet, Input, Meta, Method, Precision, StretchSetting, TensorFile, Tensors,
+    WEIGHTS_FORMAT, Weights, channels_last,
 };
 use msn_train::{CpuEngine, Engine};
 use serde::Deserialize;
@@ -190,6 +190,7 @@ impl Subject {
                     width: side,
                     stride: 1,
                     rate_hz: 0.0,
+                    stretch: StretchSetting::None,
                 },
                 calibration: None,
                 origin: Default::default(),

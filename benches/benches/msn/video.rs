@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{Color, LoadOptions, LoadedVideo, Size, Video, clips, segments};
 use msn_eval::{AnomalyScore, Scorer, SourceStep};
 use msn_model::{Algorithm, Clips, CpuNet, Predictor};
-use msn_synth::{Output, SynthOptions};
+use msn_synth::{ClipFormat, SynthOptions};
 use msn_train::{Feed, Preset, Settings};
 use msn_video::{Item, Options, open, open_ahead};
 
@@ -15,9 +15,9 @@ use crate::{assert_close, network::fresh};
 /// A short video of people on a plaza, 320 x 240 pixels.
 fn sample(harness: &Harness, folder: &Utf8Path) -> Result<Utf8PathBuf> {
     let output = if cfg!(feature = "ffmpeg") {
-        Output::Videos
+        ClipFormat::Videos
     } else {
-        Output::Frames
+        ClipFormat::Frames
     };
     let options = SynthOptions {
         train_clips: 1,

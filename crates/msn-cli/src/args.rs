@@ -13,7 +13,9 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use ablate::AblateArgs;
-pub(crate) use data::{DataCommand, FpsArgs, LayoutArgs, SourceArgs, StoreArgs, sources};
+pub(crate) use data::{
+    DataCommand, FpsArgs, LabelArgs, LayoutArgs, SourceArgs, StoreArgs, sources,
+};
 pub(crate) use device::{DeviceArgs, PrecisionArgs};
 pub(crate) use evaluate::{EvalArgs, ScoreArgs, SelftestArgs};
 pub(crate) use train::TrainArgs;
@@ -72,14 +74,24 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
-    /// Scores as CSV or a folder of CSV files, or JSON with scores and labels or with regions
+    /// Scores: a CSV, .npy, .npz or .mat file, a folder of them such as a run's scores, or JSON with scores and labels or with regions
+    #[arg(value_name = "SCORES")]
     pub file: Utf8PathBuf,
-    /// Frame labels of a CSV's videos: a .npy file, or a folder of one per video
+    /// Labels: events.csv, a .npy, .npz, .mat or CSV file, a folder of one per video, or a data set folder with events.csv [default: the scores' own column or array `label`]
     pub labels: Option<Utf8PathBuf>,
-    /// Column of the scores [default: score, else the only score column]
-    #[arg(long, value_name = "NAME")]
-    pub column: Option<String>,
-    /// Print JSON instead of the table
+    /// Column or array of the scores, or several to compare [default: score, else the only score column, else fair]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub column: Vec<String>,
+    /// Another method's scores of the same videos, to be compared with SCORES on the frames that all score
+    #[arg(long, value_name = "[NAME=]PATH")]
+    pub compare: Vec<String>,
+    /// Frames a second, for labels in seconds and scores without a column `seconds`
+    #[arg(long, value_name = "HZ", value_parser = data::frames_per_second)]
+    pub fps: Option<f64>,
+    /// Also measure the events above this score
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    pub threshold: Option<f64>,
+    /// Print JSON instead of the table, with the AUC of each video, ROC and precision-recall points, and events
     #[arg(long)]
     pub json: bool,
 }

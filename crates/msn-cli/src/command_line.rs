@@ -33,3 +33,17 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     println!("{text}");
     Ok(())
 }
+
+/// Prints indented JSON with its format's name and version.
+pub(crate) fn print_versioned(format: &'static str, value: &impl Serialize) -> Result<()> {
+    #[derive(Serialize)]
+    struct Versioned<'a, T> {
+        format: &'static str,
+        #[serde(flatten)]
+        content: &'a T,
+    }
+    print_json(&Versioned {
+        format,
+        content: value,
+    })
+}

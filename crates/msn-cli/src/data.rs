@@ -8,7 +8,7 @@ use msn_synth::{ClipFormat, SynthOptions};
 use crate::{
     Failed, Usage,
     args::{DataCommand, SourceArgs},
-    command_line::print_json,
+    command_line::print_versioned,
     label,
 };
 
@@ -55,12 +55,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             out,
             source,
         } => split(dir, *seed, out.as_deref(), source),
-        DataCommand::Label {
-            dir,
-            port,
-            layout,
-            store,
-        } => label::label(dir, *port, layout, store),
+        DataCommand::Label(args) => label::label(args),
     }
 }
 
@@ -111,7 +106,7 @@ fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs)
 fn check(dir: &Utf8Path, json: bool, options: &OpenOptions) -> Result<()> {
     let check = msn_data::check(dir, options)?;
     if json {
-        print_json(&check)?;
+        print_versioned("msn-check-1", &check)?;
     } else {
         print!("{}", check.to_text());
     }

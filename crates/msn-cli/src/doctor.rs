@@ -10,7 +10,7 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::{
     args::DoctorArgs,
-    command_line::print_json,
+    command_line::print_versioned,
     device::{Device, Job, on},
     text::columns,
 };
@@ -51,7 +51,7 @@ struct Found {
 pub(crate) fn doctor(args: &DoctorArgs) -> Result<()> {
     let found = examine(args);
     if args.json {
-        print_json(&found)?;
+        print_versioned("msn-doctor-1", &found)?;
     } else {
         print!("{}", text(&found));
     }

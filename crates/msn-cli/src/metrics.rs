@@ -1,141 +1,253 @@
 //! `msn metrics`: metrics of any method's scores.
 
-use std::collections::BTreeSet;
+mod labels;
+mod measure;
+mod scores;
+mod text;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::natural_order;
+use msn_data::is_same_video;
 use msn_metrics::{
-    Bootstrap, FrameMetrics, ScoredVideo, TableScores, fixture, frame_metrics, min_max, prior_rows,
-    read_scores_csv,
+    Bootstrap, ScoredVideo, TableScores,
+    fixture::{self, Fixture},
+    keep_common_frames, metric_differences,
 };
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use self::measure::{Compared, METRICS_FORMAT, Method, Output};
+pub(crate) use self::scores::read as read_scores;
 use crate::{Usage, args::MetricsArgs, command_line::print_json};
 
-/// Scores of a CSV file, or of all CSV files of a folder, as a run's `scores`.
-fn scores(path: &Utf8Path, column: Option<&str>) -> Result<Vec<TableScores>> {
-    if !path.is_dir() {
-        return Ok(read_scores_csv(path.as_std_path(), column)?);
-    }
-    let mut files: Vec<Utf8PathBuf> = path
-        .read_dir_utf8()
-        .and_then(|entries| entries.map(|entry| Ok(entry?.into_path())).collect())
-        .with_context(|| format!("can't list {path}"))?;
-    files.retain(|file| file.extension() == Some("csv"));
-    files.sort_by(|a, b| natural_order(a.as_str(), b.as_str()));
-    if files.is_empty() {
-        return Err(anyhow!(
-            "{path} holds no .csv file: name a file of scores, or a folder of such files"
-        ));
-    }
-    let mut all = Vec::new();
-    let mut names = BTreeSet::new();
-    for file in files {
-        for video in read_scores_csv(file.as_std_path(), column)? {
-            if !names.insert(video.name.clone()) {
-                return Err(anyhow!(
-                    "{file} has video {}, which another file of the folder has too: keep one of them",
-                    video.name
-                ));
-            }
-            all.push(video);
-        }
-    }
-    Ok(all)
+/// A method as the command line names it.
+struct Named {
+    name: String,
+    path: Utf8PathBuf,
+    column: Option<String>,
+    scores: Vec<TableScores>,
 }
 
 pub(crate) fn metrics(args: &MetricsArgs) -> Result<()> {
-    let found = match (args.file.extension(), &args.labels) {
-        (Some("json"), None) => fixture::metrics(args.file.as_std_path())?,
-        (Some("json"), Some(_)) => {
+    if args.threshold.is_some_and(|t| !t.is_finite()) {
+        return Err(Usage("--threshold wants a finite score".into()).into());
+    }
+    if args.file.extension() == Some("json") {
+        if args.labels.is_some() {
             return Err(Usage(format!(
                 "{} holds its own labels: give no label file",
                 args.file
             ))
             .into());
         }
-        (_, None) => {
-            return Err(Usage(format!(
-                "{} needs labels: name a .npy file, or a folder with one per video",
-                args.file
-            ))
-            .into());
-        }
-        (_, Some(labels)) => {
-            let scores = scores(&args.file, args.column.as_deref())?;
-            let counts: Vec<(&str, usize)> = scores
-                .iter()
-                .map(|v| (v.name.as_str(), v.frames.last().map_or(0, |f| f + 1)))
-                .collect();
-            let labels = msn_data::read_frame_labels(labels, &counts)?;
-            let videos = scores
-                .iter()
-                .zip(&labels)
-                .map(|(v, l)| v.with_labels(l))
-                .collect::<Result<Vec<ScoredVideo>, _>>()?;
-            let mut all = serde_json::to_value(frame_metrics(&videos, &Bootstrap::default())?)?;
-            all["priors"] = priors(&videos)?;
-            all
-        }
-    };
-    if args.json {
-        return print_json(&found);
-    }
-    let Value::Object(found) = found else {
-        return Err(anyhow!("no metrics"));
-    };
-    let priors = found.get("priors").cloned();
-    for (name, value) in found.iter().filter(|(name, _)| *name != "priors") {
-        let of = |key: &str| value.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
-        match value {
-            Value::Object(_) => println!(
-                "{name:<20}{:.4} [{:.4}, {:.4}]",
-                of("value"),
-                of("low"),
-                of("high")
-            ),
-            Value::Null => println!("{name:<20}undefined"),
-            other => println!("{name:<20}{other}"),
+        let fixture = fixture::read(args.file.as_std_path())?.fixture;
+        if matches!(fixture, Fixture::Regions(_)) {
+            return regions(&fixture, args.json);
         }
     }
-    let raw = priors.as_ref().and_then(|p| p["raw"].as_object());
-    for name in raw.into_iter().flat_map(Map::keys) {
-        let micro = |treatment: &str| {
-            let value = priors.as_ref()?[treatment][name]["micro_auc"]["value"].as_f64()?;
-            Some(format!("{value:.4}"))
-        };
-        let text = ["raw", "min_max"].map(|t| micro(t).unwrap_or_else(|| "undefined".to_owned()));
-        println!(
-            "prior {name:<14}{}, normalised in each video {} (micro_auc)",
-            text[0], text[1]
-        );
+    let mut methods = named(args)?;
+    if let Some(hz) = args.fps {
+        for video in methods.iter_mut().flat_map(|method| &mut method.scores) {
+            let times = video.frames.iter().zip(&mut video.seconds);
+            times.for_each(|(&frame, seconds)| {
+                seconds.get_or_insert(frame as f64 / hz);
+            });
+        }
+    }
+    let output = measure(args, methods)?;
+    match args.json {
+        true => print_json(&output)?,
+        false => print!("{}", text::text(&output)),
     }
     Ok(())
 }
 
-/// Metrics of scores that never look at a pixel: as they are, and min-max normalised in each video,
-/// since a table does not say how its scores were treated.
-fn priors(videos: &[ScoredVideo]) -> Result<Value> {
-    let only = |f: FrameMetrics| {
-        json!({
-            "micro_auc": f.micro_auc,
-            "macro_auc_skip": f.macro_auc_skip,
-            "macro_auc_pad": f.macro_auc_pad,
-            "average_precision": f.average_precision,
-            "equal_error_rate": f.equal_error_rate,
-        })
+/// Metrics of boxes, which JSON alone can hold.
+fn regions(fixture: &Fixture, as_json: bool) -> Result<()> {
+    let found = fixture.metrics()?;
+    let (rbdc, tbdc) = (&found["rbdc"], &found["tbdc"]);
+    if as_json {
+        return print_json(&json!({ "format": METRICS_FORMAT, "rbdc": rbdc, "tbdc": tbdc }));
+    }
+    for (name, value) in [("rbdc", rbdc), ("tbdc", tbdc)] {
+        match value.as_f64() {
+            Some(value) => println!("{name:<20}{value:.4}"),
+            None => println!("{name:<20}undefined"),
+        }
+    }
+    Ok(())
+}
+
+/// The scores of all methods: a column each of the first path, then the others.
+fn named(args: &MetricsArgs) -> Result<Vec<Named>> {
+    let own: Vec<Option<&str>> = match args.column.as_slice() {
+        [] => vec![None],
+        columns => columns.iter().map(|c| Some(c.as_str())).collect(),
     };
-    let rows = |normalised: bool| -> Result<Map<String, Value>> {
-        let treat = |_: &ScoredVideo, scores: Vec<f64>| match normalised {
-            true => Ok(min_max(&scores)),
-            false => Ok(scores),
+    let several = own.len() > 1;
+    let mut methods = Vec::new();
+    for column in own {
+        methods.push(Named {
+            name: match column {
+                Some(column) if several => column.to_owned(),
+                _ => name_of(&args.file),
+            },
+            path: args.file.clone(),
+            column: column.map(str::to_owned),
+            scores: scores::read(&args.file, column)?,
+        });
+    }
+    for text in &args.compare {
+        // A path may have `=` in it as well.
+        let (name, path) = match text.split_once('=') {
+            Some((name, path)) if !Utf8Path::new(text).exists() => (name.to_owned(), path),
+            _ => (name_of(text.as_ref()), text.as_str()),
         };
-        let rows = prior_rows(videos, &Bootstrap::default(), treat)?;
-        let named = rows
-            .into_iter()
-            .map(|r| (r.prior.name().to_owned(), only(r.metrics)));
-        Ok(named.collect())
+        // The same column where it has one.
+        let column = args.column.first().map(String::as_str);
+        let read = scores::read(path.as_ref(), column);
+        let (column, read) = match read {
+            Err(_) if column.is_some() => (None, scores::read(path.as_ref(), None)),
+            read => (column, read),
+        };
+        methods.push(Named {
+            name,
+            path: path.into(),
+            column: column.map(str::to_owned),
+            scores: read?,
+        });
+    }
+    for i in 1..methods.len() {
+        if methods[..i].iter().any(|m| m.name == methods[i].name) {
+            methods[i].name = format!("{} ({})", methods[i].name, i + 1);
+        }
+    }
+    Ok(methods)
+}
+
+/// What a method is called: its file, or of a folder called `scores` what holds it.
+fn name_of(path: &Utf8Path) -> String {
+    let own = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
+    let named = match (own.file_name(), own.parent().and_then(Utf8Path::file_name)) {
+        (Some("scores"), Some(parent)) if path.is_dir() => Some(parent),
+        (Some(name), _) if path.is_dir() => Some(name),
+        _ => own.file_stem(),
     };
-    Ok(json!({ "raw": rows(false)?, "min_max": rows(true)? }))
+    named.unwrap_or(path.as_str()).to_owned()
+}
+
+fn measure(args: &MetricsArgs, mut methods: Vec<Named>) -> Result<Output> {
+    let (first, others) = methods.split_at_mut(1);
+    for other in others {
+        rename(&first[0].scores, &mut other.scores);
+    }
+    let mut left_out = vec![0; methods.len()];
+    if methods.len() > 1 {
+        let mut all: Vec<Vec<TableScores>> = methods
+            .iter_mut()
+            .map(|method| std::mem::take(&mut method.scores))
+            .collect();
+        // What labels one method brings hold for all.
+        let labelled = match &args.labels {
+            None => all
+                .iter()
+                .position(|m| m.iter().all(|v| v.labels.is_some())),
+            Some(_) => None,
+        };
+        // Labels in frames count all that the first method scores.
+        let first = match args.labels.as_deref() {
+            Some(labels) => Some(labels::join(&all[0], &methods[0].path, Some(labels))?),
+            None => None,
+        };
+        if let Some(joined) = first {
+            for (video, joined) in all[0].iter_mut().zip(joined) {
+                video.labels = Some(joined.labels);
+            }
+        }
+        left_out = keep_common_frames(&mut all);
+        let order: Vec<String> = all[0].iter().map(|video| video.name.clone()).collect();
+        if order.is_empty() {
+            return Err(anyhow!(
+                "{} and the others score no common frame: videos must have the same names, and frames count from 0",
+                methods[0].path
+            ));
+        }
+        for method in &mut all {
+            method.sort_by_key(|video| order.iter().position(|name| *name == video.name));
+        }
+        let source = labelled.unwrap_or(0);
+        let labels: Vec<_> = all[source]
+            .iter()
+            .map(|video| video.labels.clone())
+            .collect();
+        for method in &mut all {
+            for (video, labels) in method.iter_mut().zip(&labels) {
+                video.labels.clone_from(labels);
+            }
+        }
+        for (method, scores) in methods.iter_mut().zip(all) {
+            method.scores = scores;
+        }
+    }
+    let labels = args.labels.as_deref().filter(|_| methods.len() == 1);
+    let mut joined = Vec::new();
+    for method in methods {
+        let videos: Vec<ScoredVideo> = labels::join(&method.scores, &method.path, labels)?;
+        joined.push(Method {
+            name: method.name,
+            standardised: is_standardised(&method.path, method.column.as_deref()),
+            scores: method.scores,
+            videos,
+        });
+    }
+    let first = joined.remove(0);
+    let mut compared = Vec::new();
+    for other in joined {
+        let bootstrap = Bootstrap::default();
+        compared.push(Compared {
+            difference: metric_differences(&other.videos, &first.videos, &bootstrap)?,
+            method: other.measure(args.threshold)?,
+        });
+    }
+    Ok(Output {
+        format: METRICS_FORMAT,
+        priors: measure::priors(&first.videos)?,
+        first: first.measure(args.threshold)?,
+        compared,
+        left_out,
+    })
+}
+
+/// Gives videos that are the same by another spelling the names of the first method.
+fn rename(first: &[TableScores], other: &mut [TableScores]) {
+    let taken: Vec<String> = other.iter().map(|video| video.name.clone()).collect();
+    for video in other {
+        if first.iter().any(|v| v.name == video.name) {
+            continue;
+        }
+        let mut same = first.iter().filter(|v| is_same_video(&v.name, &video.name));
+        if let (Some(v), None) = (same.next(), same.next())
+            && !taken.contains(&v.name)
+        {
+            video.name.clone_from(&v.name);
+        }
+    }
+}
+
+/// Whether a path's scores are this project's anomaly scores, in robust standard deviations.
+fn is_standardised(path: &Utf8Path, column: Option<&str>) -> bool {
+    let of_folder = || {
+        let mut files = path.read_dir_utf8().ok()?.filter_map(Result::ok);
+        files.find_map(|f| Some(f.into_path()).filter(|f| f.extension() == Some("csv")))
+    };
+    let file = match path.is_dir() {
+        true => of_folder(),
+        false => Some(path.to_owned()),
+    };
+    let header = file.and_then(|file| csv::Reader::from_path(file).ok()?.headers().cloned().ok());
+    let ours = header.is_some_and(|header| {
+        ["legacy", "fair"]
+            .iter()
+            .all(|name| header.iter().any(|h| h == *name))
+    });
+    ours && column.is_none_or(|column| column == "fair")
 }

@@ -12,7 +12,11 @@ pub(crate) fn read(file: &Utf8Path) -> Result<Tensors> {
     ))
 }
 
-/// The float tensors of a `.pt` state dict, also where it lies under `state_dict`.
+/// Where training programs put a state dict in a file of more.
+#[cfg(feature = "pytorch")]
+const KEYS: [&str; 5] = ["state_dict", "model_state_dict", "model", "net", "network"];
+
+/// The float tensors of a `.pt` state dict, also where it lies under one of [`KEYS`].
 #[cfg(feature = "pytorch")]
 pub(crate) fn read(file: &Utf8Path) -> Result<Tensors> {
     use burn_store::pytorch::PytorchReader;
@@ -27,9 +31,13 @@ pub(crate) fn read(file: &Utf8Path) -> Result<Tensors> {
         )
     };
     let plain = PytorchReader::new(file.as_std_path());
-    let reader = match PytorchReader::with_top_level_key(file.as_std_path(), "state_dict") {
-        Ok(nested) if !nested.is_empty() => nested,
-        _ => plain.map_err(|e| wrong(&e))?,
+    let nested = |key: &&str| {
+        let nested = PytorchReader::with_top_level_key(file.as_std_path(), key).ok()?;
+        Some(nested).filter(|nested| !nested.is_empty())
+    };
+    let reader = match KEYS.iter().find_map(nested) {
+        Some(nested) => nested,
+        None => plain.map_err(|e| wrong(&e))?,
     };
     let mut tensors = Tensors::new();
     for (name, snapshot) in reader.tensors() {

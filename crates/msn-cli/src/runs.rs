@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use camino::Utf8PathBuf;
 use msn_run::{RunFolder, RunSummary};
+use serde_json::json;
 
 use crate::{
     args::RunsArgs,
@@ -24,7 +25,7 @@ pub(crate) fn runs(args: &RunsArgs) -> Result<()> {
         }
     }
     if args.json {
-        print_json(&runs)?;
+        print_json(&json!({ "format": "msn-runs-1", "runs": runs }))?;
     } else if runs.is_empty() {
         println!("no runs under {}", join(&args.dirs));
     } else {

@@ -98,4 +98,8 @@ fn print(test: &SelfTest) {
         "criterion of the prediction error alone: {}",
         errors.join(", ")
     );
+    println!();
+    for sentence in &test.verdict {
+        println!("{sentence}");
+    }
 }

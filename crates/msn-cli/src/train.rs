@@ -58,6 +58,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
                 print!("{}", evaluation::table(&evaluation));
             }
             println!("run folder: {}", folder.path());
+            println!("report: {}", folder.path().join("report.html"));
         }
         TrainOutcome::AlreadyFinished(folder) => {
             println!("{} is a finished run: nothing to resume", folder.path());

@@ -37,7 +37,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
     let failed = rows.iter().filter(|r| !r.passes()).count();
     if args.json {
         let all = json!({
-            "file": args.file, "device": chosen.device.to_string(), "kernels": kernels, "pass": failed == 0, "tensors": rows,
+            "format": "msn-verify-1", "file": args.file, "device": chosen.device.to_string(), "kernels": kernels, "pass": failed == 0, "tensors": rows,
         });
         print_json(&all)?;
     } else {

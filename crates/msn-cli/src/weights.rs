@@ -1,18 +1,19 @@
 //! `msn weights`: show, import, calibrate.
 
+mod state;
+
 use std::collections::BTreeMap;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use camino::Utf8Path;
 use msn_data::{DataSet, OpenOptions};
 use msn_eval::Calibration;
-use msn_model::{
-    Kernels, Meta, NetConfig, Precision, TensorFile, Tensors, WEIGHTS_FORMAT, Weights,
-};
+use msn_model::{Kernels, Meta, Precision, StretchSetting, TensorFile, WEIGHTS_FORMAT, Weights};
 use msn_run::{Devices as _, Model, NormalFootage, RunError, RunFolder};
 use msn_train::{Preset, Settings};
 use serde_json::json;
 
+use self::state::StateDict;
 use crate::{
     Usage,
     args::{DeviceArgs, StoreArgs, WeightsCommand},
@@ -29,7 +30,8 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             file,
             out,
             settings,
-        } => import(file, out, settings),
+            json,
+        } => import(file, out, settings, *json),
         WeightsCommand::Calibrate {
             weights,
             normal,
@@ -39,6 +41,7 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             device,
             precision,
             store,
+            json,
         } => {
             let device = SelectedDevice::new(device, precision.precision)?;
             let model = Model::open_uncalibrated(weights)?;
@@ -46,6 +49,13 @@ pub(crate) fn weights(command: &WeightsCommand) -> Result<()> {
             let calibration = calibrate(&model, normal, &options, &device, store)?;
             let file = out.clone().unwrap_or_else(|| model.calibration_file());
             calibration.write(&file, &model.weights)?;
+            if *json {
+                return print_json(&json!({
+                    "format": "msn-calibrated-1", "file": file, "median": calibration.median,
+                    "mad": calibration.mad, "frames": calibration.frames,
+                    "threshold": calibration.alarm.map(|alarm| alarm.threshold),
+                }));
+            }
             println!(
                 "wrote {file}: median {:.4}, MAD {:.4} over {} normal frames",
                 calibration.median, calibration.mad, calibration.frames
@@ -74,7 +84,8 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
         let shapes: BTreeMap<&String, &Vec<usize>> =
             tensors.tensors.iter().map(|(n, t)| (n, &t.shape)).collect();
         let mut all = json!({
-            "file": file, "msn": meta, "calibration": null, "values": count, "tensors": shapes
+            "format": "msn-show-1", "file": file, "msn": meta, "calibration": null,
+            "values": count, "tensors": shapes
         });
         match calibration {
             Ok(calibration) => all["calibration"] = json!(calibration),
@@ -92,6 +103,9 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
                 "input: {} x {} pixels (height x width), stride {}",
                 meta.input.height, meta.input.width, meta.input.stride
             );
+            if !meta.input.stretch.is_none() {
+                println!("stretch of more than 8 bits: {}", meta.input.stretch);
+            }
             println!("config: {}", serde_json::to_string(&meta.config)?);
             match &calibration {
                 Ok(Some(c)) => println!("calibration: {}", serde_json::to_string(c)?),
@@ -110,17 +124,19 @@ fn show(file: &Utf8Path, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-fn import(file: &Utf8Path, out: &Utf8Path, texts: &[String]) -> Result<()> {
-    let mut tensors = read_state(file)?;
-    tensors.retain(|name, _| !name.ends_with(".num_batches_tracked"));
+fn import(file: &Utf8Path, out: &Utf8Path, texts: &[String], as_json: bool) -> Result<()> {
+    let state = StateDict::read(file)?;
+    let tensors = state.tensors.clone();
     let mut settings = Settings::preset(Preset::Paper);
-    settings.net = infer(&tensors).ok_or_else(|| {
-        anyhow!("{file} is no state dict of this network: tensors such as encoder.level1.conv1.weight and decoder.level1.conv3.weight were looked for")
-    })?;
+    settings.net = state.config(file)?;
     for text in texts {
         settings.set(text).map_err(|e| Usage(e.to_string()))?;
     }
     settings.check().map_err(|e| Usage(e.to_string()))?;
+    if settings.input.stretch == StretchSetting::Auto {
+        let text = "stretch=auto measures training videos, of which there are none here: give stretch=LOW..HIGH";
+        return Err(Usage(text.into()).into());
+    }
     let origin = [
         (
             "imported_from",
@@ -138,10 +154,16 @@ fn import(file: &Utf8Path, out: &Utf8Path, texts: &[String]) -> Result<()> {
     let weights = Weights { meta, tensors };
     fits(&weights, file)?;
     weights.write(out)?;
-    println!("wrote {out}: {}", serde_json::to_string(&settings.net)?);
-    println!(
-        "settings that the tensors' shapes do not determine are as above: change them with key=value"
-    );
+    let echo = state.echo(&settings, texts);
+    if as_json {
+        return print_json(&json!({
+            "format": "msn-import-1", "file": file, "out": out, "prefix": state.prefix,
+            "tensors": state.tensors.len(), "left_out": state.left_out,
+            "inferred": echo.inferred, "given": echo.given, "assumed": echo.assumed,
+        }));
+    }
+    print!("{}", state.text(&echo));
+    println!("wrote {out}");
     Ok(())
 }
 
@@ -161,62 +183,6 @@ fn fits(weights: &Weights, path: &Utf8Path) -> Result<()> {
     let device = SelectedDevice::new(&plain, Precision::F32)?;
     device.predictor(&model).map_err(RunError::Device)?;
     Ok(())
-}
-
-fn read_state(file: &Utf8Path) -> Result<Tensors> {
-    if matches!(file.extension(), Some("pt" | "pth")) {
-        return crate::pytorch::read(file);
-    }
-    let mut tensors = TensorFile::read(file)?.tensors;
-    // A golden case keeps its state dict under `weights.`.
-    if tensors.keys().any(|name| name.starts_with("weights.")) {
-        tensors = tensors
-            .into_iter()
-            .filter_map(|(n, t)| Some((n.strip_prefix("weights.")?.to_owned(), t)))
-            .collect();
-    }
-    Ok(tensors)
-}
-
-/// The settings that the tensors' shapes determine.
-fn infer(tensors: &Tensors) -> Option<NetConfig> {
-    let shape = |name: &str| tensors.get(name).map(|t| t.shape.as_slice());
-    let &[width, input, 3, 3] = shape("encoder.level1.conv1.weight")? else {
-        return None;
-    };
-    let &[channels, _, 3, 3] = shape("decoder.level1.conv3.weight")? else {
-        return None;
-    };
-    let &[_, last, 3, 3] = shape("decoder.level1.conv1.weight")? else {
-        return None;
-    };
-    let pools: Vec<usize> = (1..=3)
-        .filter(|p| tensors.contains_key(&format!("pools.{p}.items")))
-        .collect();
-    let mut config = NetConfig {
-        width,
-        channels,
-        frames: input.checked_div(channels)?,
-        skip1: last == 2 * width,
-        pools,
-        ..NetConfig::default()
-    };
-    if let Some(&p) = config.pools.first() {
-        config.items = *shape(&format!("pools.{p}.items"))?.first()?;
-        let level = p + 1;
-        let &[_, cin, 3, 3] = shape(&format!("decoder.level{level}.conv1.weight"))? else {
-            return None;
-        };
-        let skip = if level == 4 {
-            0
-        } else {
-            config.features(level)
-        };
-        if cin == 2 * config.features(level) + skip {
-            config.rewrite = msn_model::Rewrite::Concat;
-        }
-    }
-    Some(config)
 }
 
 /// Calibrates on normal videos, which may be data sets.

@@ -69,14 +69,17 @@ pub(crate) fn file_of(
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     hasher.update(path.as_str().as_bytes());
     let settings = format!(
-        "\n{:?} {:?} {:?} {:?}\n",
+        "\n{:?} {:?} {:?} {:?} {:?}\n",
         options.size,
         options.color,
         rate_hz.map(f64::to_bits),
         options
             .folder_hz
             .filter(|_| path.is_dir())
-            .map(f64::to_bits)
+            .map(f64::to_bits),
+        options
+            .stretch
+            .map(|s| [s.low(), s.high()].map(f64::to_bits))
     );
     hasher.update(settings.as_bytes());
     let files = if path.is_dir() {

@@ -68,6 +68,7 @@ mod sheet;
 mod sources;
 mod split;
 mod store;
+mod table_name;
 mod text;
 mod video;
 mod walk;
@@ -79,19 +80,23 @@ pub use clips::{Clip, Segment, clips, segments, short_videos};
 pub use dataset::{DataSet, LabelSource, OpenOptions, Video};
 pub use error::{DataError, SheetError};
 pub use files::{ReadError, WriteError, write_atomically, write_atomically_from};
-pub use labels::events::write_events;
+pub use labels::events::{EventTable, write_events};
 pub use labels::masks::{Mask, Masks};
+pub use labels::names::is_same_video;
+pub use labels::numbers::{NumberArray, read_number_arrays};
 pub use labels::{
-    Annotation, Extent, FrameLabels, FrameSpan, LabelError, LabelSpan, Labels, read_frame_labels,
+    Annotation, Extent, FrameLabels, FrameSpan, LabelError, LabelSpan, Labels, ScoredFrames,
+    read_frame_labels, read_score_labels,
 };
 pub use layout::{DatasetLayout, UnknownLayout};
-pub use load::{LoadOptions, load_all, median_rate_hz};
+pub use load::{LoadOptions, load_all, measure_stretch, median_rate_hz};
 pub use manifest::SplitManifest;
-pub use msn_video::{Color, Size, natural_order};
+pub use msn_video::{Color, Size, Stretch, natural_order};
 pub use passed_over::{PassedOver, Reason};
 pub use regions::{RegionSource, Regions, TrackBox};
 pub use sheet::{Counts, LabelVersion, Sheet};
 pub use sources::{Sources, find_sources, sources};
 pub use split::{Split, calibration_split};
 pub use store::{FrameStore, MemoryBudget};
+pub use table_name::{plain_name, table_name};
 pub use video::{LoadedVideo, Resampling, data_hash};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use msn_video::{Color, Item, Options, Size, SourceKind};
+use msn_video::{Color, Item, Options, Size, SourceKind, Stretch};
 use rayon::prelude::*;
 
 use crate::{
@@ -27,6 +27,8 @@ pub struct LoadOptions {
     pub rate_hz: Option<f64>,
     /// Frames a second of frame folders, which have no times of their own.
     pub folder_hz: Option<f64>,
+    /// What becomes black and white in pictures of more than 8 bits.
+    pub stretch: Option<Stretch>,
 }
 
 impl LoadOptions {
@@ -38,6 +40,7 @@ impl LoadOptions {
             color,
             rate_hz: None,
             folder_hz: None,
+            stretch: None,
         }
     }
 
@@ -47,6 +50,7 @@ impl LoadOptions {
             color: self.color,
             threads,
             folder_hz: self.folder_hz,
+            stretch: self.stretch,
         }
     }
 }
@@ -107,6 +111,25 @@ pub fn median_rate_hz(videos: &[Video]) -> Option<f64> {
         .collect();
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied()
+}
+
+/// The stretch of a camera whose training videos have pictures of more than 8 bits
+/// ([`msn_video::Levels::stretch`]); `None` where they have 8. Every picture is read.
+///
+/// # Errors
+/// [`DataError::Video`] for a source that can't be opened.
+pub fn measure_stretch(videos: &[Video]) -> Result<Option<Stretch>, DataError> {
+    let measure = |video: &Video| msn_video::measure_levels(&video.source, 1);
+    let measured: Vec<_> = videos.par_iter().map(measure).collect();
+    let mut all: Option<msn_video::Levels> = None;
+    for levels in measured {
+        match (&mut all, levels?) {
+            (Some(all), Some(levels)) => all.merge(&levels),
+            (all, Some(levels)) => *all = Some(levels),
+            (_, None) => {}
+        }
+    }
+    Ok(all.and_then(|levels| levels.stretch()))
 }
 
 fn load(
@@ -244,6 +267,7 @@ fn loaded(video: &Video, options: &LoadOptions, head: Head, pixels: Pixels) -> L
         lost: head.lost,
         rate_hz: head.rate_hz,
         resampled: head.resampled,
+        stretch: options.stretch,
         warnings: head.warnings,
         pixels,
     }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use camino::Utf8PathBuf;
-use msn_video::{Color, Size};
+use msn_video::{Color, Size, Stretch};
 
 use crate::{
     DataError,
@@ -33,6 +33,8 @@ pub struct LoadedVideo {
     pub rate_hz: Option<f64>,
     /// Which frames of the source these are, where they were brought to another rate.
     pub resampled: Option<Resampling>,
+    /// What became black and white, where pictures have more than 8 bits.
+    pub stretch: Option<Stretch>,
     /// What a user should know: lost frames, ignored properties.
     pub warnings: Vec<String>,
     pub(crate) pixels: Pixels,
@@ -79,6 +81,7 @@ impl LoadedVideo {
             lost: 0,
             rate_hz: None,
             resampled: None,
+            stretch: None,
             warnings: Vec::new(),
             pixels: Pixels::Memory(Arc::new(MemoryFrames {
                 frames: pixels.chunks_exact(bytes).map(Box::from).collect(),

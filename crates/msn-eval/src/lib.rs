@@ -13,6 +13,7 @@
 //! [`self_test`] inserts synthetic anomalies into normal footage and says which are detected: a
 //! criterion for settings that needs no test label.
 
+mod alarms;
 mod error;
 mod evaluation;
 mod memory;
@@ -24,6 +25,10 @@ mod score;
 mod selftest;
 mod video_scores;
 
+pub use alarms::{
+    ALARMS_FORMAT, Alarm, AlarmCollector, AlarmList, AlarmPicture, AlarmSource, Foreign, PixelBox,
+    VideoAlarms, alarm_pictures, alarms_csv, clock_text, length_text, ranked,
+};
 pub use error::EvalError;
 pub use evaluation::{
     DataCard, EVALUATION_FORMAT, Evaluation, EvaluationError, KindMetrics, LabelCard,
@@ -33,7 +38,7 @@ pub use memory::{ItemCard, MEMORY_FORMAT, MemoryCard, Patch, PoolCard, SurveyOpt
 pub use overlay::{HeatMaps, Overlay, write_overlay};
 pub use protocol::{EvalOptions, evaluate};
 pub use regions::{RegionCollector, RegionSummary, VideoRegions};
-pub use report::{DotsPanel, ReportImage, curve_svg, dots_svg, memory_page, report};
+pub use report::{DotsPanel, Report, ReportImage, curve_svg, dots_svg, memory_page, report};
 pub use score::{
     alarm::{AlarmThreshold, EventSummary, clock},
     baseline::{Baseline, ErrorQuantiles, TextureClass},

@@ -306,6 +306,7 @@ fn write(
         size: None,
         color: Color::Rgb,
         threads: 0,
+        stretch: loaded.stretch,
         ..Options::default()
     };
     let rate = loaded.resampled.as_ref().and(loaded.rate_hz);

@@ -7,6 +7,7 @@
 mod objects;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -89,7 +90,7 @@ pub struct InjectedMetrics {
     pub spans: usize,
     /// Of these, overlapped by an event at the calibrated threshold; `None` without a threshold.
     pub detected: Option<usize>,
-    /// AUC of its frames against the untouched ones, fair score.
+    /// AUC of its frames against the untouched ones, anomaly score.
     pub auc: Option<f64>,
     /// AUC of its frames against those with a control drawn in, which share what drawing does;
     /// `None` for the control itself.
@@ -129,6 +130,9 @@ pub struct SelfTest {
     /// The same of the prediction error alone: `patch`, the largest window's mean square, and
     /// `psnr`.
     pub prediction_error: BTreeMap<String, Option<f64>>,
+    /// What this comes to, in sentences: what is found, what is not, what to do.
+    #[serde(default)]
+    pub verdict: Vec<String>,
 }
 
 /// The scores of a frame: the anomaly score, then the prediction error alone.
@@ -270,7 +274,7 @@ pub fn self_test(
         let all: Option<Vec<f64>> = all_aucs.iter().map(|aucs| aucs[score]).collect();
         all.map(|all| all.iter().sum::<f64>() / all.len() as f64)
     };
-    Ok(SelfTest {
+    let mut test = SelfTest {
         format: SELF_TEST_FORMAT.to_owned(),
         seed,
         objects: objects.len(),
@@ -283,7 +287,10 @@ pub fn self_test(
             .zip(ERRORS)
             .map(|(score, name)| (name.to_owned(), criterion(score)))
             .collect(),
-    })
+        verdict: Vec::new(),
+    };
+    test.verdict = verdict::verdict(&test);
+    Ok(test)
 }
 
 /// AUC of anomalous frames over normal ones by each of the scores.

@@ -1,10 +1,16 @@
 //! The scores of one test video by both protocols.
 
 use msn_data::FrameLabels;
-use msn_events::Clock;
+use msn_events::{Clock, Event};
 use msn_metrics::ScoredVideo;
 
-use crate::{Calibration, FrameScore, score::legacy::legacy_scores};
+use crate::{
+    Calibration, EvalError, FrameScore,
+    score::{
+        alarm::{detected, smoothed},
+        legacy::legacy_scores,
+    },
+};
 
 /// A test video's scores and labels.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +25,8 @@ pub struct VideoScores {
     pub legacy: Vec<f64>,
     /// The standardised score of each scored frame; `None` without a calibration.
     pub fair: Option<Vec<f64>>,
+    /// Smoothed anomaly score above which an alarm begins; `None` without a calibration.
+    pub threshold: Option<f64>,
     /// Labels of all frames, where there are some.
     pub labels: Option<FrameLabels>,
     /// When the frames are.
@@ -42,9 +50,33 @@ impl VideoScores {
             scores,
             legacy,
             fair,
+            threshold: calibration.and_then(|c| Some(c.alarm?.threshold)),
             labels,
             clock: Clock::Unknown,
         }
+    }
+
+    /// The alarms of its anomaly score; none without a threshold.
+    ///
+    /// # Errors
+    /// [`EvalError::Events`] for scores that are not finite or times that do not fit them.
+    pub fn events(&self) -> Result<Vec<Event>, EvalError> {
+        match self.threshold {
+            Some(threshold) => Ok(detected(self, threshold)?.1),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The smoothed anomaly score of each scored frame, which the threshold applies to; none without
+    /// a calibration.
+    ///
+    /// # Errors
+    /// [`EvalError::Events`] for scores that are not finite.
+    pub fn smoothed(&self) -> Result<Option<Vec<f64>>, EvalError> {
+        let frames = self.scores.iter().map(|s| s.frame);
+        let fair = self.fair.as_ref();
+        fair.map(|fair| smoothed(frames.zip(fair.iter().copied())))
+            .transpose()
     }
 
     /// Scored frames that `keep` wants, as a metric takes them.

@@ -85,8 +85,10 @@ pub use frame::{
     MacroAuc, PrPoint, RocPoint, average_precision, equal_error_rate, macro_auc_pad,
     macro_auc_skip, micro_auc, pr_curve, roc_curve, video_auc,
 };
-pub use frame_metrics::{FrameMetrics, frame_metrics, micro_auc_difference};
+pub use frame_metrics::{
+    FrameMetrics, MetricDifferences, frame_metrics, metric_differences, micro_auc_difference,
+};
 pub use prior::{Prior, PriorRow, prior_rows};
-pub use table::{TableScores, keep_common_frames, read_scores_csv};
+pub use table::{TableScores, keep_common_frames, read_score_table, read_scores_csv};
 pub use treatment::{MinMax, min_max, smooth_gaussian};
 pub use video::{ScoredVideo, check};

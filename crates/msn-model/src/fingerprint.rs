@@ -49,6 +49,7 @@ impl Weights {
             width: columns,
             stride,
             rate_hz,
+            ref stretch,
         } = self.meta.input;
         // A list, whose order is nobody's choice but ours.
         let network = json!([
@@ -62,7 +63,11 @@ impl Weights {
             temperature,
             top_k
         ]);
-        let input = json!([height, columns, stride, rate_hz]);
+        let mut input = json!([height, columns, stride, rate_hz]);
+        // Where there is none, the hash is that of files from before there were any.
+        if let (false, Some(list)) = (stretch.is_none(), input.as_array_mut()) {
+            list.push(json!(stretch));
+        }
         let mut hasher = blake3::Hasher::new();
         hasher.update(hash_tensors(&self.tensors).as_bytes());
         hasher.update(network.to_string().as_bytes());

@@ -30,6 +30,7 @@ mod loss;
 mod net;
 mod plan;
 mod prediction;
+mod stretch;
 mod tensors;
 mod weights;
 
@@ -48,6 +49,7 @@ pub use net::{MsnNet, Output, PoolLookup};
 pub use prediction::{
     Map, OnDevice, PredictError, Prediction, Predictor, mean_over_channels, predict,
 };
+pub use stretch::{StretchError, StretchSetting};
 pub use tensors::{HostTensor, TensorError, Tensors, Visit};
 pub use weights::{
     CaseError, Input, Meta, MetaError, ParityCase, TensorFile, WEIGHTS_FORMAT, Weights,

@@ -8,7 +8,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use crate::{Adam, ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, TensorError, Tensors};
+use crate::{
+    Adam, ConfigError, HostTensor, LossWeights, MsnNet, NetConfig, StretchSetting, TensorError,
+    Tensors,
+};
 
 /// Version of the metadata that this crate writes and reads.
 pub const WEIGHTS_FORMAT: &str = "msn-weights-1";
@@ -45,6 +48,9 @@ pub struct Input {
     /// had none.
     #[serde(default)]
     pub rate_hz: f64,
+    /// What becomes black and white in pictures of more than 8 bits.
+    #[serde(default, skip_serializing_if = "StretchSetting::is_none")]
+    pub stretch: StretchSetting,
 }
 
 impl Input {
@@ -462,6 +468,7 @@ mod tests {
                     width: 64,
                     stride: 1,
                     rate_hz: 0.0,
+                    stretch: StretchSetting::None,
                 },
                 calibration: None,
                 origin: [("data".to_owned(), "none".to_owned())].into(),

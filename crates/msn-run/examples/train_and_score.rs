@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Model::open(&run)?;
     let sources = msn_data::sources(&[plaza.join("test/01").to_string()])?;
     let request = ScoreRequest {
+        collect: false,
         model: &model,
         sources: &sources,
         folder_hz: data.folder_hz,

@@ -3,16 +3,18 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{FrameLabels, LoadedVideo, data_hash};
 use msn_eval::{
-    DataCard, EvalError, EvalOptions, Evaluation, HeatMaps, LabelCard, MemoryCard, RegionCollector,
-    ReportImage, Scorer, VideoRegions, VideoScores, curve_svg, report, scores_csv, write_overlay,
+    AlarmCollector, AlarmSource, DataCard, EvalError, EvalOptions, Evaluation, HeatMaps, LabelCard,
+    MemoryCard, RegionCollector, ReportImage, Scorer, VideoAlarms, VideoRegions, VideoScores,
+    curve_svg, scores_csv, write_overlay,
 };
 use msn_metrics::Bootstrap;
 
 use crate::{
-    Devices, Model, Notice, Observer, RunError, TestSet,
+    Devices, Model, Notice, Observer, ReportRequest, RunError, TestSet,
+    alarms::{note_foreign, note_threshold},
     files::{check_paths, write_file, write_json},
     highlights::Highlights,
-    strip,
+    write_report,
 };
 
 /// What is to be evaluated with what.
@@ -22,7 +24,8 @@ pub struct EvaluateRequest<'a> {
     pub model: &'a Model,
     /// Decoded at the model's size and rate.
     pub test: &'a TestSet<'a>,
-    /// Where scores, curves, `eval.json` and `report.html` go.
+    /// Where scores, curves, `report.html`, `alarms.csv`, `alarms.json` and, with labels, `eval.json`
+    /// go.
     pub out: Option<&'a Utf8Path>,
     /// Where an overlay video of each test video goes.
     pub overlay: Option<&'a Utf8Path>,
@@ -55,7 +58,8 @@ impl<'a> EvaluateRequest<'a> {
     }
 }
 
-/// Scores and evaluates a test set; `None` where it has no labels (scores are written all the same).
+/// Scores and evaluates a test set; `None` where it has no labels (scores, alarms and the report are
+/// written all the same).
 ///
 /// # Errors
 /// [`RunError`]; [`RunError::Interrupted`] where the observer asks to stop, [`EvalError::NothingScored`]
@@ -86,62 +90,77 @@ pub fn evaluate(
     }
     let predictor = devices.predictor(model).map_err(RunError::Device)?;
     let scorer = model.scorer(predictor.as_ref());
-    let scored = score_videos(request, &scorer, overlays.as_deref(), observer)?;
-    if let Some(out) = request.out {
-        for video in &scored.videos {
-            let csv = scores_csv(video, &model.weights.meta.config.pools);
-            let path = out.join("scores").join(format!("{}.csv", video.name));
-            write_file(&path, csv.as_bytes())?;
+    let mut scored = score_videos(request, &scorer, overlays.as_deref(), observer)?;
+    note_threshold(model, observer);
+    for alarms in &scored.alarms {
+        note_foreign(alarms, observer);
+    }
+    let evaluation = match scored.videos.iter().all(|v| v.labels.is_none()) {
+        true => {
+            observer.notice(&Notice::NoLabels(test.data.root.clone()));
+            None
         }
-    }
-    if scored.videos.iter().all(|v| v.labels.is_none()) {
-        observer.notice(&Notice::NoLabels(test.data.root.clone()));
-        return Ok(None);
-    }
-    let options = EvalOptions {
-        smooth: request.smooth,
-        bootstrap: Bootstrap::default(),
-        groups: request.groups.clone(),
-        command: request.command.clone(),
-        seed: request.seed,
-        calibration: model.calibration.clone(),
+        false => {
+            let options = EvalOptions {
+                smooth: request.smooth,
+                bootstrap: Bootstrap::default(),
+                groups: request.groups.clone(),
+                command: request.command.clone(),
+                seed: request.seed,
+                calibration: model.calibration.clone(),
+            };
+            let data = data_card(test, &scored.videos)?;
+            let regions = std::mem::take(&mut scored.regions);
+            Some(msn_eval::evaluate(&scored.videos, regions, data, &options)?)
+        }
     };
-    let data = data_card(test, &scored.videos)?;
-    let evaluation = msn_eval::evaluate(&scored.videos, scored.regions, data, &options)?;
     if let Some(out) = request.out {
-        write_curves(out, &scored.videos, model)?;
-        write_json(&out.join("eval.json"), &evaluation)?;
-        let calibration = model.calibration.as_ref();
-        let mut pictures = Vec::new();
-        let mut add = |title: &str, picture: Option<(Vec<u8>, String)>| {
-            pictures.extend(picture.map(|(png, caption)| ReportImage {
-                title: title.to_owned(),
-                caption,
-                png,
-            }));
-        };
-        let highlights = scored.highlights.draw(calibration)?;
-        add("Frames worth a look", highlights);
-        let strip = model.run.as_ref().and_then(strip::newest);
-        add("What the network predicts", strip);
-        let memory = request.memory.as_ref();
-        let meta = &model.weights.meta;
-        let page = report(
-            &evaluation,
-            &scored.videos,
-            meta,
-            calibration,
-            &pictures,
-            memory,
-        )?;
-        write_file(&out.join("report.html"), page.as_bytes())?;
+        write(request, out, &scored, evaluation.as_ref(), observer)?;
     }
-    Ok(Some(evaluation))
+    Ok(evaluation)
+}
+
+/// Writes all that an evaluation leaves.
+fn write(
+    request: &EvaluateRequest<'_>,
+    out: &Utf8Path,
+    scored: &Scored,
+    evaluation: Option<&Evaluation>,
+    observer: &mut dyn Observer,
+) -> Result<(), RunError> {
+    let model = request.model;
+    for video in &scored.videos {
+        let csv = scores_csv(video, &model.weights.meta.config.pools);
+        let path = out.join("scores").join(format!("{}.csv", video.name));
+        write_file(&path, csv.as_bytes())?;
+    }
+    write_curves(out, &scored.videos)?;
+    if let Some(evaluation) = evaluation {
+        write_json(&out.join("eval.json"), evaluation)?;
+    }
+    let highlights = scored.highlights.draw(model.calibration.as_ref())?;
+    let highlights = highlights.map(|(png, caption)| ReportImage {
+        title: "Frames worth a look".to_owned(),
+        caption,
+        png,
+    });
+    let report = ReportRequest {
+        model,
+        name: &request.test.data.name,
+        videos: &scored.videos,
+        alarms: &scored.alarms,
+        evaluation,
+        images: highlights.as_slice(),
+        memory: request.memory.as_ref(),
+        command: &request.command,
+    };
+    write_report(&report, out, observer)
 }
 
 /// A scored test set.
 struct Scored {
     videos: Vec<VideoScores>,
+    alarms: Vec<VideoAlarms>,
     regions: Vec<VideoRegions>,
     highlights: Highlights,
 }
@@ -155,6 +174,7 @@ fn score_videos(
     let loaded = &request.test.videos;
     let mut scored = Scored {
         videos: Vec::new(),
+        alarms: Vec::new(),
         regions: Vec::new(),
         highlights: Highlights::default(),
     };
@@ -173,6 +193,10 @@ fn score_videos(
         scored.videos.push(scores);
         observer.notice(&Notice::Scored {
             video: video.name.clone(),
+            alarms: scored
+                .alarms
+                .last()
+                .map_or_else(String::new, VideoAlarms::summary),
             done: i + 1,
             videos: loaded.len(),
         });
@@ -201,6 +225,7 @@ fn score_video(
         (Some(path), Some(c)) => Some((path, HeatMaps::new(video, c))),
         _ => None,
     };
+    let mut alarms = AlarmCollector::new(calibration, video.size)?;
     let mut scores = Vec::new();
     let highlights = &mut scored.highlights;
     scorer.runs(video, &video.runs, &mut |frame| {
@@ -213,9 +238,17 @@ fn score_video(
         if let Some(labels) = labels {
             highlights.see(video, labels, &frame)?;
         }
+        alarms.push(&frame)?;
         scores.push(frame.score);
         Ok(())
     })?;
+    scored.alarms.push(alarms.finish(&AlarmSource {
+        video: &video.name,
+        path: &video.source,
+        size: video.source_size,
+        resampled_hz: video.resampled.as_ref().and(video.rate_hz),
+        frames: video.frames(),
+    })?);
     scored
         .regions
         .extend(collector.map(RegionCollector::finish));
@@ -261,10 +294,9 @@ fn region_collector<'a>(
     }
 }
 
-fn write_curves(out: &Utf8Path, videos: &[VideoScores], model: &Model) -> Result<(), RunError> {
-    let alarm = model.calibration.as_ref().and_then(|c| c.alarm);
-    for video in videos.iter().filter(|v| v.labels.is_some()) {
-        let svg = curve_svg(video, alarm.map(|a| a.threshold));
+fn write_curves(out: &Utf8Path, videos: &[VideoScores]) -> Result<(), RunError> {
+    for video in videos {
+        let svg = curve_svg(video, video.threshold);
         let path = out.join("curves").join(format!("{}.svg", video.name));
         write_file(&path, svg.as_bytes())?;
     }

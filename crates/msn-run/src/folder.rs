@@ -24,8 +24,8 @@ pub enum RunLocation {
 /// A run's folder.
 ///
 /// It holds `config.toml`, `run.json`, `metrics.csv` and `epochs.csv`, `tensorboard/`, `strips/`,
-/// `checkpoints/`, `weights/`, `calibration.json`, and after the evaluation `scores/`, `curves/`, `eval.json`,
-/// `memory.json` and `report.html`.
+/// `checkpoints/`, `weights/`, `calibration.json`, and after the evaluation `scores/`, `curves/`, `alarms.csv`,
+/// `alarms.json`, `eval.json`, `memory.json` and `report.html`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
     path: Utf8PathBuf,

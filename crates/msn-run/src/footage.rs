@@ -1,12 +1,16 @@
 //! The footage of a data set, decoded: what is trained on, what calibrates, what is tested.
 
 use msn_data::{
-    DataSet, FrameLabels, FrameStore, LoadOptions, LoadedVideo, Size, Split, Video,
-    calibration_split, clips, data_hash, median_rate_hz, short_videos,
+    DataSet, FrameLabels, FrameStore, LoadOptions, LoadedVideo, Size, Split, Stretch, Video,
+    calibration_split, clips, data_hash, measure_stretch, median_rate_hz, short_videos,
 };
+use msn_model::StretchSetting;
 use msn_train::TrainError;
 
-use crate::{Notice, Observer, RunError, TrainRequest, model::color};
+use crate::{
+    Notice, Observer, RunError, TrainRequest,
+    model::{color, stretch},
+};
 
 /// Normal footage for a training.
 pub(crate) struct TrainingFootage {
@@ -32,6 +36,10 @@ impl TrainingFootage {
         });
         // Videos of several rates are brought to the median one.
         let measured = || median_rate_hz(&set.train).or(set.folder_hz);
+        let stretch = match settings.input.stretch {
+            StretchSetting::Auto => measured_stretch(&set.train, observer)?,
+            set => stretch(set),
+        };
         let options = LoadOptions {
             size: Size {
                 height: settings.input.height,
@@ -40,6 +48,7 @@ impl TrainingFootage {
             color: color(settings.net.channels),
             rate_hz: settings.input.rate().or_else(measured),
             folder_hz: set.folder_hz,
+            stretch,
         };
         let videos = load(&set.train, &options, &request.store, observer)?;
         let (past, stride) = (settings.net.frames, settings.input.stride);
@@ -74,6 +83,21 @@ impl TrainingFootage {
         let parts = self.split.calibration.iter();
         parts.map(|s| s.label(&self.videos[s.video])).collect()
     }
+}
+
+/// The stretch that the training videos ask for.
+fn measured_stretch(
+    videos: &[Video],
+    observer: &mut dyn Observer,
+) -> Result<Option<Stretch>, RunError> {
+    let stretch = measure_stretch(videos)?;
+    observer.notice(&Notice::Data(match stretch {
+        Some(stretch) => {
+            format!("stretch={stretch}, measured in the training videos and kept with the weights")
+        }
+        None => "stretch=auto: the training videos have 8 bits, which need none".to_owned(),
+    }));
+    Ok(stretch)
 }
 
 /// The test videos of a data set, decoded once, with labels that fit them.

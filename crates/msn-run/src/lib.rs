@@ -8,6 +8,7 @@
 //!
 //! The example `train_and_score` does it all in twenty lines.
 
+mod alarms;
 mod calibrate;
 mod card;
 mod checkpoints;
@@ -33,6 +34,7 @@ mod tables;
 mod tensorboard;
 mod train;
 
+pub use alarms::{ReportRequest, write_report};
 pub use calibrate::{NormalFootage, calibrate};
 pub use card::{RUN_FORMAT, RunCard, RunData, versions};
 pub use checkpoints::CheckpointSchedule;

@@ -1,9 +1,9 @@
 //! A trained network as it lies on disk: in a run folder, or by itself.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use msn_data::{Color, LoadOptions, Size};
+use msn_data::{Color, LoadOptions, Size, Stretch};
 use msn_eval::{AnomalyScore, Calibration, Scorer};
-use msn_model::{Predictor, Weights};
+use msn_model::{Predictor, StretchSetting, Weights};
 
 use crate::{RunError, RunFolder};
 
@@ -103,6 +103,7 @@ impl Model {
             color: color(meta.config.channels),
             rate_hz: meta.input.rate(),
             folder_hz,
+            stretch: stretch(meta.input.stretch),
         }
     }
 
@@ -118,6 +119,13 @@ impl Model {
             score: score.map_or_else(uncalibrated, AnomalyScore::from),
         }
     }
+}
+
+/// The stretch of a setting whose values are known.
+pub(crate) fn stretch(setting: StretchSetting) -> Option<Stretch> {
+    let (low, high) = setting.range()?;
+    // A setting's range is one.
+    Stretch::new(low, high).ok()
 }
 
 /// The colour of frames with so many channels.

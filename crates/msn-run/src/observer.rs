@@ -129,10 +129,28 @@ pub enum Notice {
         /// Frames that it has.
         frames: usize,
     },
+    /// The threshold of alarms is an estimate.
+    EstimatedThreshold(String),
+    /// Nearly all scores of a video lie far from those of the calibration.
+    Foreign {
+        /// The video.
+        video: String,
+        /// How far, and a way out.
+        text: String,
+    },
+    /// An alarm has no picture in the report.
+    NoPicture {
+        /// Its video.
+        video: String,
+        /// Why it can't be read any more.
+        reason: String,
+    },
     /// A test video is scored.
     Scored {
         /// Its name in the data set.
         video: String,
+        /// Its alarms, as [`msn_eval::VideoAlarms::summary`] has them.
+        alarms: String,
         /// Videos scored so far.
         done: usize,
         /// Videos in all.
@@ -186,11 +204,14 @@ impl Notice {
             | Self::OtherDevice(_)
             | Self::Pool { .. }
             | Self::NotScored { .. }
+            | Self::Foreign { .. }
             | Self::LostFrame { .. }
             | Self::Losses { .. } => NoticeLevel::Warning,
             Self::Uncalibrated(_)
             | Self::LeftOutOfRegions(_)
             | Self::NoMemoryReport(_)
+            | Self::EstimatedThreshold(_)
+            | Self::NoPicture { .. }
             | Self::OtherFootage { .. }
             | Self::Resampled { .. }
             | Self::Source { .. } => NoticeLevel::Note,
@@ -244,7 +265,7 @@ impl fmt::Display for Notice {
             }
             Self::Uncalibrated(path) => write!(
                 f,
-                "{path} has no calibration, so there are no fair scores: `msn weights calibrate {path} NORMAL_VIDEOS` adds one"
+                "{path} has no calibration, so there are no anomaly scores and no alarms: `msn weights calibrate {path} NORMAL_VIDEOS` adds one"
             ),
             Self::NothingToEvaluate(root) => {
                 write!(f, "{root} has no test videos: nothing to evaluate")
@@ -252,7 +273,7 @@ impl fmt::Display for Notice {
             Self::NoLabels(root) => {
                 write!(
                     f,
-                    "{root} has no labels: scores are written, there are no metrics"
+                    "{root} has no labels: there are alarms and scores, and no metrics"
                 )
             }
             Self::LeftOutOfRegions(video) => {
@@ -264,11 +285,19 @@ impl fmt::Display for Notice {
             Self::NotScored { video, frames } => {
                 write!(f, "{video} is too short to be scored ({frames} frames)")
             }
+            Self::EstimatedThreshold(caveat) => {
+                write!(f, "{caveat}; more normal footage makes it sure")
+            }
+            Self::Foreign { video, text } => write!(f, "{video}: {text}"),
+            Self::NoPicture { video, reason } => {
+                write!(f, "the report has no picture of {video}: {reason}")
+            }
             Self::Scored {
                 video,
+                alarms,
                 done,
                 videos,
-            } => write!(f, "scored {video} ({done} of {videos})"),
+            } => write!(f, "{video} ({done} of {videos}): {alarms}"),
             Self::NoMemoryReport(error) => {
                 write!(
                     f,

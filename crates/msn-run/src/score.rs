@@ -8,10 +8,16 @@ use std::{
 
 use camino::Utf8Path;
 use msn_data::{LoadOptions, Video};
-use msn_eval::{ScoreSpool, Scorer, SourceStep};
+use msn_eval::{
+    AlarmCollector, AlarmSource, Calibration, ScoreSpool, Scorer, SourceStep, VideoAlarms,
+    VideoScores,
+};
 use msn_video::{Options, open_ahead};
 
-use crate::{Devices, Model, Notice, Observer, RunError};
+use crate::{
+    Devices, Model, Notice, Observer, RunError,
+    alarms::{note_foreign, note_threshold},
+};
 
 /// Frames that wait decoded for the network: two of its batches.
 const READ_AHEAD: usize = 16;
@@ -27,15 +33,21 @@ pub struct ScoreRequest<'a> {
     pub folder_hz: Option<f64>,
     /// Folder whose disk holds the scores of a video until the ranges of the whole are known.
     pub temporary: &'a Utf8Path,
+    /// Whether [`ScoreSummary::videos`] is to hold all scores, for a report.
+    pub collect: bool,
 }
 
 /// What became of the sources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScoreSummary {
     /// Sources with scores.
     pub scored: usize,
     /// Sources that can't be scored; [`Observer::source_failed`] has heard why.
     pub failed: usize,
+    /// Alarms of those with scores, in their order.
+    pub alarms: Vec<VideoAlarms>,
+    /// Their scores, where [`ScoreRequest::collect`] is set.
+    pub videos: Vec<VideoScores>,
 }
 
 /// Writes the scores of sources as one CSV table to `to`, source after source.
@@ -57,20 +69,26 @@ pub fn score(
     let scorer = model.scorer(predictor.as_ref());
     let load = model.load_options(request.folder_hz);
     let pools = &model.weights.meta.config.pools;
-    let mut summary = ScoreSummary {
-        scored: 0,
-        failed: 0,
-    };
+    note_threshold(model, observer);
+    let mut summary = ScoreSummary::default();
     for video in request.sources {
         if observer.stop_requested() {
             return Err(RunError::Interrupted);
         }
         let spool = ScoreSpool::new(request.temporary, pools.len())?;
-        match score_video(video, spool, &scorer, &load, observer) {
-            Ok(scores) => {
+        let calibration = model.calibration.as_ref();
+        match score_video(video, spool, &scorer, &load, calibration, observer) {
+            Ok((mut scores, alarms)) => {
+                note_foreign(&alarms, observer);
+                if request.collect {
+                    let rows = scores.scores()?;
+                    let video =
+                        VideoScores::new(&video.name, alarms.frames, rows, None, calibration);
+                    summary.videos.push(video);
+                }
+                summary.alarms.push(alarms);
                 // One header for all.
                 let header = summary.scored == 0;
-                let calibration = model.calibration.as_ref();
                 scores.write_csv(&video.name, pools, header, calibration, to)?;
                 let flushed = to.flush();
                 flushed.map_err(RunError::write(format!("the scores of {}", video.name)))?;
@@ -121,14 +139,16 @@ fn score_video(
     mut scores: ScoreSpool,
     scorer: &Scorer<'_>,
     load: &LoadOptions,
+    calibration: Option<&Calibration>,
     observer: &mut dyn Observer,
-) -> Result<ScoreSpool, RunError> {
+) -> Result<(ScoreSpool, VideoAlarms), RunError> {
     let source = &video.source;
     let options = Options {
         size: Some(load.size),
         color: load.color,
         threads: rayon::current_num_threads(),
         folder_hz: load.folder_hz,
+        stretch: load.stretch,
     };
     // Says what is wrong with a file better than its packets could.
     msn_video::open(source, &options)?;
@@ -145,11 +165,15 @@ fn score_video(
         });
     }
     let mut reader = open_ahead(source, &options, rate_hz, READ_AHEAD)?;
+    let mut alarms = AlarmCollector::new(calibration, load.size)?;
     let size = (load.size.height as usize, load.size.width as usize);
     let frames = scorer.source(&video.name, reader.by_ref(), size, step, &mut |step| {
         match step {
             // Only numbers are kept of what has been scored.
-            SourceStep::Scored(scored) => scores.push(&scored.score)?,
+            SourceStep::Scored(scored) => {
+                scores.push(&scored.score)?;
+                alarms.push(&scored)?;
+            }
             SourceStep::Lost(lost) => observer.notice(&Notice::LostFrame {
                 source: source.clone(),
                 lost,
@@ -177,5 +201,12 @@ fn score_video(
             needed: scorer.frames_needed(),
         });
     }
-    Ok(scores)
+    let alarms = alarms.finish(&AlarmSource {
+        video: &video.name,
+        path: source,
+        size: reader.info().size,
+        resampled_hz: rate_hz,
+        frames,
+    })?;
+    Ok((scores, alarms))
 }

@@ -4,12 +4,13 @@ use std::{ops::ControlFlow, time::Instant};
 
 use msn_data::{DataSet, FrameStore, SplitManifest};
 use msn_eval::{Calibration, Evaluation};
-use msn_model::{Input, Meta, WEIGHTS_FORMAT, Weights};
+use msn_model::{Input, Meta, StretchSetting, WEIGHTS_FORMAT, Weights};
 use msn_train::{Engine, Progress, Settings, TrainError, any_rank, same_footage, same_settings};
 
 use crate::{
-    CheckpointSchedule, Devices, EvaluateRequest, Model, Notice, Observer, RUN_FORMAT, RunCard,
-    RunData, RunError, RunFolder, RunLocation, TestSet,
+    CheckpointSchedule, Devices, EvaluateRequest, Model, Notice, Observer, RUN_FORMAT,
+    ReportRequest, RunCard, RunData, RunError, RunFolder, RunLocation, TestSet,
+    alarms::note_threshold,
     card::{BURN, versions},
     checkpoints::{CheckpointWriter, restore},
     evaluate,
@@ -19,6 +20,7 @@ use crate::{
     recorder::{Follower, Recorder, Statistics, Stop},
     strip::Strip,
     tables::Tables,
+    write_report,
 };
 
 /// What to train, on what, and where it goes.
@@ -170,6 +172,18 @@ pub fn train(
     let evaluation = match test {
         None => {
             observer.notice(&Notice::NothingToEvaluate(request.data.root.clone()));
+            note_threshold(&model, observer);
+            let nothing = ReportRequest {
+                model: &model,
+                name: &request.data.name,
+                videos: &[],
+                alarms: &[],
+                evaluation: None,
+                images: &[],
+                memory: memory.as_ref(),
+                command: &request.command,
+            };
+            write_report(&nothing, folder.path(), observer)?;
             None
         }
         Some(test) => evaluate(
@@ -352,6 +366,13 @@ impl Run<'_> {
             config: settings.net.clone(),
             input: Input {
                 rate_hz: self.footage.options.rate_hz.unwrap_or(0.0),
+                stretch: match self.footage.options.stretch {
+                    Some(stretch) => StretchSetting::Range {
+                        low: stretch.low(),
+                        high: stretch.high(),
+                    },
+                    None => StretchSetting::None,
+                },
                 ..settings.input
             },
             calibration: None,

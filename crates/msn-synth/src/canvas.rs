@@ -1,6 +1,7 @@
 //! The rasteriser: antialiased limbs and faces over a picture of floats, and the record of which
 //! pixels show an anomaly.
 
+use crate::SeenBox;
 use crate::camera::{Camera, Spot, Vec3};
 use msn_video::Size;
 
@@ -85,13 +86,33 @@ impl Canvas {
         }
     }
 
-    /// The followed anomalies that some pixel shows.
-    pub(crate) fn visible(&self) -> Vec<usize> {
-        self.tracks
-            .iter()
-            .filter(|track| track.share.iter().any(|share| *share >= VISIBLE))
-            .map(|track| track.owner)
-            .collect()
+    /// The followed anomalies that some pixel shows, and the box around all such pixels.
+    pub(crate) fn visible(&self) -> Vec<(usize, SeenBox)> {
+        let seen = |track: &Coverage| {
+            let shares = track.share.iter().enumerate();
+            let pixels = shares.filter(|(_, share)| **share >= VISIBLE);
+            let places = pixels.map(|(i, _)| (i % self.width, i / self.width));
+            let boxes = places.map(|(x, y)| [x, y, x, y]);
+            let around = boxes.reduce(|a, b| {
+                [
+                    a[0].min(b[0]),
+                    a[1].min(b[1]),
+                    a[2].max(b[2]),
+                    a[3].max(b[3]),
+                ]
+            });
+            let [left, top, right, bottom] = around?;
+            Some((
+                track.owner,
+                SeenBox {
+                    left,
+                    top,
+                    right,
+                    bottom,
+                },
+            ))
+        };
+        self.tracks.iter().filter_map(seen).collect()
     }
 
     /// Draws a part. `owner` is the anomaly that it belongs to, if it belongs to one.
@@ -351,7 +372,14 @@ mod tests {
             [200.0; 3],
             Some(3),
         );
-        assert_eq!(canvas.visible(), [3]);
+        // A limb from 10 to 14 that is 2 thick to all sides.
+        let around = SeenBox {
+            left: 8,
+            top: 8,
+            right: 15,
+            bottom: 11,
+        };
+        assert_eq!(canvas.visible(), [(3, around)]);
         canvas.limb(spot(8.0, 10.0), spot(16.0, 10.0), 4.0, 4.0, [50.0; 3], None);
         assert!(canvas.visible().is_empty());
     }

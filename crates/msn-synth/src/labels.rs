@@ -56,8 +56,13 @@ pub(crate) fn table(anomalies: &[LabelledAnomaly], options: &SynthOptions) -> cs
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(columns)?;
     for anomaly in anomalies {
+        let video = match options.output {
+            ClipFormat::Videos => anomaly.video.clone(),
+            // Folders are called 01, which readers of tables would take for the number 1.
+            ClipFormat::Frames => format!("./{}", anomaly.video),
+        };
         table.write_record([
-            &anomaly.video,
+            &video,
             &position(anomaly.start_frame),
             &position(anomaly.end_frame),
             &anomaly.kind.to_string(),
@@ -112,7 +117,7 @@ mod tests {
         };
         assert_eq!(
             text(&events, &options),
-            "video,start_frame,end_frame,kind\n03,0,1,cart\n03,2,3,wrong-way\n"
+            "video,start_frame,end_frame,kind\n./03,0,1,cart\n./03,2,3,wrong-way\n"
         );
         options.output = ClipFormat::Videos;
         assert_eq!(

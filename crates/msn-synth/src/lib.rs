@@ -52,5 +52,5 @@ pub use labels::LabelledAnomaly;
 pub use msn_video::{Picture, Size};
 pub use options::{AnomalyKind, ClipFormat, SynthOptions};
 pub use plan::{ClipPlan, Plan};
-pub use render::{Renderer, Scene, Shot};
+pub use render::{Renderer, Scene, SeenBox, Shot};
 pub use write::{Summary, write};

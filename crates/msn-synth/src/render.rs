@@ -51,6 +51,21 @@ pub struct Shot {
     /// The anomalies of which at least a quarter of some pixel is seen, in the order of the plan.
     /// An anomaly's shadow does not count.
     pub anomalies: Vec<AnomalyKind>,
+    /// Where each of them is seen.
+    pub boxes: Vec<SeenBox>,
+}
+
+/// The smallest rectangle around what is seen of something; pixels, all inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeenBox {
+    /// Leftmost column.
+    pub left: usize,
+    /// Topmost row.
+    pub top: usize,
+    /// Rightmost column.
+    pub right: usize,
+    /// Lowest row.
+    pub bottom: usize,
 }
 
 /// Renders the frames of one clip, in any order: a frame depends on nothing but scene, plan and
@@ -134,17 +149,19 @@ impl<'a> Renderer<'a> {
         }
         let mut visible = canvas.visible();
         visible.sort_unstable();
+        let kinds = visible.iter().filter_map(|(number, around)| {
+            let (kind, _) = self.plan.actors[*number].anomaly.as_ref()?;
+            Some((*kind, *around))
+        });
+        let (anomalies, boxes) = kinds.unzip();
         Shot {
             picture: Picture {
                 size: *size,
                 color: Color::Rgb,
                 pixels: self.expose(&canvas, index),
             },
-            anomalies: visible
-                .iter()
-                .filter_map(|number| self.plan.actors[*number].anomaly.as_ref())
-                .map(|(kind, _)| *kind)
-                .collect(),
+            anomalies,
+            boxes,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use msn_model::{ConfigError, Input, LossWeights, NetConfig, Precision};
-use serde::{Deserialize, Serialize};
+use msn_model::{ConfigError, Input, LossWeights, NetConfig, Precision, StretchSetting};
+use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
 /// Named settings.
@@ -132,12 +132,26 @@ pub struct Settings {
     pub preset: Preset,
     /// Network and pools.
     pub net: NetConfig,
-    /// Size, stride and rate of the frames that the network is fed.
+    /// Size, stride, rate and stretch of the frames that the network is fed.
+    #[serde(serialize_with = "all_of_input")]
     pub input: Input,
     /// Batches, steps, optimiser and seed.
     pub train: TrainSettings,
     /// Weights of the pool losses.
     pub loss: LossWeights,
+}
+
+/// All settings of the frames, where a weights file leaves out a stretch that is none.
+fn all_of_input<S: Serializer>(input: &Input, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct All<'a> {
+        #[serde(flatten)]
+        input: &'a Input,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stretch: Option<StretchSetting>,
+    }
+    let stretch = Some(StretchSetting::None).filter(|_| input.stretch.is_none());
+    All { input, stretch }.serialize(serializer)
 }
 
 /// Settings that can't be used.
@@ -226,6 +240,7 @@ impl Settings {
                 width: size,
                 stride: 1,
                 rate_hz: 0.0,
+                stretch: StretchSetting::None,
             },
             train: TrainSettings {
                 epochs,
@@ -471,6 +486,7 @@ mod tests {
             "seed=7",
             "stride=2",
             "rate_hz=12.5",
+            "stretch=51000..52500",
             "flip=true",
             "brightness=0.2",
             "width=24",

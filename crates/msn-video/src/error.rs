@@ -104,6 +104,16 @@ pub enum VideoError {
         /// What is accepted.
         range: &'static str,
     },
+    /// A stretch whose ends are not two numbers in order.
+    #[error(
+        "a stretch from {low} to {high} is none: give the value of black, then a greater one of white"
+    )]
+    BadStretch {
+        /// The value of black.
+        low: f64,
+        /// The value of white.
+        high: f64,
+    },
     /// An empty or unaddressable size.
     #[error(
         "a picture of {size} pixels is impossible: both sides must be at least 1 and the whole must fit in memory"

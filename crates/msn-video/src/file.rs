@@ -3,23 +3,28 @@
 use std::collections::VecDeque;
 
 use camino::Utf8Path;
+use ffmpeg_next::codec::Id;
 use ffmpeg_next::codec::packet::side_data::Type as SideDataType;
 use ffmpeg_next::error::EAGAIN;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Error, Packet, decoder, frame};
 
 use crate::container::{self, HeaderLength, Progress, ticks};
+use crate::jpeg::{self, Judgement};
 use crate::orientation::Orientation;
 use crate::packet_tracker::{Missing, PacketTracker};
 use crate::planes::Converter;
 use crate::properties::{note_properties, turn};
 use crate::reader::SourceState;
 use crate::stream::{self, MAX_ERRORS_IN_A_ROW, is_moving, open_decoder, start_of};
-use crate::{DecodeErrors, Frame, Info, Item, Lost, Options, Size, SourceKind, VideoError};
+use crate::{DecodeErrors, Frame, Info, Item, Levels, Lost, Options, Size, SourceKind, VideoError};
 
 /// Seconds before a frame to seek to, tried in turn: a container without an index may lead to
 /// after the last key frame.
 const SEEK_SOONER: [f64; 3] = [0.0, 2.0, 10.0];
+
+/// Seconds after which a frame is taken to come after a key frame that was passed over.
+const SEEK_LATE: f64 = 1.0;
 
 /// Distance of two frames, in mean steps so far, that is worth a note once there were so many.
 const LONG_STEP: f64 = 2.5;
@@ -70,6 +75,8 @@ pub(crate) struct FileSource {
     stream: usize,
     /// Seconds a tick of the stream's timestamps takes.
     tick_seconds: f64,
+    /// Each packet is a JPEG, or its two fields.
+    is_motion_jpeg: bool,
     orientation: Orientation,
     target: Option<Size>,
     first_size: Option<Size>,
@@ -149,10 +156,11 @@ impl FileSource {
             decoder,
             stream: stream.index(),
             tick_seconds: f64::from(stream.time_base()),
+            is_motion_jpeg: stream.parameters().id() == Id::MJPEG,
             orientation,
             target: options.size,
             first_size: None,
-            converter: Converter::new(options.color),
+            converter: Converter::new(options.color, options.stretch),
             frame: frame::Video::empty(),
             tracker: PacketTracker::default(),
             ready: VecDeque::new(),
@@ -184,6 +192,10 @@ impl FileSource {
             },
             source,
         ))
+    }
+
+    pub(crate) fn levels(&self) -> &Levels {
+        self.converter.levels()
     }
 
     pub(crate) fn next(&mut self, state: &mut SourceState) -> Result<Option<Item>, VideoError> {
@@ -253,6 +265,54 @@ impl FileSource {
         Ok(None)
     }
 
+    /// Decodes from the last key frame before a time up to the first frame at it or later: that
+    /// frame, or none past the end; `None` where there is no way there.
+    pub(crate) fn seek_time(
+        &mut self,
+        seconds: f64,
+        state: &mut SourceState,
+    ) -> Result<Option<Option<Item>>, VideoError> {
+        let Some(origin) = self.origin else {
+            return Ok(None);
+        };
+        // Casts saturate: such a time is past the end.
+        let after = ((seconds + origin.rest) / self.tick_seconds).round() as i64;
+        let goal = origin.ticks.saturating_add(after);
+        let mut reached = None;
+        for sooner in SEEK_SOONER {
+            let micros = ((ticks(goal) * self.tick_seconds - sooner) * 1e6).ceil() as i64;
+            if self.input.seek(micros, ..micros).is_err() {
+                continue;
+            }
+            self.decoder.flush();
+            self.tracker = PacketTracker::in_the_middle();
+            self.ready.clear();
+            self.index = 0;
+            self.goal = Some(goal);
+            self.latest = None;
+            self.draining = false;
+            self.ended = false;
+            let item = loop {
+                match self.next(state)? {
+                    Some(Item::Lost(_)) => {}
+                    item => break item,
+                }
+            };
+            let late = match &item {
+                Some(Item::Frame(frame)) => {
+                    let late = frame.seconds.map(|at| at - seconds);
+                    late.is_none_or(|late| late > SEEK_LATE)
+                }
+                _ => true,
+            };
+            reached = Some(item);
+            if !late {
+                break;
+            }
+        }
+        Ok(reached)
+    }
+
     /// Whether the decoder's new frame comes before the one that is sought.
     fn is_before_goal(&mut self) -> bool {
         let timestamp = self.frame.timestamp();
@@ -304,12 +364,34 @@ impl FileSource {
                 .zip(self.shown_from)
                 .is_some_and(|(at, from)| at < from);
             self.tracker.sent(timestamp, bytes, hidden);
+            if let Err(fault) = self.judge(&packet, state) {
+                self.fail(bytes, fault, state);
+                continue;
+            }
             if let Err(error) = self.decoder.send_packet(&packet) {
                 self.fail(bytes, error, state);
             }
             self.decode_errors = 0;
             return;
         }
+    }
+
+    /// Looks into a packet whose decoder makes up what is missing and does not say so.
+    fn judge(&self, packet: &Packet, state: &mut SourceState) -> Result<(), jpeg::Fault> {
+        let jpeg = packet.data().filter(|_| self.is_motion_jpeg);
+        if let Some(bytes) = jpeg
+            && jpeg::inspect_fields(bytes)?.judgement == Judgement::Excess
+        {
+            if state.errors.damaged == 0 {
+                let reason = format!(
+                    "more data than frame {} has room for, so it is damaged",
+                    self.index
+                );
+                state.errors.reason(reason);
+            }
+            state.errors.damaged += 1;
+        }
+        Ok(())
     }
 
     /// Notes how far a packet takes the reading.
@@ -340,7 +422,7 @@ impl FileSource {
     }
 
     /// A packet could not be decoded; the tracker finds out which frame that costs.
-    fn fail(&mut self, bytes: u64, error: Error, state: &mut SourceState) {
+    fn fail(&mut self, bytes: u64, error: impl std::error::Error, state: &mut SourceState) {
         let reason = format!("decoding near frame {}: {error}", self.index);
         state.errors.reason(reason.clone());
         self.tracker.failed(bytes, reason);
@@ -452,6 +534,9 @@ impl FileSource {
         self.ended = true;
         let missing = self.tracker.ended();
         self.lose(missing, state);
+        if let Some(note) = self.levels().note() {
+            state.info.note(note);
+        }
         if let Some((frames, reason)) = self.header.missing(&self.progress) {
             state.errors.missing = frames;
             state.errors.reason(reason);

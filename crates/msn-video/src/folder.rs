@@ -10,7 +10,9 @@ use crate::listing::{EntryKind, FileIdentity, FolderEntry, FolderListing, list_f
 use crate::picture::Picture;
 use crate::reader::SourceState;
 use crate::still;
-use crate::{DecodeErrors, Frame, Info, Item, Lost, Options, Resizer, SourceKind, VideoError};
+use crate::{
+    DecodeErrors, Frame, Info, Item, Levels, Lost, Options, Resizer, SourceKind, VideoError,
+};
 
 /// Endings of frame files, compared without regard to case.
 const FRAME_ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "tif", "tiff", "bmp"];
@@ -306,6 +308,7 @@ pub(crate) struct FolderSource {
     options: Options,
     resizer: Option<Resizer>,
     first_size: Option<crate::Size>,
+    levels: Levels,
 }
 
 impl FolderSource {
@@ -342,6 +345,7 @@ impl FolderSource {
             options: *options,
             resizer: None,
             first_size: None,
+            levels: Levels::new(options.stretch),
         };
         Ok((
             SourceState {
@@ -352,19 +356,45 @@ impl FolderSource {
         ))
     }
 
+    pub(crate) fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
     /// Goes to the file of index `index`.
     pub(crate) fn seek(&mut self, index: usize) {
         self.next = index;
     }
 
+    /// Goes to the first file at a time or later; `false` without a rate.
+    pub(crate) fn seek_time(&mut self, seconds: f64) -> bool {
+        let Some(hz) = self.options.folder_hz else {
+            return false;
+        };
+        // The cast saturates: a time too far is past the end.
+        self.next = (seconds * hz - 1e-6).ceil().max(0.0) as usize;
+        true
+    }
+
     pub(crate) fn next(&mut self, state: &mut SourceState) -> Result<Option<Item>, VideoError> {
         let index = self.next;
         let Some(path) = self.files.get(index) else {
+            if let Some(note) = self.levels.note() {
+                state.info.note(note);
+            }
             return Ok(None);
         };
         self.next += 1;
-        match still::read(path, self.options.color) {
+        match still::read(path, self.options.color, &mut self.levels) {
             Ok(still) => {
+                if still.damaged {
+                    if state.errors.damaged == 0 {
+                        let reason = format!(
+                            "{path}: more data than the picture has room for, so it is damaged"
+                        );
+                        state.errors.reason(reason);
+                    }
+                    state.errors.damaged += 1;
+                }
                 if still.alpha {
                     state.info.note("transparency is ignored");
                 }

@@ -39,8 +39,8 @@
 //!
 //! Colours outside of RGB (as test patterns have) are clipped by a conversion to RGB, not by
 //! luma; there grey differs from a frame folder extracted as RGB. [`Color::Rgb`] of planar video
-//! is made from the three planes after resizing them. More than 8 bits are rounded to 8. Chroma
-//! is taken as centred, whatever its siting. Transfer characteristics are not converted.
+//! is made from the three planes after resizing them. More than 8 bits are rounded to 8, or
+//! spread over them by a [`Stretch`]. Chroma is taken as centred, whatever its siting. Transfer characteristics are not converted.
 //!
 //! # Times and indices
 //! [`Frame::seconds`] is the frame's presentation time from the container, counted from where
@@ -51,7 +51,8 @@
 //! jump or go back are passed on and noted. [`Reader::resampled`] gives a fixed rate; which files
 //! need one is what [`pace`] finds out.
 //!
-//! [`Frame::index`] counts lost frames too. A damaged file of a folder is lost at its index. In a video, a
+//! [`Frame::index`] counts lost frames too. A damaged file of a folder is lost at its index. A JPEG,
+//! also one in a video, is lost unless its data is whole, whatever its end marker says. In a video, a
 //! failure of the decoder costs the frame whose timestamp is then passed over; it is lost at its
 //! index in order of presentation. A recording that begins between two key frames loses the frames
 //! before the first one. Frames with damaged parts that the decoder conceals are given,
@@ -81,6 +82,7 @@ mod folder;
 mod frame;
 mod frame_order;
 mod info;
+mod jpeg;
 mod listing;
 #[cfg(feature = "ffmpeg")]
 mod luma;
@@ -104,6 +106,8 @@ mod resize;
 mod still;
 #[cfg(feature = "ffmpeg")]
 mod stream;
+mod stretch;
+mod tiff;
 #[cfg(feature = "ffmpeg")]
 mod unpack;
 #[cfg(feature = "ffmpeg")]
@@ -121,9 +125,10 @@ pub use natural::natural_order;
 pub use pace::{Pace, is_cut, pace, same_rate};
 pub use paced::PacedReader;
 pub use picture::{Color, Picture, Size};
-pub use reader::{Options, Reader, open};
+pub use reader::{Options, Reader, measure_levels, open};
 pub use resample::Resampled;
 pub use resize::Resizer;
+pub use stretch::{Levels, Stretch};
 #[cfg(feature = "ffmpeg")]
 pub use writer::VideoWriter;
 

@@ -153,14 +153,20 @@ fn blend_as(row: &[u8], shift: &[i16], out: &mut [u8], widen: impl Fn(u8) -> u16
 
 /// Luma of more than 8 bits, in little-endian words, to full-range bytes.
 pub(crate) fn reduce_luma(row: &[u8], bits: u32, range: SampleRange, out: &mut [u8]) {
+    for (&word, out) in row.as_chunks::<2>().0.iter().zip(out) {
+        *out = reduced(u16::from_le_bytes(word), bits, range);
+    }
+}
+
+/// A luma sample of more than 8 bits as a full-range byte.
+#[inline]
+pub(crate) fn reduced(word: u16, bits: u32, range: SampleRange) -> u8 {
     let unit = f32::from(1u16 << (bits - 8));
     let (black, scale) = match range {
         SampleRange::Full => (0.0, 255.0 / (256.0 * unit - 1.0)),
         SampleRange::Limited => (16.0 * unit, 255.0 / (219.0 * unit)),
     };
-    for (&word, out) in row.as_chunks::<2>().0.iter().zip(out) {
-        *out = to_byte((f32::from(u16::from_le_bytes(word)) - black) * scale);
-    }
+    to_byte((f32::from(word) - black) * scale)
 }
 
 /// Chroma of more than 8 bits to bytes around 128.

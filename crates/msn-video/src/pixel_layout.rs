@@ -71,7 +71,10 @@ impl PixelLayout {
         const YUV: [&str; 12] = [
             "yuyv", "yvyu", "uyvy", "uyyv", "nv", "p0", "p2", "p4", "y2", "vuy", "ayuv", "xv",
         ];
-        if name.starts_with("ya") || name.starts_with("gray") {
+        if name == "gray16be" {
+            // Only the order of bytes differs.
+            PixelLayout::Other("gray16le")
+        } else if name.starts_with("ya") || name.starts_with("gray") {
             PixelLayout::Other("gray")
         } else if YUV.iter().any(|prefix| name.starts_with(prefix)) {
             PixelLayout::Other("yuv444p")
@@ -110,7 +113,7 @@ mod tests {
             (Pixel::YUV444P16BE, PixelLayout::Other("yuv444p")),
             (Pixel::GRAY8, planar(8, false)),
             (Pixel::GRAY10LE, planar(10, false)),
-            (Pixel::GRAY16BE, PixelLayout::Other("gray")),
+            (Pixel::GRAY16BE, PixelLayout::Other("gray16le")),
             (Pixel::YA8, PixelLayout::Other("gray")),
             (Pixel::YUYV422, PixelLayout::Other("yuv444p")),
             (Pixel::NV12, PixelLayout::Other("yuv444p")),

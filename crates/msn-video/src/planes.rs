@@ -14,7 +14,7 @@ use crate::orientation::Orientation;
 use crate::pixel_layout::{self, PixelLayout};
 use crate::resize::Plane;
 use crate::unpack::{Key, Unpacker};
-use crate::{Color, Picture, Resizer, Size, VideoError};
+use crate::{Color, Levels, Picture, Resizer, Size, Stretch, VideoError};
 
 /// Turns frames into pictures of one size and colour; keeps its buffers.
 pub(crate) struct Converter {
@@ -31,11 +31,13 @@ pub(crate) struct Converter {
     /// Planes of the target's size.
     small: [Vec<u8>; 3],
     unpacker: Option<Unpacker>,
+    levels: Levels,
 }
 
 impl Converter {
-    pub(crate) fn new(color: Color) -> Self {
+    pub(crate) fn new(color: Color, stretch: Option<Stretch>) -> Self {
         Self {
+            levels: Levels::new(stretch),
             color,
             resizer: Resizer::new(Size::new(1, 1), color),
             full: Vec::new(),
@@ -45,6 +47,10 @@ impl Converter {
             small: [Vec::new(), Vec::new(), Vec::new()],
             unpacker: None,
         }
+    }
+
+    pub(crate) fn levels(&self) -> &Levels {
+        &self.levels
     }
 
     /// `frame` as a picture of `target` pixels as displayed. May take the frame's data away.
@@ -74,7 +80,17 @@ impl Converter {
         if from.is_empty() || !is_upright(frame) {
             return Err(fail("the decoder gave a frame without rows".to_owned()));
         }
-        let picture = match PixelLayout::of(frame.format()) {
+        let layout = PixelLayout::of(frame.format());
+        if !matches!(
+            layout,
+            PixelLayout::Planar {
+                bits: 9..,
+                chroma: false
+            }
+        ) {
+            self.levels.saw_unstretched();
+        }
+        let picture = match layout {
             PixelLayout::Planar { bits, chroma } => {
                 self.planar(frame, bits, chroma, range, space)?
             }
@@ -151,7 +167,11 @@ impl Converter {
             );
             return self.resizer.resize_plane(grey);
         }
-        let luma = full_range(y, bits, range, &mut self.full);
+        let luma = if !chroma && bits > 8 {
+            deep_grey(y, bits, range, &mut self.levels, &mut self.full)
+        } else {
+            full_range(y, bits, range, &mut self.full)
+        };
         Ok(self.resizer.resize_plane(luma)?.into_color(self.color))
     }
 
@@ -197,6 +217,25 @@ fn full_range<'a>(
             luma::reduce_luma(row, bits, range, out)
         }),
     }
+}
+
+/// Grey of more than 8 bits, as its values or their stretch have it.
+fn deep_grey<'a>(
+    y: Plane<'a>,
+    bits: u32,
+    range: SampleRange,
+    levels: &mut Levels,
+    buffer: &'a mut Vec<u8>,
+) -> Plane<'a> {
+    rewrite(y, 2, buffer, |row, out| {
+        let words = row
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .copied()
+            .map(u16::from_le_bytes);
+        levels.words(words, 0, out, |word| luma::reduced(word, bits, range));
+    })
 }
 
 /// Chroma in bytes: in place where it is that, else in `buffer`.
@@ -274,7 +313,7 @@ fn rewrite<'a>(
     plane: Plane<'_>,
     bytes: usize,
     buffer: &'a mut Vec<u8>,
-    row: impl Fn(&[u8], &mut [u8]),
+    mut row: impl FnMut(&[u8], &mut [u8]),
 ) -> Plane<'a> {
     let width = usize::try_from(plane.size.width).unwrap_or(0);
     let height = usize::try_from(plane.size.height).unwrap_or(0);
@@ -324,7 +363,7 @@ mod tests {
     }
 
     fn convert(frame: &mut Video, color: Color, to: Size) -> Picture {
-        Converter::new(color)
+        Converter::new(color, None)
             .convert(frame, Orientation::default(), to)
             .unwrap()
     }

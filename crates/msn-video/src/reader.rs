@@ -6,7 +6,7 @@ use camino::Utf8Path;
 
 use crate::folder::FolderSource;
 use crate::resample::check_rate;
-use crate::{Color, DecodeErrors, Info, Item, Resampled, Size, VideoError};
+use crate::{Color, DecodeErrors, Info, Item, Levels, Resampled, Size, Stretch, VideoError};
 
 /// How frames are to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,6 +20,9 @@ pub struct Options {
     /// Frames a second of a frame folder, which has no times of its own: frame `i` is at `i`
     /// divided by this, seconds.
     pub folder_hz: Option<f64>,
+    /// What becomes black and white in pictures of more than 8 bits; `None` for the whole range of
+    /// their kind.
+    pub stretch: Option<Stretch>,
 }
 
 /// What a source updates while it reads, and the reader shows.
@@ -132,6 +135,15 @@ impl Reader {
         self.frames
     }
 
+    /// The values of more than 8 bits in the pictures read so far.
+    pub fn levels(&self) -> &Levels {
+        match &self.source {
+            Source::Folder(folder) => folder.levels(),
+            #[cfg(feature = "ffmpeg")]
+            Source::File(file) => file.levels(),
+        }
+    }
+
     /// The frames at a fixed rate instead: at each step of `1 / rate_hz` seconds the frame that is
     /// on display then. See [`Resampled`]. The source's pace is measured first
     /// ([`pace`](crate::pace)).
@@ -177,6 +189,32 @@ impl Reader {
             }
         };
         Ok(!self.done)
+    }
+
+    /// Goes to a time, forwards or back: the next item is the first frame at `seconds` or later, and
+    /// indices count from it. `false` where the source can't be gone through so: a stream without
+    /// times, a folder without a rate, a container that does not find its way. Then it is to be
+    /// opened again. After a time past the end no item follows.
+    ///
+    /// Unlike [`Reader::seek`] it needs no earlier reading, and it is as near to the time as the
+    /// container's index is right.
+    ///
+    /// # Errors
+    /// Any of [`VideoError`] about reading.
+    pub fn seek_time(&mut self, seconds: f64) -> Result<bool, VideoError> {
+        self.ahead.clear();
+        self.done = false;
+        match &mut self.source {
+            Source::Folder(folder) => Ok(folder.seek_time(seconds)),
+            #[cfg(feature = "ffmpeg")]
+            Source::File(file) => {
+                let found = file.seek_time(seconds, &mut self.state)?;
+                let possible = found.is_some();
+                self.ahead.extend(found.flatten());
+                self.done = self.ahead.is_empty();
+                Ok(possible)
+            }
+        }
     }
 
     fn read_ahead(&mut self) -> Result<(), VideoError> {
@@ -230,3 +268,26 @@ impl Iterator for Reader {
 }
 
 impl std::iter::FusedIterator for Reader {}
+
+/// The values of more than 8 bits in a source's pictures, for [`Levels::stretch`]: all of it is
+/// read. `None` where its first picture has 8 bits.
+///
+/// # Errors
+/// Those of [`open`] and of reading.
+pub fn measure_levels(path: &Utf8Path, threads: usize) -> Result<Option<Levels>, VideoError> {
+    let options = Options {
+        size: Some(Size::new(8, 8)),
+        threads,
+        // Whatever it is, numbers of any range are read with it.
+        stretch: Some(Stretch::new(0.0, 65_535.0)?),
+        ..Options::default()
+    };
+    let mut reader = open(path, &options)?;
+    if reader.levels().is_empty() {
+        return Ok(None);
+    }
+    for item in reader.by_ref() {
+        item?;
+    }
+    Ok(Some(reader.levels().clone()))
+}

@@ -117,12 +117,31 @@ fn user_cache() -> Option<Utf8PathBuf> {
     Some(caches?.join("msn/frames"))
 }
 
-fn frames_per_second(text: &str) -> Result<f64, NumberError> {
+pub(super) fn frames_per_second(text: &str) -> Result<f64, NumberError> {
     let value: f64 = text.parse()?;
     match value > 0.0 && value <= 1000.0 {
         true => Ok(value),
         false => Err(NumberError::Range("a number above 0 and up to 1000")),
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabelArgs {
+    /// Data set folder
+    pub dir: Utf8PathBuf,
+    /// Port of the page on 127.0.0.1; 0 for any that is free
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Scores whose curve is drawn: a run folder, or what `msn metrics` reads [default: those of the newest run on the data set in runs]
+    #[arg(long, value_name = "PATH")]
+    pub scores: Option<Utf8PathBuf>,
+    /// Column of the scores [default: score, else the only score column, else fair]
+    #[arg(long, value_name = "NAME")]
+    pub column: Option<String>,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+    #[command(flatten)]
+    pub fps: FpsArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,17 +180,7 @@ pub(crate) enum DataCommand {
         source: SourceArgs,
     },
     /// Mark anomalies of test videos on a timeline, in a page on this machine; writes events.csv
-    Label {
-        /// Data set folder
-        dir: Utf8PathBuf,
-        /// Port of the page on 127.0.0.1; 0 for any that is free
-        #[arg(long, default_value_t = 0)]
-        port: u16,
-        #[command(flatten)]
-        layout: LayoutArgs,
-        #[command(flatten)]
-        store: StoreArgs,
-    },
+    Label(LabelArgs),
     /// Say what a folder is recognised as, and what is wrong with it
     Check {
         /// Data set folder

@@ -34,7 +34,7 @@ pub(crate) struct EvalArgs {
     /// Print eval.json instead of the table
     #[arg(long)]
     pub json: bool,
-    /// Where to write scores, eval.json and report.html [default: the run folder]
+    /// Where to write scores, alarms, report.html and eval.json [default: the run folder]
     #[arg(long, value_name = "DIR")]
     pub out: Option<Utf8PathBuf>,
     /// Also write a video of each test video: heat of the anomaly score, labels, alarms, curve
@@ -68,9 +68,12 @@ pub(crate) struct ScoreArgs {
     /// Video files, frame folders, folders of either, or globs such as 'cam*/**/*.mp4'
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
-    /// CSV file [default: standard output]
+    /// CSV file [default: scores.csv in the folder of --report, else standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
+    /// Folder for report.html with a picture of each alarm, alarms.csv and alarms.json
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub calibration: CalibrationArgs,
     #[command(flatten)]

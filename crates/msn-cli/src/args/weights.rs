@@ -18,7 +18,7 @@ pub(crate) enum WeightsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Make a weights file of a PyTorch state dict (.safetensors, or .pt where the feature `pytorch` is built in) of this network
+    /// Make a weights file of a PyTorch state dict (.safetensors, or .pt where the feature `pytorch` is built in) of this network; prefixes of names such as `module.` are taken off
     Import {
         /// State dict
         file: Utf8PathBuf,
@@ -28,6 +28,9 @@ pub(crate) enum WeightsCommand {
         /// Settings that the tensors' shapes do not determine, such as top_k=5 size=256 stride=1
         #[arg(value_name = "KEY=VALUE")]
         settings: Vec<String>,
+        /// Print what was inferred as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Standardise the anomaly score of a network on normal footage it was not trained on
     Calibrate {
@@ -50,6 +53,9 @@ pub(crate) enum WeightsCommand {
         precision: PrecisionArgs,
         #[command(flatten)]
         store: StoreArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

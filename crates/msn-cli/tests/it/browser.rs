@@ -104,6 +104,31 @@ impl Page {
         }
     }
 
+    /// Makes the window a phone's, with a finger for a mouse.
+    pub fn become_phone(&mut self) {
+        let size = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
+        self.call("Emulation.setDeviceMetricsOverride", size);
+        self.call(
+            "Emulation.setTouchEmulationEnabled",
+            json!({ "enabled": true }),
+        );
+    }
+
+    /// Drags from a point to another, pixels of the page's window, with a finger.
+    pub fn drag(&mut self, from: [f64; 2], to: [f64; 2]) {
+        let middle = [f64::midpoint(from[0], to[0]), f64::midpoint(from[1], to[1])];
+        for (kind, at) in [
+            ("touchStart", Some(from)),
+            ("touchMove", Some(middle)),
+            ("touchMove", Some(to)),
+            ("touchEnd", None),
+        ] {
+            let points: Vec<Value> = at.iter().map(|[x, y]| json!({ "x": x, "y": y })).collect();
+            let event = json!({ "type": kind, "touchPoints": points });
+            self.call("Input.dispatchTouchEvent", event);
+        }
+    }
+
     /// Presses a key.
     pub fn press(&mut self, key: &str) {
         self.press_with(key, false);

@@ -351,12 +351,12 @@ mod with_mpi {
     fn footage_of_one_rank_that_is_too_short_ends_all() {
         let (_guard, dir) = temporary();
         scene(&dir);
-        // A clip takes five frames.
+        // Seven frames hold clips of five, but the training part of their split holds none.
         let train = dir.join("short/scene/train/01");
         std::fs::create_dir_all(&train).unwrap();
-        for frame in ["000.png", "001.png"] {
+        for frame in 0..7 {
             let image = image::GrayImage::new(32, 32);
-            image.save(train.join(frame)).unwrap();
+            image.save(train.join(format!("{frame:03}.png"))).unwrap();
         }
         let args = [&TRAIN[..], &["--out", "run"]].concat();
         let Some(mut job) = Job::with_last(&dir, 2, "cd short", &args) else {

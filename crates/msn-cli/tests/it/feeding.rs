@@ -255,6 +255,100 @@ fn a_rate_gives_folders_of_frames_their_times() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("above 0"));
 }
 
+/// Frames of 8 bits as a raw thermal camera has them: a few values high up in 16 bits.
+fn make_thermal(folder: &Utf8Path, step: u16) {
+    for entry in folder.read_dir_utf8().unwrap() {
+        let path = entry.unwrap().into_path();
+        if path.is_dir() {
+            make_thermal(&path, step);
+        } else if path.extension() == Some("jpg") {
+            let grey = image::open(&path).unwrap().into_luma8();
+            let deep = image::ImageBuffer::from_fn(grey.width(), grey.height(), |x, y| {
+                image::Luma([51_000 + u16::from(grey.get_pixel(x, y)[0]) * step])
+            });
+            deep.save(path.with_extension("png")).unwrap();
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_stretch_is_measured_in_training_videos_and_kept_with_the_weights() {
+    let (_guard, dir) = temporary();
+    let size = ["--train", "4", "--test", "2", "--seconds", "10", "--frames"];
+    stdout(msn(&dir).args(["data", "synth", "scene"]).args(size));
+    make_thermal(&dir.join("scene/train"), 4);
+    make_thermal(&dir.join("scene/test"), 4);
+    let train = |run: &str, more: &[&str]| {
+        let args = [&["train", "scene", "--out", run][..], &QUICK, more].concat();
+        says(&dir, &args)
+    };
+    let kept = |run: &str| {
+        let file = format!("{run}/weights/last.safetensors");
+        let shown = stdout(msn(&dir).args(["weights", "show", &file, "--json"]));
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        shown["msn"]["input"]["stretch"].clone()
+    };
+    let score = |run: &str| stdout(msn(&dir).args(["score", run, "scene/test/01"]));
+
+    let said = train("plain", &[]);
+    assert!(
+        said.contains("few levels are left") && said.contains("stretch=auto"),
+        "{said}"
+    );
+    assert!(kept("plain").is_null());
+
+    let said = train("auto", &["stretch=auto"]);
+    assert!(
+        said.contains("measured in the training videos") && !said.contains("few levels"),
+        "{said}"
+    );
+    let measured = kept("auto");
+    let text = measured.as_str().unwrap();
+    let (low, high) = text.split_once("..").unwrap();
+    let [low, high] = [low, high].map(|end| end.parse::<f64>().unwrap());
+    assert!(
+        (50_500.0..51_400.0).contains(&low) && (51_300.0..52_500.0).contains(&high),
+        "{text}"
+    );
+    let scores = score("auto");
+    assert_ne!(scores, score("plain"));
+
+    // Hotter test videos change nothing of it.
+    make_thermal_hotter(&dir.join("scene/test"));
+    train("again", &["stretch=auto"]);
+    assert_eq!(kept("again"), measured);
+    assert_eq!(weights(&dir, "again"), weights(&dir, "auto"));
+    // The same values, given.
+    train("given", &[&format!("stretch={text}")]);
+    assert_eq!(kept("given"), measured);
+    assert_eq!(score("given"), score("auto"));
+
+    let output = msn(&dir)
+        .args(["train", "scene", "stretch=5"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        errors.contains("stretch=5 can't be used") && errors.contains("51000..52500"),
+        "{errors}"
+    );
+}
+
+fn make_thermal_hotter(folder: &Utf8Path) {
+    for entry in folder.read_dir_utf8().unwrap() {
+        let path = entry.unwrap().into_path();
+        if path.is_dir() {
+            make_thermal_hotter(&path);
+        } else if path.extension() == Some("png") {
+            let mut deep = image::open(&path).unwrap().into_luma16();
+            deep.pixels_mut().for_each(|pixel| pixel[0] += 3_000);
+            deep.save(&path).unwrap();
+        }
+    }
+}
+
 #[test]
 fn uneven_videos_are_scored_at_the_step_of_the_weights() {
     let Some(folder) = shared("data/video/derived") else {

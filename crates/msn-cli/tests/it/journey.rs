@@ -1,9 +1,10 @@
 //! From nothing to metrics on a short synthetic scene.
 
 use camino::Utf8Path;
+use msn_synth::SynthOptions;
 use serde_json::Value;
 
-use crate::{msn, shared, stdout, temporary};
+use crate::{alarms::on_the_thing, msn, shared, stdout, temporary};
 
 fn scene(dir: &Utf8Path, clips: &str, seconds: &str) {
     stdout(msn(dir).args([
@@ -46,6 +47,8 @@ fn training_on_a_short_scene_finds_what_is_fast() {
         "run.json",
         "eval.json",
         "report.html",
+        "alarms.csv",
+        "alarms.json",
         "calibration.json",
         "weights/last.safetensors",
         "weights/last.calibration.json",
@@ -55,11 +58,23 @@ fn training_on_a_short_scene_finds_what_is_fast() {
     let scores = std::fs::read_to_string(dir.join("run/scores/01.mp4.csv")).unwrap();
     assert!(
         scores.starts_with(
-            "video,frame,seconds,psnr,patch,distance.1,distance.2,distance.3,legacy,fair\n"
+            "video,frame,seconds,psnr,patch,distance.1,distance.2,distance.3,legacy,fair,smoothed,threshold,alarm,event\n"
         ),
         "{scores}"
     );
     assert_eq!(scores.lines().count(), 1 + 200 - 4);
+
+    // The box of an alarm is on the thing, not on the ground that it has left.
+    let text = std::fs::read_to_string(dir.join("run/alarms.json")).unwrap();
+    let options = SynthOptions {
+        seed: 3,
+        train_clips: 6,
+        test_clips: 6,
+        seconds: 20.0,
+        ..SynthOptions::default()
+    };
+    let (hits, all) = on_the_thing(&serde_json::from_str(&text).unwrap(), &options);
+    assert!(all >= 4 && hits * 10 >= all * 9, "{hits} of {all} alarms");
 
     // A finished run evaluates to the same metrics, from the run and from its bare weights.
     let trained: Value =

@@ -2,14 +2,17 @@
 #![allow(missing_docs, clippy::print_stderr)]
 
 mod ablate;
+mod alarms;
 mod bad_input;
 mod browser;
 mod choosing;
 mod distributed;
 mod feeding;
+mod formats;
 mod journey;
 mod kernels;
 mod label;
+mod measuring;
 mod overview;
 mod parity;
 mod resume;

@@ -60,6 +60,8 @@ fn runs_are_listed_with_what_differs() {
     );
 
     let all = json(&stdout(msn(&dir).args(["runs", "runs/scene", "--json"])));
+    assert_eq!(all["format"], "msn-runs-1");
+    let all = &all["runs"];
     assert_eq!(all.as_array().unwrap().len(), 4);
     let evaluated = std::fs::read_to_string(dir.join("runs/scene/tiny/v2/eval.json")).unwrap();
     let fair = &json(&evaluated)["fair"]["micro_auc"]["value"];

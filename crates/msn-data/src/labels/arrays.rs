@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::find::LabelReader;
 use super::names::{assign, folder_of};
 use super::npy::{self, Contents, Flags};
+use super::numbers::NumberArray;
 use super::{Annotation, Labels};
 use crate::folder::{extension, list};
 use crate::load::count_frames;
@@ -298,9 +299,32 @@ const LARGEST_ARRAY: u64 = 1 << 28;
 
 /// The arrays of an `.npz` with their names.
 pub(crate) fn npz(bytes: &[u8]) -> Result<Vec<(String, Contents)>, ArrayError> {
+    let mut arrays = Vec::new();
+    entries(bytes, |name, array| {
+        arrays.push((name.to_owned(), npy::read(array)?));
+        Ok(())
+    })?;
+    Ok(arrays)
+}
+
+/// The arrays of an `.npz` as numbers.
+pub(crate) fn npz_numbers(bytes: &[u8]) -> Result<Vec<NumberArray>, ArrayError> {
+    let mut arrays = Vec::new();
+    entries(bytes, |name, array| {
+        arrays.extend(npy::numbers(array, Some(name))?);
+        Ok(())
+    })?;
+    Ok(arrays)
+}
+
+/// Visits the unpacked arrays of an `.npz`, with their names.
+fn entries(
+    bytes: &[u8],
+    mut visit: impl FnMut(&str, &[u8]) -> Result<(), npy::NpyError>,
+) -> Result<(), ArrayError> {
     let mut archive =
         zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(ArrayError::NoArchive)?;
-    let mut arrays = Vec::new();
+    let mut found = false;
     for index in 0..archive.len() {
         let entry = archive
             .by_index(index)
@@ -308,6 +332,7 @@ pub(crate) fn npz(bytes: &[u8]) -> Result<Vec<(String, Contents)>, ArrayError> {
         let Some(name) = entry.name().strip_suffix(".npy").map(str::to_owned) else {
             continue;
         };
+        found = true;
         let mut array = Vec::new();
         entry
             .take(LARGEST_ARRAY)
@@ -316,16 +341,15 @@ pub(crate) fn npz(bytes: &[u8]) -> Result<Vec<(String, Contents)>, ArrayError> {
                 name: name.clone(),
                 source,
             })?;
-        let contents = npy::read(&array).map_err(|reason| ArrayError::Array {
-            name: name.clone(),
+        visit(&name, &array).map_err(|reason| ArrayError::Array {
+            name,
             reason: Box::new(reason.into()),
         })?;
-        arrays.push((name, contents));
     }
-    if arrays.is_empty() {
-        return Err(ArrayError::Empty);
+    match found {
+        true => Ok(()),
+        false => Err(ArrayError::Empty),
     }
-    Ok(arrays)
 }
 
 #[cfg(test)]

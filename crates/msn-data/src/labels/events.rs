@@ -6,7 +6,7 @@ use camino::Utf8Path;
 
 use super::{Extent, LabelSpan};
 use crate::text::{Lines, read_text};
-use crate::{DataError, LabelError, WriteError, write_atomically};
+use crate::{DataError, LabelError, WriteError, plain_name, table_name, write_atomically};
 
 /// What the first line must be.
 const EXPECTED: &str = "the first line must be `video,start,end,kind` (seconds) or \
@@ -77,8 +77,38 @@ pub enum ExtentError {
     },
 }
 
-/// Events by the name of their video.
-pub(crate) type Events = BTreeMap<String, VideoEvents>;
+/// Events by the name of their video, as the table has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Events(pub BTreeMap<String, VideoEvents>);
+
+impl Events {
+    /// Takes out the events of each video: those under its name as it is written, and those under a
+    /// name that is no other video's and the same but for spaces around it, `\\` for `/` and `./`
+    /// before it.
+    pub fn take(&mut self, videos: &[&str]) -> Vec<VideoEvents> {
+        let written: Vec<String> = videos.iter().map(|name| table_name(name)).collect();
+        let mut found = vec![VideoEvents::default(); videos.len()];
+        let left = std::mem::take(&mut self.0).into_iter();
+        for (name, events) in left {
+            let plain = name.trim().replace('\\', "/");
+            let plain = plain_name(&plain);
+            let exact = written.iter().zip(videos);
+            let exact = exact
+                .into_iter()
+                .position(|(w, v)| *w == name || *v == name);
+            match exact.or_else(|| videos.iter().position(|v| *v == plain)) {
+                Some(at) => {
+                    found[at].line = events.line;
+                    found[at].spans.extend(events.spans);
+                }
+                None => {
+                    self.0.insert(name, events);
+                }
+            }
+        }
+        found
+    }
+}
 
 /// The events of one video.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,6 +121,42 @@ pub(crate) struct VideoEvents {
 /// Reads a file of events.
 pub(crate) fn read_file(path: &Utf8Path) -> Result<Events, DataError> {
     read(&read_text(path)?).map_err(|e| DataError::label(path, e))
+}
+
+/// A file of events as it lies on disk, for programs that change it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventTable {
+    events: Events,
+    /// Whether spans are in frames; none where there is no span.
+    pub in_frames: Option<bool>,
+}
+
+impl EventTable {
+    /// Reads a file of events; one that is not there has none.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] and [`DataError::Label`].
+    pub fn read(path: &Utf8Path) -> Result<Self, DataError> {
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let events = read_file(path)?;
+        let first = events.0.values().flat_map(|video| &video.spans).next();
+        let in_frames = first.map(|span| matches!(span.extent, Extent::Frames(_)));
+        Ok(Self { events, in_frames })
+    }
+
+    /// Takes out the spans of each video, in the order of the file.
+    pub fn take(&mut self, videos: &[&str]) -> Vec<Vec<LabelSpan>> {
+        let found = self.events.take(videos).into_iter();
+        found.map(|video| video.spans).collect()
+    }
+
+    /// The names that are left, with their spans.
+    pub fn rest(&self) -> impl Iterator<Item = (&str, &[LabelSpan])> {
+        let all = self.events.0.iter();
+        all.map(|(name, video)| (plain_name(name), video.spans.as_slice()))
+    }
 }
 
 /// Writes a file of events: in seconds where all of them are, else in frames, by way of a
@@ -127,7 +193,7 @@ pub fn write_events<'a>(
                 ),
             };
             let kind = span.kind.as_deref().unwrap_or_default();
-            table.write_record([video, start.as_str(), &end, kind])?;
+            table.write_record([table_name(video).as_str(), &start, &end, kind])?;
         }
         Ok(())
     };
@@ -175,13 +241,14 @@ impl Columns {
 
 /// Reads events from a text whose lines end in `\n`.
 pub(crate) fn read(text: &str) -> Result<Events, EventTableError> {
+    // Names of videos may have spaces around them; the rest is trimmed field by field.
     let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
+        .trim(csv::Trim::Headers)
         .flexible(true)
         .from_reader(text.as_bytes());
     let headers = reader.headers()?.clone();
     let columns = Columns::find(&headers)?;
-    let mut events = Events::new();
+    let mut events = Events::default();
     let mut lines = Lines::new(text);
     for record in reader.records() {
         let record = record?;
@@ -194,9 +261,9 @@ pub(crate) fn read(text: &str) -> Result<Events, EventTableError> {
                 expected: headers.len(),
             });
         }
-        let field = |column: usize| record.get(column).unwrap_or_default();
-        let video = field(columns.video).replace('\\', "/");
-        if video.is_empty() {
+        let field = |column: usize| record.get(column).unwrap_or_default().trim();
+        let video = record.get(columns.video).unwrap_or_default().to_owned();
+        if video.trim().is_empty() {
             return Err(EventTableError::NoVideo(line));
         }
         let extent = extent(field(columns.start), field(columns.end), columns.frames)
@@ -206,7 +273,7 @@ pub(crate) fn read(text: &str) -> Result<Events, EventTableError> {
             .map(field)
             .filter(|kind| !kind.is_empty())
             .map(str::to_owned);
-        let of_video = events.entry(video).or_insert_with(|| VideoEvents {
+        let of_video = events.0.entry(video).or_insert_with(|| VideoEvents {
             line,
             spans: Vec::new(),
         });
@@ -249,12 +316,14 @@ mod tests {
     #[test]
     fn seconds_and_frames_are_read() {
         let events = read("video,start,end,kind\na.mp4, 1.5 ,2,fall\na.mp4,3,4,\n").unwrap();
-        let spans = &events["a.mp4"].spans;
+        let spans = &events.0["a.mp4"].spans;
         assert_eq!(spans[0].extent, Extent::Seconds(1.5..2.0));
         assert_eq!(spans[0].kind.as_deref(), Some("fall"));
         assert_eq!(spans[1].kind, None);
-        let events = read("end_frame,video,start_frame\n9,cam\\01,0\n").unwrap();
-        assert_eq!(events["cam/01"].spans[0].extent, Extent::Frames(0..9));
+        let mut events = read("end_frame,video,start_frame\n9, cam\\01,0\n").unwrap();
+        let found = events.take(&["cam/1", "cam/01"]);
+        assert!(found[0].spans.is_empty() && events.0.is_empty());
+        assert_eq!(found[1].spans[0].extent, Extent::Frames(0..9));
     }
 
     #[test]
@@ -308,6 +377,30 @@ mod tests {
             let error = read(&text).unwrap_err().to_string();
             let expected = format!("line {line}: `x`");
             prop_assert!(error.contains(&expected), "{}, not {}", error, expected);
+        }
+
+        #[test]
+        fn every_name_and_kind_is_read_back(
+            names in proptest::collection::btree_set("[ -~\n]{0,6}[!-~]|\\PC{1,5}|[0-9.eN/ A]{1,5}", 1..5),
+            kind in "[ -~]{0,8}",
+        ) {
+            let spans = |i: usize| vec![LabelSpan {
+                extent: Extent::Frames(i..i + 2),
+                kind: Some(kind.trim().to_owned()).filter(|k| !k.is_empty()),
+            }];
+            let names: Vec<String> = names.into_iter().filter(|n| !n.trim().is_empty()).collect();
+            let all: Vec<(String, Vec<LabelSpan>)> =
+                names.into_iter().enumerate().map(|(i, name)| (name, spans(i))).collect();
+            let folder = tempfile::tempdir().unwrap();
+            let file = Utf8Path::from_path(folder.path()).unwrap().join("events.csv");
+            write_events(&file, all.iter().map(|(n, s)| (n.as_str(), s.as_slice()))).unwrap();
+            let mut read = read_file(&file).unwrap();
+            // Another video's name, were it alone, would be taken for some of these.
+            let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+            for ((name, spans), found) in all.iter().zip(read.take(&names)) {
+                prop_assert_eq!(&found.spans, spans, "{:?}", name);
+            }
+            prop_assert!(read.0.is_empty());
         }
 
         #[test]

@@ -94,14 +94,12 @@ impl LabelReader for EventsFile {
 
     fn read(&self, test: &[Video]) -> Result<Vec<Option<Labels>>, DataError> {
         let mut events = events::read_file(&self.path)?;
-        let labels = test
-            .iter()
-            .map(|video| {
-                let spans = events.remove(&video.name).unwrap_or_default();
-                Some(Labels::spans(&self.path, spans.spans))
-            })
+        let names: Vec<&str> = test.iter().map(|video| video.name.as_str()).collect();
+        let found = events.take(&names).into_iter();
+        let labels = found
+            .map(|video| Some(Labels::spans(&self.path, video.spans)))
             .collect();
-        match events.into_iter().next() {
+        match events.0.into_iter().next() {
             None => Ok(labels),
             Some((video, spans)) => Err(DataError::LabelVideo {
                 labels: self.path.clone(),

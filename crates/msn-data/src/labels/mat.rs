@@ -7,6 +7,7 @@
 //! files that SciPy wrote, panics on damaged ones and holds all of a cell in memory.
 
 mod error;
+mod variables;
 
 use std::io::Read;
 use std::ops::{ControlFlow, RangeInclusive};
@@ -14,6 +15,7 @@ use std::ops::{ControlFlow, RangeInclusive};
 use flate2::read::ZlibDecoder;
 
 pub use error::MatError;
+pub(crate) use variables::numeric_variables;
 
 /// Most numbers in one element of a cell: a mask of 8192 x 8192 pixels.
 const MOST_NUMBERS: usize = 1 << 26;

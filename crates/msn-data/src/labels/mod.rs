@@ -10,6 +10,7 @@ pub(crate) mod mat;
 pub(crate) mod matlab;
 pub(crate) mod names;
 pub(crate) mod npy;
+pub(crate) mod numbers;
 pub(crate) mod pickle;
 mod plain;
 pub(crate) mod regional;
@@ -18,7 +19,7 @@ mod ucf;
 pub(crate) mod unread;
 
 pub use error::LabelError;
-pub use plain::read_frame_labels;
+pub use plain::{ScoredFrames, read_frame_labels, read_score_labels};
 
 use std::ops::Range;
 

@@ -55,6 +55,21 @@ fn key(stem: &str) -> String {
     key
 }
 
+/// Whether two names are of one video: the same but for folders, the ending of a video file, leading
+/// zeros of numbers, and `_label` or `_gt` at the end.
+#[must_use]
+pub fn is_same_video(a: &str, b: &str) -> bool {
+    let stem = |name: &str| {
+        let path = Utf8Path::new(name);
+        let stem = match msn_video::is_video_file(path) {
+            true => path.file_stem(),
+            false => path.file_name(),
+        };
+        key(stem.unwrap_or(name))
+    };
+    stem(a) == stem(b)
+}
+
 /// The label file of each video, in the order of the videos.
 ///
 /// Exact names come first, then names that differ in leading zeros and in `_label` or `_gt`.

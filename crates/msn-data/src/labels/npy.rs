@@ -5,6 +5,7 @@ use std::io::Read;
 use camino::Utf8Path;
 use npyz::{DType, NpyFile, Order, TypeChar};
 
+use super::numbers::NumberArray;
 use super::pickle::{self, PickleError};
 use crate::DataError;
 
@@ -130,6 +131,62 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Contents, NpyError> {
     Ok(Contents::Flags(flags))
 }
 
+/// Reads one array as numbers; an array of objects gives one array for each.
+pub(crate) fn numbers(bytes: &[u8], name: Option<&str>) -> Result<Vec<NumberArray>, NpyError> {
+    let name = name.map(str::to_owned);
+    let file = open(bytes)?;
+    let shape = shape(&file, bytes.len())?;
+    if file.uses_pickled_array() {
+        let objects = pickle::number_arrays(file.into_inner())?.into_iter();
+        let named = |(i, (shape, values))| NumberArray {
+            name: name.clone(),
+            element: Some(i),
+            shape,
+            values,
+        };
+        return Ok(objects.enumerate().map(named).collect());
+    }
+    let fortran = file.order() == Order::Fortran && shape.iter().filter(|&&n| n != 1).count() > 1;
+    let count = shape.iter().product();
+    let mut stream = Stream::new(file)?;
+    let mut values = Vec::new();
+    for index in 0..count {
+        let number = stream.next(index)?;
+        values.push(number_of(&number[..stream.size], stream.sort));
+    }
+    if fortran {
+        let [rows, columns] = shape[..] else {
+            return Err(NpyError::Fortran);
+        };
+        let places = (0..rows).flat_map(|row| (0..columns).map(move |c| c * rows + row));
+        values = places.map(|place| values[place]).collect();
+    }
+    Ok(vec![NumberArray {
+        name,
+        element: None,
+        shape,
+        values,
+    }])
+}
+
+/// A little-endian number of some type.
+pub(crate) fn number_of(bytes: &[u8], sort: TypeChar) -> f64 {
+    let mut wide = [0; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    match (sort, bytes.len()) {
+        (TypeChar::Float, 4) => f64::from(f32::from_bits(u32::from_le_bytes(
+            wide[..4].try_into().unwrap_or_default(),
+        ))),
+        (TypeChar::Float, _) => f64::from_le_bytes(wide),
+        (TypeChar::Int, size) => {
+            // Numbers of less than eight bytes keep their sign.
+            let unused = 64 - 8 * u32::try_from(size.clamp(1, 8)).unwrap_or(8);
+            ((i64::from_le_bytes(wide) << unused) >> unused) as f64
+        }
+        _ => u64::from_le_bytes(wide) as f64,
+    }
+}
+
 /// Opens an array file after a look at its header, which the library would trust.
 fn open<'a>(mut reader: impl Read + 'a) -> Result<NpyFile<Box<dyn Read + 'a>>, NpyError> {
     let mut head = vec![0; 8];
@@ -213,6 +270,7 @@ fn transposed(flags: &Flags) -> Result<Flags, NpyError> {
 struct Stream<'a> {
     reader: Box<dyn Read + 'a>,
     kind: Kind,
+    sort: TypeChar,
     big_endian: bool,
     size: usize,
     /// Whether a 1, a 255 and something else came by.
@@ -241,6 +299,7 @@ impl<'a> Stream<'a> {
         };
         let big_endian = plain.endianness() == npyz::Endianness::Big;
         Ok(Self {
+            sort: plain.type_char(),
             reader: file.into_inner(),
             kind,
             big_endian,
@@ -249,21 +308,28 @@ impl<'a> Stream<'a> {
         })
     }
 
+    /// The bytes of the next number, little-endian, `self.size` of them; `index` is its place.
+    fn next(&mut self, index: usize) -> Result<[u8; 8], NpyError> {
+        let mut number = [0; 8];
+        let bytes = &mut number[..self.size];
+        self.reader
+            .read_exact(bytes)
+            .map_err(|source| NpyError::Ended {
+                values: index,
+                source,
+            })?;
+        if self.big_endian {
+            bytes.reverse();
+        }
+        Ok(number)
+    }
+
     /// Appends `count` values.
     fn take(&mut self, count: usize, values: &mut Vec<bool>) -> Result<(), NpyError> {
-        let mut number = [0; 8];
-        let number = &mut number[..self.size];
         for _ in 0..count {
-            self.reader
-                .read_exact(number)
-                .map_err(|source| NpyError::Ended {
-                    values: values.len(),
-                    source,
-                })?;
-            if self.big_endian {
-                number.reverse();
-            }
-            let value = whole(number, self.kind).ok_or(NpyError::NotFinite(values.len()))?;
+            let number = self.next(values.len())?;
+            let value = whole(&number[..self.size], self.kind);
+            let value = value.ok_or(NpyError::NotFinite(values.len()))?;
             match value {
                 0 => {}
                 1 => self.seen[0] = true,

@@ -4,9 +4,13 @@
 //! rebuild arrays, and everything else is an error.
 
 mod machine;
+mod numbers;
 mod opcode;
 
 use machine::{Machine, Node};
+use npyz::TypeChar;
+
+pub(crate) use numbers::number_arrays;
 
 use super::npy::{Flags, Kind, whole};
 
@@ -118,7 +122,7 @@ impl Machine<'_> {
             Some(flag) => matches!(self.node(flag)?, Node::Whole(1)),
             None => false,
         };
-        let (kind, size, big_endian) = self.dtype(parts.dtype)?;
+        let (kind, _, size, big_endian) = self.dtype(parts.dtype)?;
         let count = shape
             .iter()
             .try_fold(1usize, |product, &n| product.checked_mul(n));
@@ -167,8 +171,8 @@ impl Machine<'_> {
             .collect()
     }
 
-    /// Kind, bytes and byte order of an array's numbers.
-    fn dtype(&self, node: usize) -> Result<(Kind, usize, bool), PickleError> {
+    /// Kind, type, bytes and byte order of an array's numbers.
+    fn dtype(&self, node: usize) -> Result<(Kind, TypeChar, usize, bool), PickleError> {
         let Node::Call {
             name,
             arguments,
@@ -193,7 +197,13 @@ impl Machine<'_> {
                 _ => false,
             };
         }
-        let (kind, size) = match text.trim_start_matches(['<', '|', '>', '=']) {
+        let text = text.trim_start_matches(['<', '|', '>', '=']);
+        let sort = match text.chars().next() {
+            Some('f') => TypeChar::Float,
+            Some('i') => TypeChar::Int,
+            _ => TypeChar::Uint,
+        };
+        let (kind, size) = match text {
             "b1" | "u1" | "i1" | "bool" => (Kind::Whole, 1),
             "u2" | "i2" => (Kind::Whole, 2),
             "u4" | "i4" => (Kind::Whole, 4),
@@ -205,7 +215,7 @@ impl Machine<'_> {
         if name != "dtype" {
             return Err(unknown("a type of another kind"));
         }
-        Ok((kind, size, big_endian))
+        Ok((kind, sort, size, big_endian))
     }
 }
 

@@ -311,7 +311,7 @@ fn a_name_that_is_no_utf8_stops_nothing() {
     let tiny = Tiny::new("set");
     tiny.frames("train/a", 0, 6, "png")
         .frames("test/b", 0, 6, "png");
-    let odd = OsStr::from_bytes(b"Aufnahme \xfc.jpg");
+    let odd = OsStr::from_bytes(b"picture \xfc.jpg");
     for folder in [".", "train", "train/a", "test"] {
         std::fs::write(tiny.root.join(folder).as_std_path().join(odd), "x").unwrap();
     }

@@ -12,6 +12,7 @@ mod frame_store;
 mod labels;
 mod laws;
 mod layouts;
+mod numbers;
 mod real;
 #[cfg(feature = "ffmpeg")]
 mod recorders;

@@ -19,6 +19,7 @@ fn calibration() -> Calibration {
             per_hour: None,
             per_thousand_frames: Some(1.0),
             counted: true,
+            hours: None,
         }),
     }
 }

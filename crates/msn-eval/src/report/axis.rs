@@ -1,6 +1,6 @@
 //! Axes: places in time and round ticks.
 
-use crate::VideoScores;
+use crate::{VideoScores, clock_text};
 
 /// The time axis of a video.
 #[derive(Debug)]
@@ -61,6 +61,40 @@ impl Axis {
         t0 + (t1 - t0) * (frame - f0) / (f1 - f0)
     }
 
+    /// Round places on it, at most `most` steps; minutes and hours from a minute on.
+    pub fn ticks(&self, most: f64) -> Vec<Tick> {
+        let Some(step) = self.clock_step(most) else {
+            return ticks(self.low, self.high, most);
+        };
+        let first = (self.low / step - 1e-9).ceil();
+        let values = (0..).map(|i| (first + f64::from(i)) * step);
+        let tick = |value| Tick {
+            value,
+            text: clock_text(Some(value), 0),
+        };
+        let end = self.high + step * 1e-9;
+        values.take_while(|value| *value <= end).map(tick).collect()
+    }
+
+    /// Seconds between two ticks that are read as a clock's time; none for short or no times.
+    fn clock_step(&self, most: f64) -> Option<f64> {
+        const STEPS: [f64; 16] = [
+            10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0,
+            43_200.0, 86_400.0, 172_800.0, 604_800.0,
+        ];
+        let range = self.high - self.low;
+        let step = STEPS.into_iter().find(|step| range / step <= most);
+        step.filter(|_| self.unit == "seconds" && range >= 60.0)
+    }
+
+    /// What the texts of [`ticks`](Self::ticks) are.
+    pub fn tick_unit(&self, most: f64) -> &'static str {
+        match self.clock_step(most) {
+            Some(_) => "minutes and seconds",
+            None => self.unit,
+        }
+    }
+
     /// Share of the width, 0 to 1, of a value in `unit`.
     pub fn share(&self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
@@ -74,13 +108,13 @@ impl Axis {
 
 /// A place on an axis and what stands there.
 #[derive(Debug, PartialEq)]
-pub(super) struct Tick {
+pub(crate) struct Tick {
     pub value: f64,
     pub text: String,
 }
 
 /// Round values in `low..=high`, about as many as `most` steps and never more.
-pub(super) fn ticks(low: f64, high: f64, most: f64) -> Vec<Tick> {
+pub(crate) fn ticks(low: f64, high: f64, most: f64) -> Vec<Tick> {
     let range = high - low;
     if !(range.is_finite() && range > 0.0) {
         return Vec::new();
@@ -149,6 +183,28 @@ mod tests {
         assert_eq!(texts(-12.0, 3.0, 3.0), ["−10", "−5", "0"]);
         assert_eq!(texts(0.0, 12_000.0, 3.0), ["0", "5,000", "10,000"]);
         assert!(ticks(1.0, 1.0, 5.0).is_empty() && ticks(0.0, f64::NAN, 5.0).is_empty());
+    }
+
+    #[test]
+    fn long_times_are_read_as_a_clock() {
+        let axis = |high| Axis {
+            times: Vec::new(),
+            low: 0.0,
+            high,
+            unit: "seconds",
+        };
+        let texts = |high| -> Vec<String> {
+            let ticks = axis(high).ticks(6.0);
+            ticks.into_iter().map(|t| t.text).collect()
+        };
+        assert_eq!(texts(12.0), ["0", "2", "4", "6", "8", "10", "12"]);
+        assert_eq!(texts(70.0), ["00:00", "00:15", "00:30", "00:45", "01:00"]);
+        assert_eq!(
+            texts(5400.0),
+            ["00:00", "20:00", "40:00", "1:00:00", "1:20:00"]
+        );
+        // Longer than any step of a clock.
+        assert!(texts(1e6).len() <= 7);
     }
 
     #[test]

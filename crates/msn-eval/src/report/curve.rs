@@ -8,7 +8,7 @@ use super::{
     axis::{Axis, number, ticks},
     path::{Point, thin, time_path},
 };
-use crate::VideoScores;
+use crate::{Alarm, VideoScores};
 
 /// Pixel columns that a curve can show.
 const COLUMNS: f64 = 600.0;
@@ -26,14 +26,26 @@ const FOOT: f64 = 32.0;
 /// What a curve shows in addition to the video's scores.
 #[derive(Debug)]
 pub(super) struct Look<'a> {
-    /// The legacy scores to be drawn.
-    pub legacy: &'a [f64],
+    /// The legacy scores, where they are to be drawn.
+    pub legacy: Option<&'a [f64]>,
     /// Deviation in frames of their smoothing.
     pub smoothing: Option<f64>,
-    /// Lowest and highest fair score of the axis; the video's own where `None`.
+    /// Lowest and highest anomaly score of the axis; the video's own where `None`.
     pub range: Option<(f64, f64)>,
-    /// The fair score that raises an alarm.
+    /// The smoothed anomaly score that raises an alarm.
     pub threshold: Option<f64>,
+    /// The alarms, in the order of time.
+    pub alarms: &'a [AlarmBar],
+}
+
+/// Where an alarm stands on a curve.
+#[derive(Clone, Debug)]
+pub(super) struct AlarmBar {
+    pub start: usize,
+    pub end: usize,
+    pub text: String,
+    /// What a click on it leads to.
+    pub target: Option<String>,
 }
 
 /// A drawing whose x coordinates are percentages: it fits any width.
@@ -60,7 +72,9 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
     );
 
     let mut panels = Vec::new();
-    let mut fair_title = "fair: robust standard deviations above normal".to_owned();
+    let mut fair_title = "anomaly score: robust standard deviations above normal".to_owned();
+    // What is not finite is drawn as it is.
+    let smoothed = video.smoothed().ok().flatten();
     if let Some(fair) = &video.fair {
         let own = || fair_range([fair.as_slice()], look.threshold);
         let range = look.range.unwrap_or_else(own);
@@ -73,24 +87,28 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
             top,
             height: TALL,
             range,
-            scores: fair,
+            scores: smoothed.as_deref().unwrap_or(fair),
+            each: smoothed.is_some().then_some(fair.as_slice()),
             threshold: look.threshold.filter(|&t| t >= range.0 && t <= range.1),
         });
     }
-    let (legacy_top, height) = match panels.last() {
-        Some(above) => (above.top + above.height + TITLE + 5.0, LOW),
-        None => (top, TALL),
-    };
-    panels.push(Panel {
-        class: "legacy",
-        title: &legacy_title,
-        top: legacy_top,
-        height,
-        range: (0.0, 1.0),
-        scores: look.legacy,
-        threshold: None,
-    });
-    let bottom = legacy_top + height;
+    if let Some(scores) = look.legacy {
+        let (legacy_top, height) = match panels.last() {
+            Some(above) => (above.top + above.height + TITLE + 5.0, LOW),
+            None => (top, TALL),
+        };
+        panels.push(Panel {
+            class: "legacy",
+            title: &legacy_title,
+            top: legacy_top,
+            height,
+            range: (0.0, 1.0),
+            scores,
+            each: None,
+            threshold: None,
+        });
+    }
+    let bottom = panels.last().map_or(top, |last| last.top + last.height);
 
     let content = html! {
         @for (i, panel) in panels.iter().enumerate() {
@@ -116,19 +134,25 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
             }
             svg x="0" y=(panel.top) width="100%" height=(panel.height) overflow="visible"
                 viewBox={ "0 0 1200 " (panel.height * 4.0) } preserveAspectRatio="none" {
-                path class=(panel.class) d=(panel.path(video, &axis)) {}
+                @if let Some(each) = panel.each {
+                    path class="each" d=(panel.path(each, video, &axis)) {}
+                }
+                path class=(panel.class) d=(panel.path(panel.scores, video, &axis)) {}
+            }
+            @for bar in look.alarms.iter().filter(|_| i == 0 && panel.class == "fair") {
+                (bar.draw(&axis, panel.top + panel.height))
             }
         }
         @for label in &kinds.labels {
             text class={ "kind" @if label.ends { " end" } } x=(percent(if label.ends { 1.0 } else { label.at }))
                 dx=[(!label.ends).then_some(3)] y=(TITLE + LANE * label.lane as f64 + 10.0) { (label.text) }
         }
-        @for tick in ticks(axis.low, axis.high, 6.0) {
+        @for tick in axis.ticks(6.0) {
             @let place = percent(axis.share(tick.value));
             line class="grid" x1=(place) x2=(place) y1=(bottom) y2=(bottom + 4.0) {}
             text class="mid" x=(place) y=(bottom + 15.0) { (tick.text) }
         }
-        text class="end" x="100%" y=(bottom + 28.0) { (axis.unit) }
+        text class="end" x="100%" y=(bottom + 28.0) { (axis.tick_unit(6.0)) }
     };
     Drawing {
         height: bottom + FOOT,
@@ -136,19 +160,22 @@ pub(super) fn draw(video: &VideoScores, look: &Look<'_>) -> Drawing {
     }
 }
 
-/// One video's fair and legacy scores as a standalone SVG picture, 800 px wide, for light and dark.
+/// One video's anomaly scores and legacy scores as a standalone SVG picture, 800 px wide, for light
+/// and dark.
 ///
 /// Labelled spans are shaded and named; time is in seconds where all scored frames have times, else
-/// in frames. The legacy score is drawn without smoothing; a dashed line marks the fair score that
-/// raises an alarm, the `threshold`.
+/// in frames. The thin line is each frame's anomaly score, the thick one the smoothed score; a dashed
+/// line marks the `threshold` of the latter, bars its alarms. The legacy score is drawn as it is.
 pub fn curve_svg(video: &VideoScores, threshold: Option<f64>) -> String {
+    let alarms = AlarmBar::of(video);
     let Drawing { height, content } = draw(
         video,
         &Look {
-            legacy: &video.legacy,
+            legacy: Some(&video.legacy),
             smoothing: None,
             range: None,
             threshold,
+            alarms: &alarms,
         },
     );
     let (head, height) = (34.0, height + 34.0 + 6.0);
@@ -168,6 +195,75 @@ pub fn curve_svg(video: &VideoScores, threshold: Option<f64>) -> String {
         }
     };
     svg.into_string()
+}
+
+/// An alarm among the scores of its video, small enough for a card.
+pub(super) fn mini_curve(video: &VideoScores, alarm: &Alarm) -> Markup {
+    const HEIGHT: f64 = 46.0;
+    let Some(fair) = &video.fair else {
+        return html! {};
+    };
+    let axis = Axis::of(video);
+    let smoothed = video.smoothed().ok().flatten();
+    let panel = Panel {
+        class: "fair",
+        title: "",
+        top: 0.0,
+        height: HEIGHT,
+        range: fair_range([fair.as_slice()], video.threshold),
+        scores: smoothed.as_deref().unwrap_or(fair),
+        each: None,
+        threshold: video.threshold,
+    };
+    let [start, end] = [alarm.start_frame, alarm.end_frame].map(|frame| axis.place(frame));
+    let threshold = panel.threshold.filter(|&t| t <= panel.range.1);
+    html! {
+        svg class="chart mini" height=(HEIGHT) role="img" aria-label={ "Scores of " (video.name) } {
+            rect class="panel" width="100%" height="100%" {}
+            rect class="on" x=(percent(start)) width=(percent((end - start).max(0.006))) height="100%" {}
+            @if let Some(threshold) = threshold {
+                @let y = format!("{:.1}", HEIGHT * panel.drop(threshold));
+                line class="limit" x1="0" x2="100%" y1=(y) y2=(y) {}
+            }
+            svg width="100%" height=(HEIGHT) viewBox={ "0 0 1200 " (HEIGHT * 4.0) } preserveAspectRatio="none" {
+                path class="fair" d=(panel.path(panel.scores, video, &axis)) {}
+            }
+        }
+    }
+}
+
+impl AlarmBar {
+    /// Those of a video, numbered in time.
+    fn of(video: &VideoScores) -> Vec<Self> {
+        let events = video.events().unwrap_or_default();
+        let bar = |(i, event): (usize, &msn_events::Event)| Self {
+            start: event.start,
+            end: event.end,
+            text: format!(
+                "alarm {}: frames {} to {}",
+                i + 1,
+                event.start,
+                event.end - 1
+            ),
+            target: None,
+        };
+        events.iter().enumerate().map(bar).collect()
+    }
+
+    fn draw(&self, axis: &Axis, bottom: f64) -> Markup {
+        const HEIGHT: f64 = 6.0;
+        let (start, end) = (axis.place(self.start), axis.place(self.end));
+        let bar = html! {
+            rect class="on bar" x=(percent(start)) y=(bottom - HEIGHT) height=(HEIGHT)
+                width=(percent((end - start).max(0.004))) { title { (self.text) } }
+        };
+        html! {
+            @match &self.target {
+                Some(target) => a href={ "#" (target) } { (bar) },
+                None => (bar),
+            }
+        }
+    }
 }
 
 /// An axis for all the scores: it holds 0, never magnifies noise to the full height, and reaches to
@@ -209,7 +305,10 @@ struct Panel<'a> {
     top: f64,
     height: f64,
     range: (f64, f64),
+    /// The line.
     scores: &'a [f64],
+    /// A thinner one below it.
+    each: Option<&'a [f64]>,
     threshold: Option<f64>,
 }
 
@@ -229,10 +328,10 @@ impl Panel<'_> {
         }
     }
 
-    fn path(&self, video: &VideoScores, axis: &Axis) -> String {
-        let mut points = Vec::with_capacity(self.scores.len());
+    fn path(&self, scores: &[f64], video: &VideoScores, axis: &Axis) -> String {
+        let mut points = Vec::with_capacity(scores.len());
         let mut before = None;
-        for (score, &y) in video.scores.iter().zip(self.scores) {
+        for (score, &y) in video.scores.iter().zip(scores) {
             if y.is_finite() {
                 let starts = before.is_none_or(|frame: usize| score.frame != frame + 1);
                 points.push(Point {

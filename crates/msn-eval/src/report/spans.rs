@@ -27,10 +27,10 @@ pub(super) fn missed(evaluation: &Evaluation, videos: &[VideoScores]) -> Result<
     let kinds = by_kind(videos, card.alarm.threshold)?;
     Ok(html! {
         @if !kinds.is_empty() {
-            h2 { "What was missed" }
+            h3 { "What was missed" }
             p class="from" {
-                "Labelled spans in which the fair score raised no alarm at the threshold of "
-                (format!("{:.3}", card.alarm.threshold)) ". The peak is the highest fair score within the span, "
+                "Labelled spans in which the anomaly score raised no alarm at the threshold of "
+                (format!("{:.3}", card.alarm.threshold)) ". The peak is the highest anomaly score within the span, "
                 "before smoothing."
             }
             div class="scroll" {

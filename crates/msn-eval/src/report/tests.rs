@@ -3,7 +3,10 @@ use msn_metrics::Bootstrap;
 use msn_model::{Input, NetConfig};
 
 use super::*;
-use crate::{AlarmThreshold, Baseline, DataCard, EvalOptions, FrameScore, LabelCard, evaluate};
+use crate::{
+    Alarm, AlarmThreshold, Baseline, DataCard, EvalOptions, FrameScore, LabelCard, PixelBox,
+    evaluate,
+};
 
 fn calibration() -> Calibration {
     Calibration {
@@ -20,6 +23,7 @@ fn calibration() -> Calibration {
             per_hour: Some(1.0),
             per_thousand_frames: None,
             counted: false,
+            hours: None,
         }),
     }
 }
@@ -33,6 +37,7 @@ fn meta() -> Meta {
             width: 128,
             stride: 1,
             rate_hz: 0.0,
+            stretch: Default::default(),
         },
         calibration: None,
         origin: [("made_by".to_owned(), "<b>somebody</b>".to_owned())].into(),
@@ -140,16 +145,68 @@ fn some(calibrated: bool) -> Vec<VideoScores> {
     ]
 }
 
+/// The alarms that a video's scores give, each in the same place.
+fn alarms(video: &VideoScores) -> VideoAlarms {
+    let events = video.events().unwrap_or_default();
+    let alarm = |(i, e): (usize, &msn_events::Event)| Alarm {
+        event: i + 1,
+        start_frame: e.start,
+        end_frame: e.end,
+        peak_frame: e.peak,
+        start: e.start_seconds,
+        end: e.end_seconds,
+        peak: e.peak_seconds,
+        score: e.score,
+        place: PixelBox {
+            x: 10,
+            y: 20,
+            width: 30,
+            height: 40,
+        },
+    };
+    VideoAlarms {
+        video: video.name.clone(),
+        source: video.name.clone().into(),
+        size: [320, 240],
+        resampled_hz: None,
+        frames: video.frames,
+        scored: video.scores.len(),
+        seconds: Some(video.frames as f64 / 25.0),
+        threshold: video.threshold,
+        scores: None,
+        alarms: events.iter().enumerate().map(alarm).collect(),
+    }
+}
+
+fn drawn(
+    evaluation: &Evaluation,
+    videos: &[VideoScores],
+    calibration: Option<&Calibration>,
+    images: &[ReportImage],
+) -> Result<String, EvalError> {
+    let alarms: Vec<VideoAlarms> = videos.iter().map(alarms).collect();
+    report(&Report {
+        name: &evaluation.data.name,
+        videos,
+        alarms: &alarms,
+        pictures: &[],
+        evaluation: Some(evaluation),
+        meta: &meta(),
+        calibration,
+        images,
+        memory: None,
+        command: &evaluation.command,
+    })
+}
+
 #[test]
 fn strings_are_escaped() {
     let videos = some(true);
-    let page = report(
+    let page = drawn(
         &evaluation(&videos, None),
         &videos,
-        &meta(),
         Some(&calibration()),
         &[],
-        None,
     )
     .unwrap();
     assert!(!page.contains("<script") && page.contains("01 &lt;script&gt;"));
@@ -169,15 +226,7 @@ fn strings_are_escaped() {
 fn the_page_holds_every_video_and_metric() {
     let videos = some(true);
     let evaluation = evaluation(&videos, Some(3.0));
-    let page = report(
-        &evaluation,
-        &videos,
-        &meta(),
-        Some(&calibration()),
-        &[],
-        None,
-    )
-    .unwrap();
+    let page = drawn(&evaluation, &videos, Some(&calibration()), &[]).unwrap();
     for video in ["01 &lt;script", "<b>02</b>", "<b>03</b>"] {
         assert!(page.contains(video), "{video}");
     }
@@ -221,15 +270,7 @@ fn the_page_holds_every_video_and_metric() {
 #[test]
 fn without_a_calibration_fair_is_described_in_words() {
     let videos = some(false);
-    let page = report(
-        &evaluation(&videos, None),
-        &videos,
-        &meta(),
-        None,
-        &[],
-        None,
-    )
-    .unwrap();
+    let page = drawn(&evaluation(&videos, None), &videos, None, &[]).unwrap();
     assert!(page.contains("no fair metrics") && page.contains("msn weights calibrate"));
     assert!(page.contains("not calibrated"));
     assert!(!page.contains("fair: robust") && !page.contains(r#"class="fair""#));
@@ -241,7 +282,7 @@ fn what_priors_explain_is_marked() {
     let videos = some(true);
     let mut evaluation = evaluation(&videos, None);
     let marks = |e: &Evaluation| {
-        report(e, &videos, &meta(), None, &[], None)
+        drawn(e, &videos, None, &[])
             .unwrap()
             .matches("does not clear its priors")
             .count()
@@ -264,32 +305,16 @@ fn undefined_metrics_are_described_in_words() {
         video("a", 60, &[], true, true),
         video("b", 3, &[], true, true),
     ];
-    let page = report(
-        &evaluation(&videos, None),
-        &videos,
-        &meta(),
-        None,
-        &[],
-        None,
-    )
-    .unwrap();
+    let page = drawn(&evaluation(&videos, None), &videos, None, &[]).unwrap();
     assert!(page.contains("<small>undefined</small>") && page.contains("No curves"));
     assert!(page.contains("Too short to be scored."));
     let unlabelled = vec![VideoScores {
         labels: None,
         ..videos[0].clone()
     }];
-    let page = report(
-        &evaluation(&unlabelled, None),
-        &unlabelled,
-        &meta(),
-        None,
-        &[],
-        None,
-    )
-    .unwrap();
-    assert!(page.contains("no labels"));
-    assert!(report(&evaluation(&[], None), &[], &meta(), None, &[], None).is_ok());
+    let page = drawn(&evaluation(&unlabelled, None), &unlabelled, None, &[]).unwrap();
+    assert!(page.contains("No curves") && !page.contains("frames labelled anomalous"));
+    assert!(drawn(&evaluation(&[], None), &[], None, &[]).is_ok());
 }
 
 #[test]
@@ -298,7 +323,7 @@ fn scores_that_are_not_finite_are_an_error() {
     let evaluation = evaluation(&videos, None);
     videos[1].legacy[3] = f64::NAN;
     assert!(matches!(
-        report(&evaluation, &videos, &meta(), None, &[], None),
+        drawn(&evaluation, &videos, None, &[]),
         Err(EvalError::Metrics(_))
     ));
 }
@@ -311,7 +336,7 @@ fn the_fair_scores_difference_to_the_error_alone_is_shown() {
         let [fair, alone] = [fair, alone].map(|p| p.micro_auc.unwrap().value);
         assert!((error.fair_difference.unwrap().value - (fair - alone)).abs() < 1e-12);
     }
-    let page = report(&evaluation, &some(true), &meta(), None, &[], None).unwrap();
+    let page = drawn(&evaluation, &some(true), None, &[]).unwrap();
     assert!(page.contains("difference of fair to it") && page.contains(">patch<"));
     let uncalibrated = super::tests::evaluation(&some(false), None);
     assert!(
@@ -353,19 +378,11 @@ fn large_reports_stay_small() {
     let videos: Vec<_> = (0..12)
         .map(|i| video(&i.to_string(), 200, &[("cart", 90, 130)], true, true))
         .collect();
-    let page = report(
-        &evaluation(&videos, None),
-        &videos,
-        &meta(),
-        None,
-        &[],
-        None,
-    )
-    .unwrap();
+    let page = drawn(&evaluation(&videos, None), &videos, None, &[]).unwrap();
     assert!(page.len() < 200_000, "{}", page.len());
     let one = video("long", 10_000, &[("cart", 3000, 4500)], true, true);
     assert!(
-        curve_svg(&one, None).len() < 30_000,
+        curve_svg(&one, None).len() < 45_000,
         "{}",
         curve_svg(&one, None).len()
     );
@@ -379,27 +396,11 @@ fn images_lie_within_the_page() {
         caption: "a <b> & c".into(),
         png: b"\x89PNG".into(),
     };
-    let page = report(
-        &evaluation(&videos, None),
-        &videos,
-        &meta(),
-        None,
-        &[image],
-        None,
-    )
-    .unwrap();
+    let page = drawn(&evaluation(&videos, None), &videos, None, &[image]).unwrap();
     assert!(
         page.contains("data:image/png;base64,iVBORw==") && page.contains("a &lt;b&gt; &amp; c")
     );
-    let without = report(
-        &evaluation(&videos, None),
-        &videos,
-        &meta(),
-        None,
-        &[],
-        None,
-    )
-    .unwrap();
+    let without = drawn(&evaluation(&videos, None), &videos, None, &[]).unwrap();
     assert!(!without.contains("<img"));
 }
 
@@ -407,7 +408,7 @@ fn images_lie_within_the_page() {
 fn missed_spans_are_named_by_kind() {
     let videos = some(true);
     let mut evaluation = evaluation(&videos, None);
-    let page = |e: &Evaluation| report(e, &videos, &meta(), None, &[], None).unwrap();
+    let page = |e: &Evaluation| drawn(e, &videos, None, &[]).unwrap();
     let row = |page: &str, kind: &str| {
         let table = page.split("What was missed").nth(1).unwrap();
         let from = table.find(&format!("<th scope=\"row\">{kind}</th>"));
@@ -440,16 +441,110 @@ fn the_threshold_is_drawn_where_it_flattens_nothing() {
     assert!(near.contains("<title>alarm at 2.500</title>"));
     assert!(!curve_svg(&videos[0], None).contains("alarm at"));
     let far = curve_svg(&videos[0], Some(500.0));
-    assert!(far.contains("alarm at 500.0, above this axis") && !far.contains("<title>alarm"));
-    let page = report(
-        &evaluation(&videos, None),
-        &videos,
-        &meta(),
-        None,
-        &[],
-        None,
-    )
-    .unwrap();
+    assert!(far.contains("alarm at 500.0, above this axis") && !far.contains("<title>alarm at"));
+    let page = drawn(&evaluation(&videos, None), &videos, None, &[]).unwrap();
     // One line for each video's fair panel.
     assert_eq!(page.matches(r#"class="alarm""#).count(), 3);
+}
+
+#[test]
+fn the_answer_comes_first() {
+    let videos = some(true);
+    let evaluation = evaluation(&videos, None);
+    let page = drawn(&evaluation, &videos, Some(&calibration()), &[]).unwrap();
+    let count: usize = videos.iter().map(|v| v.events().unwrap().len()).sum();
+    assert!(count >= 3, "{count}");
+    let headline = format!("<h1>{count} alarms in 22 s of footage</h1>");
+    assert!(page.contains(&headline), "{headline}");
+    // Then the alarms, the curves, the metrics, and folded the rest.
+    let parts = [
+        headline.as_str(),
+        "id=\"alarms\"",
+        "id=\"videos\"",
+        "id=\"metrics\"",
+        "<details id=\"terms\"",
+        "<details id=\"weights\"",
+        "<details id=\"command\"",
+    ];
+    let places: Vec<usize> = parts
+        .iter()
+        .map(|part| page.find(part).expect(part))
+        .collect();
+    assert!(places.is_sorted(), "{places:?}");
+    // A card an alarm, with what its frames are labelled, and a bar an alarm that leads to it.
+    assert_eq!(page.matches("<article").count(), count);
+    assert_eq!(page.matches("class=\"on bar\"").count(), count);
+    assert!(page.contains("labelled cart") && page.contains("href=\"#alarm-1-1\""));
+    // Each link within the page leads somewhere.
+    for link in page.split("href=\"#").skip(1) {
+        let target = link.split('"').next().unwrap();
+        assert!(page.contains(&format!("id=\"{target}\"")), "{target}");
+    }
+    // An estimated threshold is said to be one.
+    assert!(page.contains("the alarm threshold is an estimate"));
+}
+
+#[test]
+fn without_labels_the_report_has_alarms_and_no_metrics() {
+    let videos: Vec<VideoScores> = some(true)
+        .into_iter()
+        .map(|video| VideoScores {
+            labels: None,
+            ..video
+        })
+        .collect();
+    let alarms: Vec<VideoAlarms> = videos.iter().map(alarms).collect();
+    let pictures = [AlarmPicture {
+        video: 0,
+        alarm: 0,
+        jpeg: b"\xff\xd8\xff".into(),
+    }];
+    let unlabelled = Report {
+        name: "yard",
+        videos: &videos,
+        alarms: &alarms,
+        pictures: &pictures,
+        evaluation: None,
+        meta: &meta(),
+        calibration: Some(&calibration()),
+        images: &[],
+        memory: None,
+        command: "msn score run yard --report out",
+    };
+    let page = report(&unlabelled).unwrap();
+    assert!(
+        page.contains("alarms in 22 s of footage") && page.contains("data:image/jpeg;base64,/9j/")
+    );
+    assert!(page.contains("viewBox=\"0 0 320 240\"") && page.contains("x=\"10\""));
+    // Terms of research stand where metrics are.
+    let text = page.split("</style>").nth(1).unwrap().to_lowercase();
+    for word in [
+        "legacy", "micro", "(skip)", "prior", "auc", "labelled", "fair ",
+    ] {
+        assert!(!text.contains(word), "{word}");
+    }
+
+    let nothing = Report {
+        videos: &[],
+        alarms: &[],
+        pictures: &[],
+        ..unlabelled
+    };
+    let page = report(&nothing).unwrap();
+    assert!(page.contains("Nothing scored yet") && page.contains("no test videos"));
+    let calm: Vec<VideoAlarms> = alarms
+        .iter()
+        .map(|video| VideoAlarms {
+            alarms: Vec::new(),
+            scores: Some([5.0, 8.0, 12.0]),
+            ..video.clone()
+        })
+        .collect();
+    let quiet = Report {
+        alarms: &calm,
+        pictures: &[],
+        ..unlabelled
+    };
+    let page = report(&quiet).unwrap();
+    assert!(page.contains("No alarm in 22 s") && page.contains("if it is another camera"));
 }

@@ -2,13 +2,13 @@
 
 use msn_data::LoadedVideo;
 use msn_events::{
-    Basis, Budget, Clock, Event, EventMetrics, FrameRange, LabelledEvents, Rules, ScoreSequence,
-    calibrate_threshold, detect, event_metrics,
+    Basis, Budget, Clock, Detector, Event, EventMetrics, FrameRange, LabelledEvents, Rules,
+    ScoreSequence, TimedScore, calibrate_threshold, detect, event_metrics,
 };
 use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
-use crate::{EvalError, VideoScores};
+use crate::{EvalError, VideoScores, alarms::length_text};
 
 /// False alarms in an hour that a calibration allows.
 const PER_HOUR: f64 = 1.0;
@@ -28,6 +28,49 @@ pub struct AlarmThreshold {
     /// Whether the calibration split was long enough to count false alarms; else the threshold is an
     /// estimate.
     pub counted: bool,
+    /// Hours of the calibration split, where frames have times; none in older calibrations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<f64>,
+}
+
+impl AlarmThreshold {
+    /// Why false alarms may be more or fewer than the budget says, in a sentence; none where they were
+    /// counted. `frames` are those of the calibration split.
+    pub fn caveat(&self, frames: usize) -> Option<String> {
+        if self.counted {
+            return None;
+        }
+        let sure = match (self.per_hour, self.hours, self.per_thousand_frames) {
+            (Some(budget), Some(hours), _) if budget > 0.0 && hours > 0.0 => {
+                let needed = 1.0 / budget;
+                format!(
+                    "the calibration split has {}, and counting {budget} false alarms an hour takes {} ({} times as much)",
+                    length_text(Some(hours * 3600.0), frames),
+                    length_text(Some(needed * 3600.0), frames),
+                    times(needed / hours),
+                )
+            }
+            (_, _, Some(budget)) if budget > 0.0 && frames > 0 => {
+                let needed = 1000.0 / budget;
+                format!(
+                    "the calibration split has {frames} frames, and counting one false alarm in {needed:.0} takes that many, {} times as much",
+                    times(needed / frames as f64),
+                )
+            }
+            _ => "the calibration split is too short to count false alarms".to_owned(),
+        };
+        Some(format!(
+            "{sure}: the alarm threshold is an estimate, and false alarms may be more or fewer"
+        ))
+    }
+}
+
+/// A factor to two digits.
+fn times(factor: f64) -> String {
+    match factor < 9.95 {
+        true => format!("{factor:.1}"),
+        false => format!("{factor:.0}"),
+    }
 }
 
 /// Events against labelled spans, and at what they were found.
@@ -70,6 +113,7 @@ pub(super) fn threshold(normal: &[ScoreSequence]) -> Result<Option<AlarmThreshol
         per_hour: timed.then_some(PER_HOUR),
         per_thousand_frames: (!timed).then_some(PER_THOUSAND_FRAMES),
         counted: matches!(found.basis, Basis::Counted | Basis::Floor),
+        hours: found.hours.filter(|_| timed),
     }))
 }
 
@@ -84,6 +128,21 @@ pub(crate) fn detected(
     let sequence = ScoreSequence::from_frames(&video.name, &frames, fair, clock)?;
     let events = detect(&sequence, &Rules::default(), threshold)?;
     Ok((sequence, events))
+}
+
+/// Scores of frames in rising order, smoothed causally as the threshold wants them.
+pub(crate) fn smoothed(scores: impl Iterator<Item = (usize, f64)>) -> Result<Vec<f64>, EvalError> {
+    // Where events begin changes nothing about the smoothing.
+    let mut detector = Detector::new(Rules::default(), 0.0)?;
+    let push = |(index, score)| {
+        let step = detector.push(TimedScore {
+            index,
+            seconds: None,
+            score: Some(score),
+        })?;
+        Ok(step.smoothed.unwrap_or(score))
+    };
+    scores.map(push).collect()
 }
 
 /// Events of labelled videos at the calibrated threshold; `None` without one.

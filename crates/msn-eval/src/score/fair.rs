@@ -20,6 +20,9 @@ const LEAST_SPREAD: f64 = 0.2;
 /// it, an unusual object that is rich in texture may err as much as its texture allows.
 pub(super) const OVERALL_WEIGHT: f64 = 0.5;
 
+/// Scored frames whose errors say where a score comes from, the newest ones.
+const NEWEST: usize = 2;
+
 /// Settings of the anomaly score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnomalyScore {
@@ -193,13 +196,32 @@ impl Tube {
         }
         let terms = newest.all().map(|window| score.terms(window));
         self.latest.push_back(terms.collect());
-        let n = self.latest.len() as f64;
+        self.excess(score, newest, self.latest.len())
+    }
+
+    /// Where the excess of the latest push comes from: in each window the smaller of it and of the
+    /// excess of the newest frames by themselves.
+    ///
+    /// The mean over all of `history` stays high for some frames where something has left, and over
+    /// plain ground, whose baseline is low, it stays highest. There the newest frames err no more.
+    pub fn place(&self, score: &AnomalyScore, newest: &Windows, excess: &WindowMap) -> WindowMap {
+        let latest = self.excess(score, newest, NEWEST);
+        let pairs = excess.values.iter().zip(&latest.values);
+        WindowMap {
+            values: pairs.map(|(&all, &new)| all.min(new)).collect(),
+            ..*excess
+        }
+    }
+
+    /// Each window's excess by its means over the up to `frames` latest frames.
+    fn excess(&self, score: &AnomalyScore, newest: &Windows, frames: usize) -> WindowMap {
+        let n = frames.min(self.latest.len());
         let mean = |i: usize| {
             let mut mean = WindowTerms::default();
-            for frame in &self.latest {
-                mean.error += frame[i].error / n;
-                mean.median += frame[i].median / n;
-                mean.p99 += frame[i].p99 / n;
+            for frame in self.latest.range(self.latest.len() - n..) {
+                mean.error += frame[i].error / n as f64;
+                mean.median += frame[i].median / n as f64;
+                mean.p99 += frame[i].p99 / n as f64;
             }
             mean
         };

@@ -39,30 +39,31 @@ pub struct ScoredFrame {
     pub score: FrameScore,
     /// The prediction and its errors.
     pub maps: FrameMaps,
-    /// Each window's excess, over the latest frames.
-    pub excess: WindowMap,
+    /// Where the score comes from: each window's excess over the latest frames, as far as the
+    /// newest ones err, too.
+    pub place: WindowMap,
     pub(super) windows: Windows,
 }
 
 impl ScoredFrame {
     /// Of maps that no network made.
     #[cfg(test)]
-    pub(crate) fn of_maps(score: FrameScore, maps: FrameMaps, excess: WindowMap) -> Self {
+    pub(crate) fn of_maps(score: FrameScore, maps: FrameMaps, place: WindowMap) -> Self {
         let windows = Windows::new(&AnomalyScore::for_size(8, 8), &maps);
         Self {
             score,
             maps,
-            excess,
+            place,
             windows,
         }
     }
 
-    /// The map of the anomaly score: each window's standardised excess.
+    /// The map of the anomaly score: how much each window has to do with it, standardised alike.
     pub fn fair_map(&self, calibration: &Calibration) -> WindowMap {
-        let values = self.excess.values.iter();
+        let values = self.place.values.iter();
         WindowMap {
             values: values.map(|&v| calibration.standardise(v)).collect(),
-            ..self.excess
+            ..self.place
         }
     }
 }

@@ -4,9 +4,15 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use msn_events::{Detector, Rules, TimedScore};
 use msn_metrics::MinMax;
 
-use super::{calibration::Calibration, legacy::legacy, scorer::FrameScore, table::ScoreTable};
+use super::{
+    calibration::Calibration,
+    legacy::legacy,
+    scorer::FrameScore,
+    table::{RowAlarms, RowScore, ScoreTable},
+};
 use crate::EvalError;
 
 /// The scores of one video, kept in a file without a name, which vanishes with this value or with
@@ -101,23 +107,72 @@ impl ScoreSpool {
         if with_header {
             table.header(pools).map_err(failed)?;
         }
-        let rewound = self.file.flush().and_then(|()| self.file.rewind());
-        rewound.map_err(|e| self.failed(e))?;
-        let folder = self.folder.clone();
-        let mut rows = BufReader::new(self.file.get_ref());
-        for _ in 0..self.rows {
-            let score = read(&mut rows, self.pools).map_err(|source| EvalError::Write {
-                path: folder.join("temporary scores"),
-                source,
-            })?;
-            let normalised = |i: usize, v: f64| self.ranges[i].normalise(v);
+        let threshold = calibration.and_then(|c| Some(c.alarm?.threshold));
+        let standardised = |score: &FrameScore| Some(calibration?.standardise(score.excess));
+        let detector = || Detector::new(Rules::default(), threshold.unwrap_or(0.0));
+        // Alarms are known at their end, so that the rows are read twice.
+        let mut events = Vec::new();
+        let mut first = detector()?;
+        self.each(|score| {
+            if let Some(fair) = standardised(&score) {
+                events.extend(first.push(timed(score.frame, fair))?.ended);
+            }
+            Ok(())
+        })?;
+        events.extend(first.finish());
+        let alarms = threshold.map(|threshold| RowAlarms {
+            threshold,
+            events: &events,
+        });
+        let (ranges, pools) = (self.ranges.clone(), self.pools);
+        let mut second = detector()?;
+        self.each(|score| {
+            let normalised = |i: usize, v: f64| ranges[i].normalise(v);
             let distances = score.distances.iter().enumerate();
             let distances: f64 = distances.map(|(p, &d)| normalised(1 + p, d)).sum();
-            let legacy = legacy(normalised(0, -score.psnr), distances, self.pools);
-            let fair = calibration.map(|c| c.standardise(score.excess));
-            table.row(video, &score, legacy, fair).map_err(failed)?;
-        }
+            let legacy = legacy(normalised(0, -score.psnr), distances, pools);
+            let anomaly = match standardised(&score) {
+                Some(fair) => Some(RowScore {
+                    fair,
+                    smoothed: second
+                        .push(timed(score.frame, fair))?
+                        .smoothed
+                        .unwrap_or(fair),
+                    alarms,
+                }),
+                None => None,
+            };
+            table.row(video, &score, legacy, anomaly).map_err(failed)
+        })?;
         table.finish().map_err(failed)
+    }
+
+    /// Every score, read again.
+    ///
+    /// # Errors
+    /// [`EvalError::Write`] for the file of the scores.
+    pub fn scores(&mut self) -> Result<Vec<FrameScore>, EvalError> {
+        let mut all = Vec::with_capacity(self.rows);
+        self.each(|score| {
+            all.push(score);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Goes through all scores, in order.
+    fn each(
+        &mut self,
+        mut visit: impl FnMut(FrameScore) -> Result<(), EvalError>,
+    ) -> Result<(), EvalError> {
+        let rewound = self.file.flush().and_then(|()| self.file.rewind());
+        rewound.map_err(|e| self.failed(e))?;
+        let mut rows = BufReader::new(self.file.get_ref());
+        for _ in 0..self.rows {
+            let score = read(&mut rows, self.pools).map_err(|e| self.failed(e))?;
+            visit(score)?;
+        }
+        Ok(())
     }
 
     fn failed(&self, source: io::Error) -> EvalError {
@@ -125,6 +180,15 @@ impl ScoreSpool {
             path: self.folder.join("temporary scores"),
             source,
         }
+    }
+}
+
+/// A score for a detector, whose events do not depend on times.
+fn timed(index: usize, score: f64) -> TimedScore {
+    TimedScore {
+        index,
+        seconds: None,
+        score: Some(score),
     }
 }
 
@@ -185,7 +249,13 @@ mod tests {
             mad: 0.3,
             frames: 100,
             map_threshold: 3.0,
-            alarm: None,
+            alarm: Some(crate::AlarmThreshold {
+                threshold: 1.0,
+                per_hour: Some(1.0),
+                per_thousand_frames: None,
+                counted: true,
+                hours: None,
+            }),
         };
         for (count, pools, constant) in
             [(1, 3, false), (700, 3, false), (50, 0, false), (9, 1, true)]

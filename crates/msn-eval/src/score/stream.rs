@@ -138,6 +138,7 @@ impl<'a> Stream<'a> {
         let maps = FrameMaps::new(prediction, target);
         let windows = Windows::new(anomaly, &maps);
         let excess = self.tube.push(anomaly, &windows);
+        let place = self.tube.place(anomaly, &windows, &excess);
         let distances = &maps.prediction.distances;
         let score = FrameScore {
             frame,
@@ -159,7 +160,7 @@ impl<'a> Stream<'a> {
         Ok(ScoredFrame {
             score,
             maps,
-            excess,
+            place,
             windows,
         })
     }

@@ -133,6 +133,7 @@ fn recorded() -> Calibration {
                 width: 40,
                 stride: 1,
                 rate_hz: 0.0,
+                stretch: Default::default(),
             },
             calibration: Some(serde_json::from_str(&golden("calibration.json")).unwrap()),
             origin: Default::default(),

@@ -1,5 +1,6 @@
 use msn_metrics::{
-    Bootstrap, MetricsError, ScoredVideo, frame_metrics, micro_auc, micro_auc_difference,
+    Bootstrap, MetricsError, ScoredVideo, frame_metrics, metric_differences, micro_auc,
+    micro_auc_difference,
 };
 use proptest::prelude::*;
 
@@ -54,6 +55,19 @@ proptest! {
             // As wide as videos that differ make it, and nothing where both are one score.
             let same = micro_auc_difference(&videos, &videos, &FEW).unwrap().unwrap();
             prop_assert_eq!((same.value, same.low, same.high), (0.0, 0.0, 0.0));
+        }
+        // One of all differences, each of which is that of the metrics.
+        let all = metric_differences(&videos, &others, &FEW).unwrap();
+        prop_assert_eq!(all.micro_auc, ahead);
+        let [ours, theirs] = [&videos, &others].map(|v| frame_metrics(v, &FEW).unwrap());
+        for (difference, a, b) in [
+            (all.macro_auc_skip, ours.macro_auc_skip, theirs.macro_auc_skip),
+            (all.macro_auc_pad, ours.macro_auc_pad, theirs.macro_auc_pad),
+            (all.average_precision, ours.average_precision, theirs.average_precision),
+            (all.equal_error_rate, ours.equal_error_rate, theirs.equal_error_rate),
+        ] {
+            let wanted = a.zip(b).map(|(a, b)| a.value - b.value);
+            prop_assert_eq!(difference.map(|d| d.value), wanted);
         }
     }
 

@@ -27,6 +27,8 @@ fn scores(name: &str, frames: &[usize], scores: &[f64]) -> TableScores {
         name: name.to_owned(),
         frames: frames.to_vec(),
         scores: scores.to_vec(),
+        seconds: vec![None; frames.len()],
+        labels: None,
     }
 }
 
@@ -72,19 +74,87 @@ fn the_line_named_is_the_line() {
 
 #[test]
 fn our_own_tables() {
-    let text = "video,frame,seconds,psnr,patch,legacy,fair\n01,5,0.2,30,1,0.5,1.5\n01,4,0.16,31,2,0.25,\n02,4,,32,3,0.75,-1e-3\n";
-    assert_eq!(
-        read(text, Some("fair")).unwrap(),
-        [scores("01", &[5], &[1.5]), scores("02", &[4], &[-1e-3])]
-    );
+    let text = "video,frame,seconds,psnr,patch,legacy,fair\n./01,5,0.2,30,1,0.5,1.5\n./01,4,0.16,31,2,0.25,\n02,4,,32,3,0.75,-1e-3\n";
+    let timed = |mut video: TableScores, seconds: &[Option<f64>]| {
+        video.seconds = seconds.to_vec();
+        video
+    };
+    let fair = [
+        timed(scores("01", &[5], &[1.5]), &[Some(0.2)]),
+        scores("02", &[4], &[-1e-3]),
+    ];
+    assert_eq!(read(text, Some("fair")).unwrap(), fair);
+    // Without a word it is the anomaly score.
+    assert_eq!(read(text, None).unwrap(), fair);
     assert_eq!(
         read(text, Some("legacy")).unwrap()[0],
-        scores("01", &[4, 5], &[0.25, 0.5])
+        timed(
+            scores("01", &[4, 5], &[0.25, 0.5]),
+            &[Some(0.16), Some(0.2)]
+        )
     );
-    let error = refused(text, None);
-    assert!(error.contains("psnr, patch, legacy, fair"), "{error}");
     let error = refused(text, Some("score"));
     assert!(error.contains("no column score"), "{error}");
+    // With alarms there are columns that are no score.
+    let text = "video,frame,legacy,fair,smoothed,threshold,alarm,event\na,4,0,1.5,1,3,0,\n";
+    assert_eq!(read(text, None).unwrap(), [scores("a", &[4], &[1.5])]);
+}
+
+#[test]
+fn labels_stand_beside_scores_with_and_without_names() {
+    for (text, column) in [
+        ("video,frame,score,label\na,0,0.5,0\na,1,0.7,1\n", None),
+        ("clip,frame_idx,mine,y_true\na,0,0.5,0\na,1,0.7,1.0\n", None),
+        ("gt,video,score\nFalse,a,0.5\nTrue,a,0.7\n", None),
+        ("a,0,0.5,0\na,1,0.7,1\n", None),
+        ("a,0.5,0\na,0.7,1\n", None),
+        ("0,0.5,0,a\n1,0.7,1,a\n", None),
+        ("a,0,0.5,9.5,0\na,1,0.7,9.5,1\n", Some("3")),
+    ] {
+        let mut wanted = scores("a", &[0, 1], &[0.5, 0.7]);
+        wanted.labels = Some(vec![false, true]);
+        assert_eq!(read(text, column).unwrap(), [wanted], "{text}");
+    }
+    // Without a video, and with videos that are numbers.
+    let two = read("0.5,0\n0.7,1\n", None).unwrap();
+    assert_eq!(two[0].labels, Some(vec![false, true]));
+    let two = read("7,0,0.5\n7,1,0.7\n8,0,0.1\n", None).unwrap();
+    assert_eq!(
+        two,
+        [scores("7", &[0, 1], &[0.5, 0.7]), scores("8", &[0], &[0.1])]
+    );
+    let error = refused("video,score,label\na,1,0\na,2,3\n", None);
+    assert!(
+        error.contains("line 3") && error.contains("0 or 1"),
+        "{error}"
+    );
+    for (text, column, part) in [
+        ("a,0,0.5,9.5\na,1,0.7,9.5\n", None, "several"),
+        ("a,0.5,9.5\n", None, "2 columns"),
+        ("a,0.5,9.5\n", Some("4"), "1 to 3"),
+    ] {
+        let error = refused(text, column);
+        assert!(
+            error.contains(part) || error.contains("2 columns"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn text_of_another_encoding_is_read_or_named() {
+    let wide: Vec<u8> = "\u{feff}frame,score\r\n0,0.5\r\n1,0.25\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("west.csv");
+    std::fs::write(&path, wide).unwrap();
+    let found = read_scores_csv(&path, None).unwrap();
+    assert_eq!(found, [scores("west", &[0, 1], &[0.5, 0.25])]);
+    std::fs::write(&path, b"\x93NUMPY\x01\x00").unwrap();
+    let error = read_scores_csv(&path, None).unwrap_err().to_string();
+    assert!(error.contains("west.csv: is no text"), "{error}");
 }
 
 #[test]
@@ -135,6 +205,7 @@ fn what_is_wrong_is_named() {
         ("video,frame,score\nw,0\n", ["line 2", "2 fields"]),
         ("video,frame,score\nw,-1,1\n", ["line 2", "\"-1\""]),
         ("video,frame,score\nw,0.5,1\n", ["line 2", "\"0.5\""]),
+        ("video,frame,a,b\nw,0,1,2\n", ["several", "a, b"]),
         (
             "video,frame,score\nw,4,1\nv,4,1\nw,4,2\n",
             ["line 4", "frame 4 twice"],

@@ -199,6 +199,7 @@ fn other_footage_is_scored_as_the_test_set_is() {
         sources: &msn_data::sources(&names).unwrap(),
         folder_hz: data.folder_hz,
         temporary: &dir,
+        collect: false,
     };
     let mut table = Vec::new();
     let summary = score(&request, &mut table, &device(), &mut Quiet).unwrap();

@@ -11,6 +11,9 @@ mod broken;
 #[cfg(feature = "ffmpeg")]
 mod corpus;
 mod folders;
+mod foreign;
+#[cfg(feature = "ffmpeg")]
+mod mjpeg;
 #[cfg(feature = "ffmpeg")]
 mod quiet;
 #[cfg(feature = "ffmpeg")]

@@ -86,6 +86,16 @@ pub fn shared_videos() -> Option<Utf8PathBuf> {
     None
 }
 
+/// The folder of files like those in public reports, or `None` with a line that says so.
+pub fn reports() -> Option<Utf8PathBuf> {
+    let path = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/reports");
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!("skipped: no files of reports in {path}");
+    None
+}
+
 /// True if a program of FFmpeg's is at hand, else a line that says so.
 #[cfg(feature = "ffmpeg")]
 pub fn has_program(name: &str) -> bool {

@@ -30,6 +30,7 @@ fn calibration() -> Calibration {
             per_hour: Some(1.0),
             per_thousand_frames: None,
             counted: true,
+            hours: None,
         }),
     }
 }
@@ -48,6 +49,7 @@ fn weights(embedded: Option<Value>, value: f32) -> Weights {
                 width: 64,
                 stride: 1,
                 rate_hz: 0.0,
+                stretch: Default::default(),
             },
             calibration: embedded,
             origin: Default::default(),
@@ -149,7 +151,7 @@ fn a_calibration_of_another_network_is_refused() {
     let ours = weights(None, 1.0);
     let beside = Calibration::beside(&file);
     calibration().write(&beside, &ours).unwrap();
-    let find = |weights| Calibration::find(&file, weights, None);
+    let find = |weights: &Weights| Calibration::find(&file, weights, None);
     assert_eq!(find(&ours).unwrap(), Some(calibration()));
     let changes: [fn(&mut Weights); 3] = [
         |w| w.tensors.get_mut("a").unwrap().values[0] = 2.0,
