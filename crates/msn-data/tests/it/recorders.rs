@@ -9,10 +9,8 @@ use crate::real::data;
 use crate::tiny::Tiny;
 
 const AT_10_HZ: LoadOptions = LoadOptions {
-    size: Size::new(16, 16),
-    color: Color::Grey,
     rate_hz: Some(10.0),
-    folder_hz: None,
+    ..LoadOptions::new(Size::new(16, 16), Color::Grey)
 };
 
 fn load(path: &Utf8Path) -> LoadedVideo {

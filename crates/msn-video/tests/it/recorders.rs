@@ -10,6 +10,7 @@ const OPTIONS: Options = Options {
     color: msn_video::Color::Grey,
     threads: 1,
     folder_hz: None,
+    stretch: None,
 };
 
 /// A file like one of a public report, or a line that says that it is missing.
