@@ -2,10 +2,9 @@
 
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
+use msn_data::WriteError;
 use msn_eval::VideoAlarms;
-use msn_run::{
-    Model, ReportRequest, RunError, ScoreRequest, ScoreSummary, score_to_file, write_report,
-};
+use msn_run::{Model, ReportRequest, ScoreRequest, ScoreSummary, score_to_file, write_report};
 
 use crate::{
     Failed, args::ScoreArgs, command_line::command_line, progress::Progress,
@@ -16,10 +15,7 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     let model = args.calibration.open(&args.weights)?;
     if let Some(folder) = &args.report {
         // Known before hours of scoring.
-        std::fs::create_dir_all(folder).map_err(|source| RunError::Write {
-            path: folder.clone(),
-            source,
-        })?;
+        std::fs::create_dir_all(folder).map_err(WriteError::at(folder))?;
     }
     let sources = crate::args::sources(&args.sources)?;
     let device = SelectedDevice::new(&args.device, args.precision.precision)?;

@@ -85,7 +85,7 @@ fn digits(hash: blake3::Hash) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HostTensor, Meta, Rewrite, WEIGHTS_FORMAT};
+    use crate::{HostTensor, Meta, Rewrite, StretchSetting, WEIGHTS_FORMAT};
 
     fn weights() -> Weights {
         let tensor = HostTensor {
@@ -101,6 +101,7 @@ mod tests {
                     width: 128,
                     stride: 1,
                     rate_hz: 25.0,
+                    stretch: StretchSetting::None,
                 },
                 calibration: None,
                 origin: Default::default(),

@@ -195,10 +195,15 @@ fn order_note(names: &[&str], order: FrameOrder) -> Option<String> {
     })
 }
 
-/// Whether names are times, not counters: dates, or seconds and finer since 1970.
+/// Whether names are times, not counters: dates, seconds and finer since 1970, or seconds with
+/// decimals that leave most numbers out.
 fn are_times(names: &[&str]) -> bool {
     let long = |name: &&str| trailing_digits(split_ending(name).0).len() > EPOCH_DIGITS;
-    !names.is_empty() && names.iter().all(long)
+    let clocks: Option<Vec<Clock<'_>>> = names.iter().map(|name| Clock::of(name)).collect();
+    let decimal = |clock: &Clock<'_>| matches!(clock.sign, Some('.' | ','));
+    !names.is_empty()
+        && (names.iter().all(long)
+            || clocks.is_some_and(|all| all.iter().all(decimal) && are_sparse(&all)))
 }
 
 /// Names with their numbers taken out, and the names and numbers of each.

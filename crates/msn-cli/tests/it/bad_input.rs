@@ -353,7 +353,7 @@ fn short_clips_odd_sizes_and_unreadable_files_are_named() {
 #[test]
 fn a_long_name_is_refused_before_anything_is_trained() {
     let (_guard, dir) = temporary();
-    frames(&dir, "training", &[12, 12]);
+    frames(&dir, "training", &[40, 40]);
     frames(&dir, "testing", &[12]);
     let long = "n".repeat(254);
     std::fs::rename(

@@ -9,8 +9,11 @@ use crate::real::data;
 use crate::tiny::Tiny;
 
 const AT_10_HZ: LoadOptions = LoadOptions {
+    size: Size::new(16, 16),
+    color: Color::Grey,
     rate_hz: Some(10.0),
-    ..LoadOptions::new(Size::new(16, 16), Color::Grey)
+    folder_hz: None,
+    stretch: None,
 };
 
 fn load(path: &Utf8Path) -> LoadedVideo {
@@ -83,23 +86,4 @@ fn labels_in_seconds_land_where_players_show_them() {
     let found = check(&tiny.root, &msn_data::OpenOptions::default()).unwrap();
     let labels = found.labels.unwrap();
     assert_eq!((labels.anomalous, labels.spans), (40, 1));
-}
-
-#[test]
-fn lost_frames_before_the_first_time_lie_before_it() {
-    let size = Size::new(2, 2);
-    let mut video = LoadedVideo::from_pixels("v", size, Color::Grey, &[0; 40]).unwrap();
-    video.rate_hz = Some(10.0);
-    for (index, seconds) in video.seconds.iter_mut().enumerate().skip(3) {
-        *seconds = Some(5.0 + index as f64 / 10.0);
-    }
-    let labels = Labels::spans(
-        "events.csv",
-        vec![LabelSpan {
-            extent: Extent::Seconds(5.05..5.45),
-            kind: None,
-        }],
-    );
-    let labels = labels.resolve(&video).unwrap();
-    assert_eq!((labels.spans[0].start, labels.spans[0].end), (1, 5));
 }

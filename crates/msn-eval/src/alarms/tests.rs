@@ -8,7 +8,6 @@ const SIDE: usize = 64;
 
 fn calibration() -> Calibration {
     Calibration {
-        weights: None,
         window: 8,
         window_stride: 2,
         history: 8,

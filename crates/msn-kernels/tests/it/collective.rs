@@ -39,7 +39,7 @@ proptest! {
         };
         let (expected, of_parameters, gradient) = step(0..whole.len(), whole, None);
         let parts = on_ranks(ranks, |thread| {
-            let first = thread.rank * shape.len();
+            let first = thread.rank() * shape.len();
             step(first..first + shape.len(), shape, Some(thread))
         });
         for (rank, (ours, _, of_input)) in parts.iter().enumerate() {
@@ -87,7 +87,7 @@ proptest! {
         };
         let (losses, usage, written) = step(0..whole.len(), whole, None);
         let parts = on_ranks(ranks, |thread| {
-            let first = thread.rank * shape.len();
+            let first = thread.rank() * shape.len();
             step(first..first + shape.len(), shape, Some(thread))
         });
         for (ours, queries, items) in &parts {

@@ -96,12 +96,14 @@ impl<'a> Walk<'a> {
                 data_end = self.at;
             }
         }
+        if self.scans == 0 && (self.unknown || self.frame.is_some()) {
+            return Err(Fault::NoData);
+        }
         if self.unknown {
             return Ok(Inspection::unknown(self.bytes, ended));
         }
         let judgement = match &self.frame {
             None => return Err(Fault::Header),
-            Some(_) if self.scans == 0 => return Err(Fault::NoData),
             Some(frame) if !frame.is_complete() => return Err(Fault::Coarse),
             Some(_) if self.excess => Judgement::Excess,
             Some(_) => Judgement::Whole,
