@@ -416,7 +416,7 @@ fn no_clip_crosses_a_cut_in_time() {
     let gap = std::process::Command::new("ffmpeg")
         .current_dir(&dir)
         .args(["-v", "error", "-i", "scene/test/01.mp4"])
-        .args(["-vf", "setpts=N/10/TB+gte(N,50)*60/TB", "-c:v", "mpeg4"])
+        .args(["-vf", "setpts=N/10/TB+gte(N\\,50)*60/TB", "-c:v", "mpeg4"])
         .args(["-fps_mode", "passthrough", "gap.mp4"])
         .output();
     if !gap.is_ok_and(|output| output.status.success()) {

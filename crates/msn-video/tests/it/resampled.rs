@@ -192,7 +192,7 @@ fn a_cut_in_time_is_a_loss_and_what_follows_is_there() {
     let (_keep, folder) = scene::folder();
     let gap = folder.join("gap.mp4");
     // A minute passes after the hundredth frame.
-    let arguments = "-vf setpts=N/25/TB+gte(N,100)*60/TB -c:v mpeg4 -fps_mode passthrough";
+    let arguments = "-vf setpts=PTS+gte(N\\,100)*60/TB -c:v mpeg4 -fps_mode passthrough";
     if made(&gap, arguments).is_none() {
         return;
     }
