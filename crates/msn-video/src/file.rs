@@ -363,7 +363,9 @@ impl FileSource {
             let hidden = timestamp
                 .zip(self.shown_from)
                 .is_some_and(|(at, from)| at < from);
-            self.tracker.sent(timestamp, bytes, hidden);
+            // The time of decoding is not that of a frame.
+            let silent = hidden || packet.pts().is_none();
+            self.tracker.sent(timestamp, bytes, silent);
             if let Err(fault) = self.judge(&packet, state) {
                 self.fail(bytes, fault, state);
                 continue;

@@ -26,7 +26,7 @@ struct Waiting {
     bytes: u64,
     /// Which packet it is, in the file's order.
     number: u64,
-    hidden: bool,
+    silent: bool,
 }
 
 /// Packets that went in, by timestamp, and failures not yet placed.
@@ -61,14 +61,15 @@ impl PacketTracker {
         }
     }
 
-    /// A packet of `bytes` went into the decoder. It is `hidden` where no frame is to come of it.
-    pub(crate) fn sent(&mut self, timestamp: Option<i64>, bytes: u64, hidden: bool) {
+    /// A packet of `bytes` went into the decoder. It is `silent` where no frame may come of it under
+    /// this timestamp, and that is no loss.
+    pub(crate) fn sent(&mut self, timestamp: Option<i64>, bytes: u64, silent: bool) {
         self.packets += 1;
         if let Some(timestamp) = timestamp {
             self.timed = true;
             let packet = self.waiting.entry(timestamp).or_default();
             packet.bytes = packet.bytes.saturating_add(bytes);
-            (packet.number, packet.hidden) = (self.packets, hidden);
+            (packet.number, packet.silent) = (self.packets, silent);
         }
     }
 
@@ -93,7 +94,7 @@ impl PacketTracker {
         let own = self.waiting.remove(&timestamp);
         let begun = std::mem::replace(&mut self.begun, true);
         let unkeyed = |packet: &&Waiting| {
-            !begun && !packet.hidden && own.is_some_and(|own| packet.number < own.number)
+            !begun && !packet.silent && own.is_some_and(|own| packet.number < own.number)
         };
         let unkeyed = passed.values().filter(unkeyed).count();
         let missing = self.assign(passed, unkeyed);
