@@ -39,6 +39,10 @@ struct Begun<'a> {
 /// A line of what is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a source, most are of the large kind"
+)]
 enum Done {
     /// The rows of a source are in the table.
     Scored {

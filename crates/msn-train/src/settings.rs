@@ -218,7 +218,13 @@ pub enum ValueError {
     Kind(&'static str),
     /// It is none of those that the setting may have, as serde words it.
     #[error("{}", .0.message())]
-    Unknown(#[from] toml::de::Error),
+    Unknown(#[source] Box<toml::de::Error>),
+}
+
+impl From<toml::de::Error> for ValueError {
+    fn from(error: toml::de::Error) -> Self {
+        Self::Unknown(Box::new(error))
+    }
 }
 
 impl Settings {
@@ -306,9 +312,7 @@ impl Settings {
             }
         })?;
         *slot = parsed(slot, value).map_err(|kind| wrong(ValueError::Kind(kind)))?;
-        *self = table
-            .try_into()
-            .map_err(|e| wrong(ValueError::Unknown(e)))?;
+        *self = table.try_into().map_err(|e| wrong(e.into()))?;
         Ok(())
     }
 

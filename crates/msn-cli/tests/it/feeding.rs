@@ -224,7 +224,7 @@ fn a_rate_gives_folders_of_frames_their_times() {
     assert!(per_hour(&eval(&["--fps", "5"])).is_object());
     assert_eq!(seconds(), "19.800000");
     let csv = stdout(msn(&dir).args(["score", "run", "scene/test/01", "--fps", "20"]));
-    assert!(csv.contains("\n01,99,4.950000,"), "{csv}");
+    assert!(csv.contains("\n./01,99,4.950000,"), "{csv}");
 
     // The data set's own sheet says it for all commands, and the weights keep it.
     std::fs::write(

@@ -312,11 +312,11 @@ fn a_pytorch_state_dict_is_imported() {
     let (_guard, dir) = temporary();
     let said = stdout(msn(&dir).args(["weights", "import", file, "--out", "w.safetensors"]));
     for part in [
-        "\"width\":1",
-        "\"frames\":1",
-        "\"pools\":[1]",
-        "\"items\":2",
-        "\"rewrite\":\"concat\"",
+        " width=1\n",
+        " frames=1 ",
+        " pools=1 ",
+        " items=2 ",
+        " rewrite=concat ",
     ] {
         assert!(said.contains(part), "{part} is not in {said}");
     }

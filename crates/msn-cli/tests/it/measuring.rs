@@ -46,9 +46,8 @@ fn every_kind_of_file_gives_the_same() {
     // In half seconds, as our own tables have it: a folder of files in folders.
     for (from, name) in [(0, "001"), (4, "002")] {
         let mut csv = "video,frame,seconds,legacy,fair\n".to_owned();
-        for i in from..from + 4 {
-            let frame = i - from;
-            csv += &format!("./{name},{frame},{},0,{}\n", frame as f64 / 2.0, SCORES[i]);
+        for (frame, score) in SCORES[from..from + 4].iter().enumerate() {
+            csv += &format!("./{name},{frame},{},0,{score}\n", frame as f64 / 2.0);
         }
         write(&format!("ours/scores/cam/{name}.csv"), csv.as_bytes());
         write(

@@ -192,8 +192,8 @@ pub(super) fn whole_number(cell: &str) -> Option<usize> {
 /// A label: 0 or 1, as a whole number, a float or a word.
 pub(super) fn flag(cell: &str) -> Option<bool> {
     match cell.parse::<f64>() {
-        Ok(value) if value == 0.0 => Some(false),
-        Ok(value) if value == 1.0 => Some(true),
+        Ok(0.0) => Some(false),
+        Ok(1.0) => Some(true),
         Ok(_) => None,
         Err(_) if cell.eq_ignore_ascii_case("false") => Some(false),
         Err(_) if cell.eq_ignore_ascii_case("true") => Some(true),

@@ -3,10 +3,11 @@
 use super::{Machine, Node, PickleError, unknown};
 use crate::labels::npy::number_of;
 
-/// Shape and values, row-major, of each array in a pickled array of objects.
-pub(crate) fn number_arrays(
-    mut reader: impl std::io::Read,
-) -> Result<Vec<(Vec<usize>, Vec<f64>)>, PickleError> {
+/// Shape and values, row-major.
+type Numbers = (Vec<usize>, Vec<f64>);
+
+/// Each array in a pickled array of objects.
+pub(crate) fn number_arrays(mut reader: impl std::io::Read) -> Result<Vec<Numbers>, PickleError> {
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes)?;
     let mut machine = Machine::new(&bytes);
@@ -17,7 +18,7 @@ pub(crate) fn number_arrays(
 
 impl Machine<'_> {
     /// An element as numbers: an array, or a list of numbers.
-    fn numbers(&self, node: usize) -> Result<(Vec<usize>, Vec<f64>), PickleError> {
+    fn numbers(&self, node: usize) -> Result<Numbers, PickleError> {
         if let Node::List(items) | Node::Tuple(items) = self.node(node)? {
             return self.number_list(items);
         }
@@ -52,7 +53,7 @@ impl Machine<'_> {
         Ok((shape, values.collect()))
     }
 
-    fn number_list(&self, items: &[usize]) -> Result<(Vec<usize>, Vec<f64>), PickleError> {
+    fn number_list(&self, items: &[usize]) -> Result<Numbers, PickleError> {
         let number = |&item: &usize| match self.node(item)? {
             Node::Whole(value) => Ok(*value as f64),
             Node::Float(value) => Ok(*value),
