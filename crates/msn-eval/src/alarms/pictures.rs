@@ -71,7 +71,7 @@ fn frames_of(
     let options = Options {
         size: None,
         color: Color::Rgb,
-        threads: 0,
+        threads: rayon::current_num_threads(),
         ..Options::default()
     };
     let mut resizer = Resizer::new(shown_size(video.size), Color::Rgb);
