@@ -251,7 +251,9 @@ fn seconds(scores: &TableScores, frame: usize) -> Option<f64> {
 fn clock(scores: &TableScores) -> Clock {
     let frames = scores.frames.iter().zip(&scores.seconds);
     let mut timed = frames.filter_map(|(&frame, seconds)| Some((frame, (*seconds)?)));
-    let ends = timed.next().and_then(|first| Some((first, timed.next_back()?)));
+    let ends = timed
+        .next()
+        .and_then(|first| Some((first, timed.next_back()?)));
     match ends {
         Some(((a, from), (b, to))) if to > from && b > a => Clock::Hz((b - a) as f64 / (to - from)),
         _ => Clock::Unknown,

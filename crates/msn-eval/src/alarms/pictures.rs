@@ -71,7 +71,7 @@ fn frames_of(
     let options = Options {
         size: None,
         color: Color::Rgb,
-        threads: rayon::current_num_threads(),
+        threads: 1,
         ..Options::default()
     };
     let mut resizer = Resizer::new(shown_size(video.size), Color::Rgb);
