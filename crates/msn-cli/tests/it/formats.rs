@@ -155,7 +155,7 @@ fn what_is_written_is_what_the_page_says() {
         schema.check_csv(file, &read(&dir, &format!("run/{file}")));
     }
     // Folders of frames called 01 and so on: names that would become numbers.
-    let scores = read(&dir, "run/scores/01.csv");
+    let scores = read(&dir, "run/scores/01.mp4.csv");
     schema.check_csv("scores.csv", &scores);
     assert!(
         scores.lines().nth(1).unwrap().starts_with("./01,"),
