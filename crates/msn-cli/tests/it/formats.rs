@@ -154,11 +154,10 @@ fn what_is_written_is_what_the_page_says() {
     for file in ["metrics.csv", "epochs.csv"] {
         schema.check_csv(file, &read(&dir, &format!("run/{file}")));
     }
-    // Folders of frames called 01 and so on: names that would become numbers.
     let scores = read(&dir, "run/scores/01.mp4.csv");
     schema.check_csv("scores.csv", &scores);
     assert!(
-        scores.lines().nth(1).unwrap().starts_with("./01,"),
+        scores.lines().nth(1).unwrap().starts_with("01.mp4,"),
         "{scores}"
     );
     schema.check_csv("events.csv", &read(&dir, "scene/events.csv"));
