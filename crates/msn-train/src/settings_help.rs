@@ -17,7 +17,7 @@ const fn of(key: &'static str, what: &'static str, values: &'static str) -> Sett
     SettingHelp { key, what, values }
 }
 
-const HELP: [SettingHelp; 37] = [
+const HELP: [SettingHelp; 38] = [
     of(
         "frames",
         "Past frames that a clip holds, from which the next is predicted.",
@@ -89,6 +89,11 @@ const HELP: [SettingHelp; 37] = [
         "rate_hz",
         "Frames a second at which footage is taken; 0 for the median of the training videos.",
         "0 to 1000",
+    ),
+    of(
+        "stretch",
+        "Values of 16-bit pictures that become black and white: the whole range, measured in the training videos, or given.",
+        "none, auto or LOW..HIGH",
     ),
     of("epochs", "Passes over all training clips.", "1 or more"),
     of("batch", "Clips of a step.", "1 or more"),
