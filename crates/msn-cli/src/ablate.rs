@@ -9,15 +9,18 @@ mod grid;
 mod run;
 mod table;
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 use msn_eval::{DotsPanel, Evaluation, dots_svg};
 use msn_model::Precision;
 use msn_run::{RunLocation, TrainOutcome, TrainRequest};
 use msn_train::{Preset, Settings};
+use serde::Serialize;
 
 use crate::{
-    Failed, Usage, args::AblateArgs, progress::Progress, ranks::Ranks,
+    Failed, Usage, args::AblateArgs, command_line::print_json, progress::Progress, ranks::Ranks,
     selected_device::SelectedDevice, signal::Interrupted, text::count,
 };
 use grid::{Cell, Grid};
@@ -57,8 +60,22 @@ pub(crate) fn ablate(args: &AblateArgs) -> Result<()> {
     let title = plan.to_string();
     let report =
         |runs: &[GridRun], failed: &[Failure]| write(&args.out, &title, &grid, runs, failed);
-    let failed = run::all(&cells, &args.out, train, report)?;
-    println!("{}", args.out.join("table.md"));
+    let (runs, failed) = run::all(&cells, &args.out, train, report)?;
+    match args.json {
+        true => print_json(&Ablation {
+            format: "msn-ablation-1",
+            folder: &args.out,
+            runs: runs
+                .iter()
+                .map(|run| (run.cell.name.as_str(), &run.evaluation))
+                .collect(),
+            failed: failed
+                .iter()
+                .map(|failure| (failure.cell.as_str(), format!("{:#}", failure.error)))
+                .collect(),
+        })?,
+        false => println!("{}", args.out.join("table.md")),
+    }
     if failed.is_empty() {
         return Ok(());
     }
@@ -66,6 +83,15 @@ pub(crate) fn ablate(args: &AblateArgs) -> Result<()> {
         eprintln!("error: {failure}");
     }
     Err(Failed.into())
+}
+
+/// What `msn ablate --json` prints; runs and failures by the names of their folders.
+#[derive(Serialize)]
+struct Ablation<'a> {
+    format: &'static str,
+    folder: &'a Utf8Path,
+    runs: BTreeMap<&'a str, &'a Evaluation>,
+    failed: BTreeMap<&'a str, String>,
 }
 
 /// The settings of one run.

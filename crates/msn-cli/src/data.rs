@@ -22,6 +22,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             test,
             seconds,
             frames,
+            json,
         } => {
             let mut options = SynthOptions {
                 seed: *seed,
@@ -35,6 +36,9 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             }
             options.check().map_err(|e| Usage(e.to_string()))?;
             let summary = synthesise(dir, &options)?;
+            if *json {
+                return print_versioned("msn-synth-1", &summary);
+            }
             println!(
                 "{dir}: {} training and {}, {}, {}",
                 summary.train_clips,
@@ -57,8 +61,9 @@ pub(crate) fn data(command: &DataCommand) -> Result<()> {
             dir,
             seed,
             out,
+            json,
             source,
-        } => split(dir, *seed, out.as_deref(), source),
+        } => split(dir, *seed, out.as_deref(), *json, source),
         DataCommand::Label(args) => label::label(args),
     }
 }
@@ -84,17 +89,28 @@ pub(crate) fn demo_scene(seed: u64) -> Result<Utf8PathBuf> {
     Ok(dir)
 }
 
-fn split(dir: &Utf8Path, seed: u64, out: Option<&Utf8Path>, source: &SourceArgs) -> Result<()> {
+fn split(
+    dir: &Utf8Path,
+    seed: u64,
+    out: Option<&Utf8Path>,
+    json: bool,
+    source: &SourceArgs,
+) -> Result<()> {
     let set = source.open(dir, None)?;
     if set.train.is_empty() {
         return Err(anyhow!("{dir} has no training videos to split"));
     }
     let manifest = SplitManifest::draw(&set, seed);
+    if let Some(out) = out {
+        manifest.write(out)?;
+    }
+    if json {
+        return print_versioned("msn-split-1", &manifest);
+    }
     let Some(out) = out else {
         print!("{}", manifest.to_toml()?);
         return Ok(());
     };
-    manifest.write(out)?;
     match manifest.whole_videos {
         true => println!(
             "{out}: calibration split: {}",

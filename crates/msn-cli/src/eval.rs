@@ -9,13 +9,12 @@ use crate::{
     command_line::{command_line, print_json},
     evaluation,
     progress::Progress,
-    selected_device::SelectedDevice,
 };
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<()> {
     check(args)?;
-    let device = SelectedDevice::new(&args.device, args.precision.precision)?;
-    let model = args.calibration.open(&args.weights)?;
+    let device = args.network.device()?;
+    let model = args.network.open(&args.weights)?;
     if args.overlay.is_some() {
         model.calibration_for("an overlay")?;
     }

@@ -3,15 +3,18 @@
 use anyhow::{Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::WriteError;
-use msn_eval::VideoAlarms;
+use msn_eval::{AlarmList, VideoAlarms};
 use msn_run::{
     Model, ReportRequest, RunError, ScoreRequest, ScoreSummary, partial_table, score_to_file,
     write_report,
 };
 
 use crate::{
-    Failed, Usage, args::ScoreArgs, command_line::command_line, progress::Progress,
-    selected_device::SelectedDevice, signal::Interrupted,
+    Failed, Usage,
+    args::ScoreArgs,
+    command_line::{command_line, print_json},
+    progress::Progress,
+    signal::Interrupted,
 };
 
 pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
@@ -21,13 +24,13 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
         )
         .into());
     }
-    let model = args.calibration.open(&args.weights)?;
+    let model = args.network.open(&args.weights)?;
     if let Some(folder) = &args.report {
         // Known before hours of scoring.
         std::fs::create_dir_all(folder).map_err(WriteError::at(folder))?;
     }
     let sources = crate::args::sources(&args.sources)?;
-    let device = SelectedDevice::new(&args.device, args.precision.precision)?;
+    let device = args.network.device()?;
     let in_report = args.report.as_ref().map(|folder| folder.join("scores.csv"));
     let out = args.out.clone().or(in_report);
     let request = ScoreRequest {
@@ -42,6 +45,7 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     progress.catch_signals();
     let scored = match &out {
         Some(out) => score_to_file(&request, out, &device, &mut progress),
+        None if args.json => msn_run::score(&request, &mut std::io::sink(), &device, &mut progress),
         None => msn_run::score(&request, &mut std::io::stdout(), &device, &mut progress),
     };
     let summary = match (scored, progress.caught()) {
@@ -52,7 +56,11 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
                     format!("the same command goes on with {}", partial_table(out)),
                 ),
                 None => (
-                    "and what is scored is written",
+                    if args.json {
+                        "and nothing is kept"
+                    } else {
+                        "and what is scored is written"
+                    },
                     "with --out FILE the same command would go on where it was".to_owned(),
                 ),
             };
@@ -68,11 +76,14 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
     if let Some(folder) = &args.report {
         report(&model, &summary, folder, &mut progress)?;
     }
+    if args.json {
+        print_json(&AlarmList::new(&summary.alarms, model.calibration.as_ref()))?;
+    }
     for line in lines(&summary.alarms) {
         match &out {
-            Some(_) => println!("{line}"),
-            // Standard output has the scores.
-            None => eprintln!("{line}"),
+            Some(_) if !args.json => println!("{line}"),
+            // Standard output has the scores, or JSON.
+            _ => eprintln!("{line}"),
         }
     }
     for path in [&out, &args.report].into_iter().flatten() {

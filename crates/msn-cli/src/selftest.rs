@@ -5,14 +5,11 @@ use msn_data::DataSet;
 use msn_eval::{Injected, SelfTest};
 use msn_run::self_test;
 
-use crate::{
-    Usage, args::SelftestArgs, command_line::print_json, progress::Progress,
-    selected_device::SelectedDevice, text::count,
-};
+use crate::{Usage, args::SelftestArgs, command_line::print_json, progress::Progress, text::count};
 
 pub(crate) fn selftest(args: &SelftestArgs) -> Result<()> {
-    let device = SelectedDevice::new(&args.device, args.precision.precision)?;
-    let model = args.calibration.open(&args.weights)?;
+    let device = args.network.device()?;
+    let model = args.network.open(&args.weights)?;
     model.calibration_for("the self-test")?;
     let card = model.run.as_ref().map(|run| run.card()).transpose()?;
     let path = match (&args.data, card) {

@@ -5,14 +5,22 @@ use std::time::Duration;
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::SplitManifest;
+use msn_eval::Evaluation;
 use msn_run::{
     CheckpointSchedule, RunCard, RunFolder, RunLocation, TrainOutcome, TrainRequest, estimate,
 };
 use msn_train::{Preset, Settings};
+use serde::Serialize;
 
 use crate::{
-    Usage, args::TrainArgs, command_line::command_line, data, dry_run, evaluation,
-    progress::Progress, ranks::Ranks, selected_device::SelectedDevice, signal::Interrupted,
+    Usage,
+    args::TrainArgs,
+    command_line::{command_line, print_json},
+    data, dry_run, evaluation,
+    progress::Progress,
+    ranks::Ranks,
+    selected_device::SelectedDevice,
+    signal::Interrupted,
 };
 
 pub(crate) fn train(args: &TrainArgs) -> Result<()> {
@@ -75,6 +83,17 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         return Ok(());
     }
     match msn_run::train(&request, &device, &mut progress)? {
+        TrainOutcome::Finished { folder, evaluation } if args.json => {
+            print_json(&Trained::new(&folder, evaluation.as_deref()))?;
+        }
+        TrainOutcome::AlreadyFinished(folder) if args.json => {
+            let file = folder.evaluation();
+            let evaluation = match file.exists() {
+                true => Some(Evaluation::read(&file)?),
+                false => None,
+            };
+            print_json(&Trained::new(&folder, evaluation.as_ref()))?;
+        }
         TrainOutcome::Finished { folder, evaluation } => {
             if let Some(evaluation) = evaluation {
                 print!("{}", evaluation::table(&evaluation));
@@ -94,6 +113,27 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         TrainOutcome::Followed { interrupted: false } => {}
     }
     Ok(())
+}
+
+/// What `msn train --json` prints.
+#[derive(Serialize)]
+struct Trained<'a> {
+    format: &'static str,
+    run: &'a Utf8Path,
+    report: Utf8PathBuf,
+    /// None without labels.
+    evaluation: Option<&'a Evaluation>,
+}
+
+impl<'a> Trained<'a> {
+    fn new(folder: &'a RunFolder, evaluation: Option<&'a Evaluation>) -> Self {
+        Self {
+            format: "msn-trained-1",
+            run: folder.path(),
+            report: folder.path().join("report.html"),
+            evaluation,
+        }
+    }
 }
 
 /// The end of a training that a rank was signalled to stop, known to all.

@@ -32,6 +32,7 @@ pub use self::{
     memory::memory_page,
 };
 
+const PAGE_STYLE: &str = include_str!("report/page.css");
 /// Items of a pool that the report shows.
 const ITEMS: usize = 24;
 
@@ -94,6 +95,35 @@ pub fn report(report: &Report<'_>) -> Result<String, EvalError> {
         .transpose()?;
     let videos = videos::section(report, &legacy)?;
     let answer = answer::headline(report.alarms);
+    let styles = [
+        include_str!("report/chart.css"),
+        PAGE_STYLE,
+        include_str!("report/alarms.css"),
+        report.memory.map_or("", |_| memory::STYLE),
+    ];
+    let body = html! {
+        h1 { (answer) }
+        (answer::lead(report))
+        (contents(report))
+        (cards::section(report))
+        @if !report.videos.is_empty() { (videos) }
+        @if let Some(metrics) = metrics { (metrics) }
+        (folded("terms", "What the words mean", &details::terms(report.evaluation)))
+        @for (i, image) in report.images.iter().enumerate() {
+            (folded(&format!("image-{}", i + 1), &image.title, &shown(image)))
+        }
+        @if let Some(card) = report.memory {
+            (folded("memory", "What the memory has learned", &memory::section(card, ITEMS)))
+        }
+        (folded("data", "Data", &details::data(report.name, report.alarms, report.evaluation)))
+        (folded("weights", "Weights", &details::weights(report.meta, report.calibration)))
+        (folded("command", "Command", &html! { pre { code { (report.command) } } }))
+    };
+    Ok(page(&format!("{answer} – {}", report.name), &styles, &body))
+}
+
+/// A page that needs nothing else.
+fn page(title: &str, styles: &[&str], body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -101,36 +131,16 @@ pub fn report(report: &Report<'_>) -> Result<String, EvalError> {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (answer) " – " (report.name) }
+                title { (title) }
                 style {
                     (PreEscaped(include_str!("report/colours.css")))
-                    (PreEscaped(include_str!("report/chart.css")))
-                    (PreEscaped(include_str!("report/page.css")))
-                    (PreEscaped(include_str!("report/alarms.css")))
-                    @if report.memory.is_some() { (PreEscaped(memory::STYLE)) }
+                    @for style in styles { (PreEscaped(style)) }
                 }
             }
-            body {
-                h1 { (answer) }
-                (answer::lead(report))
-                (contents(report))
-                (cards::section(report))
-                @if !report.videos.is_empty() { (videos) }
-                @if let Some(metrics) = metrics { (metrics) }
-                (folded("terms", "What the words mean", &details::terms(report.evaluation)))
-                @for (i, image) in report.images.iter().enumerate() {
-                    (folded(&format!("image-{}", i + 1), &image.title, &shown(image)))
-                }
-                @if let Some(card) = report.memory {
-                    (folded("memory", "What the memory has learned", &memory::section(card, ITEMS)))
-                }
-                (folded("data", "Data", &details::data(report.name, report.alarms, report.evaluation)))
-                (folded("weights", "Weights", &details::weights(report.meta, report.calibration)))
-                (folded("command", "Command", &html! { pre { code { (report.command) } } }))
-            }
+            body { (body) }
         }
     };
-    Ok(page.into_string())
+    page.into_string()
 }
 
 /// Links to the sections.

@@ -89,6 +89,8 @@ pub use frame_metrics::{
     FrameMetrics, MetricDifferences, frame_metrics, metric_differences, micro_auc_difference,
 };
 pub use prior::{Prior, PriorRow, prior_rows};
-pub use table::{TableScores, keep_common_frames, read_score_table, read_scores_csv};
+pub use table::{
+    LABEL_NAMES, SCORE_NAMES, TableScores, keep_common_frames, read_score_table, read_scores_csv,
+};
 pub use treatment::{MinMax, min_max, smooth_gaussian};
 pub use video::{ScoredVideo, check};

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use self::columns::{Columns, flag, is_header, whole_number};
+pub use self::columns::{LABEL_NAMES, SCORE_NAMES};
 use crate::{MetricsError, ScoredVideo};
 
 /// Scores of one video as read from a table, in the order of its frames.

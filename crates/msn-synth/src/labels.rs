@@ -1,9 +1,11 @@
 //! The labels of a scene: `events.csv`.
 
+use serde::Serialize;
+
 use crate::{AnomalyKind, ClipFormat, SynthOptions};
 
 /// An unbroken run of frames that show an anomaly.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LabelledAnomaly {
     /// The clip's path under `test/`: `03.mp4`, or `03` for a frame folder.
     pub video: String,

@@ -100,7 +100,40 @@ impl<'a> Renderer<'a> {
         self.shot(index).picture
     }
 
+    /// Everybody and everything that moves or was brought and of which at least a quarter of some
+    /// pixel is seen in frame `index`, anomalous or not.
+    pub fn boxes(&self, index: usize) -> Vec<SeenBox> {
+        let canvas = self.canvas(index, Without::default(), |_| true);
+        canvas
+            .visible()
+            .into_iter()
+            .map(|(_, around)| around)
+            .collect()
+    }
+
     fn shot_without(&self, index: usize, without: Without) -> Shot {
+        let canvas = self.canvas(index, without, |anomalous| anomalous);
+        let mut visible = canvas.visible();
+        visible.sort_unstable();
+        let kinds = visible.iter().filter_map(|(number, around)| {
+            let (kind, _) = self.plan.actors[*number].anomaly.as_ref()?;
+            Some((*kind, *around))
+        });
+        let (anomalies, boxes) = kinds.unzip();
+        Shot {
+            picture: Picture {
+                size: self.scene.size,
+                color: Color::Rgb,
+                pixels: self.expose(&canvas, index),
+            },
+            anomalies,
+            boxes,
+        }
+    }
+
+    /// What is drawn of a frame; `followed` says of which actors it is kept where they are seen, given
+    /// whether they are an anomaly.
+    fn canvas(&self, index: usize, without: Without, followed: fn(bool) -> bool) -> Canvas {
         let Scene {
             size,
             camera,
@@ -117,7 +150,7 @@ impl<'a> Renderer<'a> {
             let left_out = anomalous && without.anomaly == Some(number);
             if actor.present.contains(&seconds) && !left_out {
                 let depth = actor.depth(camera, paths, seconds);
-                cast.push((depth, anomalous.then_some(number), actor));
+                cast.push((depth, followed(anomalous).then_some(number), actor));
             }
         }
         cast.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -147,22 +180,7 @@ impl<'a> Renderer<'a> {
                 canvas.draw(camera, part, owner);
             }
         }
-        let mut visible = canvas.visible();
-        visible.sort_unstable();
-        let kinds = visible.iter().filter_map(|(number, around)| {
-            let (kind, _) = self.plan.actors[*number].anomaly.as_ref()?;
-            Some((*kind, *around))
-        });
-        let (anomalies, boxes) = kinds.unzip();
-        Shot {
-            picture: Picture {
-                size: *size,
-                color: Color::Rgb,
-                pixels: self.expose(&canvas, index),
-            },
-            anomalies,
-            boxes,
-        }
+        canvas
     }
 
     /// Lights the canvas and adds the noise of the sensor.

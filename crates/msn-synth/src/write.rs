@@ -22,7 +22,7 @@ use crate::{AnomalyKind, ClipFormat, LabelledAnomaly, SynthError, SynthOptions};
 const QUALITY: u8 = 92;
 
 /// What was written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Training clips.
     pub train_clips: usize,

@@ -234,27 +234,14 @@ impl FileSource {
         seconds: f64,
         state: &mut SourceState,
     ) -> Result<Option<Item>, VideoError> {
-        let Some(origin) = self.origin else {
+        let Some(goal) = self.ticks_at(seconds) else {
             return Ok(None);
         };
-        // Casts saturate: such a time is not found.
-        let after = ((seconds + origin.rest) / self.tick_seconds).round() as i64;
-        let goal = origin.ticks.saturating_add(after);
         let near = self.tick_seconds / 2.0;
         for sooner in SEEK_SOONER {
-            // FFmpeg seeks in microseconds; rounded down, a key frame's own time would be before it.
-            let micros = ((ticks(goal) * self.tick_seconds - sooner) * 1e6).ceil() as i64;
-            if self.input.seek(micros, ..micros).is_err() {
+            if !self.go_to(goal, sooner, index) {
                 continue;
             }
-            self.decoder.flush();
-            self.tracker = PacketTracker::in_the_middle();
-            self.ready.clear();
-            self.index = index;
-            self.goal = Some(goal);
-            self.latest = None;
-            self.draining = false;
-            self.ended = false;
             if let Some(Item::Frame(frame)) = self.next(state)?
                 && frame.index == index
                 && frame.seconds.is_some_and(|at| (at - seconds).abs() < near)
@@ -265,6 +252,33 @@ impl FileSource {
         Ok(None)
     }
 
+    /// A time of the file in ticks of the stream; none where frames have no times. Casts saturate: such
+    /// a time is past the end.
+    fn ticks_at(&self, seconds: f64) -> Option<i64> {
+        let origin = self.origin?;
+        let after = ((seconds + origin.rest) / self.tick_seconds).round() as i64;
+        Some(origin.ticks.saturating_add(after))
+    }
+
+    /// Goes to the last key frame at `sooner` seconds before `goal` or earlier, from where on frames
+    /// are decoded up to `goal`, which then counts as `index`. False where there is no way there.
+    fn go_to(&mut self, goal: i64, sooner: f64, index: usize) -> bool {
+        // FFmpeg seeks in microseconds; rounded down, a key frame's own time would be before it.
+        let micros = ((ticks(goal) * self.tick_seconds - sooner) * 1e6).ceil() as i64;
+        if self.input.seek(micros, ..micros).is_err() {
+            return false;
+        }
+        self.decoder.flush();
+        self.tracker = PacketTracker::in_the_middle();
+        self.ready.clear();
+        self.index = index;
+        self.goal = Some(goal);
+        self.latest = None;
+        self.draining = false;
+        self.ended = false;
+        true
+    }
+
     /// Decodes from the last key frame before a time up to the first frame at it or later: that
     /// frame, or none past the end; `None` where there is no way there.
     pub(crate) fn seek_time(
@@ -272,26 +286,14 @@ impl FileSource {
         seconds: f64,
         state: &mut SourceState,
     ) -> Result<Option<Option<Item>>, VideoError> {
-        let Some(origin) = self.origin else {
+        let Some(goal) = self.ticks_at(seconds) else {
             return Ok(None);
         };
-        // Casts saturate: such a time is past the end.
-        let after = ((seconds + origin.rest) / self.tick_seconds).round() as i64;
-        let goal = origin.ticks.saturating_add(after);
         let mut reached = None;
         for sooner in SEEK_SOONER {
-            let micros = ((ticks(goal) * self.tick_seconds - sooner) * 1e6).ceil() as i64;
-            if self.input.seek(micros, ..micros).is_err() {
+            if !self.go_to(goal, sooner, 0) {
                 continue;
             }
-            self.decoder.flush();
-            self.tracker = PacketTracker::in_the_middle();
-            self.ready.clear();
-            self.index = 0;
-            self.goal = Some(goal);
-            self.latest = None;
-            self.draining = false;
-            self.ended = false;
             let item = loop {
                 match self.next(state)? {
                     Some(Item::Lost(_)) => {}

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Options of `msn ablate` that are the grid's; `msn train` takes all others alike.
-const OF_THE_GRID: [&str; 4] = ["pools", "seeds", "preset", "out"];
+const OF_THE_GRID: [&str; 5] = ["pools", "seeds", "preset", "out", "json"];
 
 /// The command of a run with these settings.
 pub(super) fn of_cell(

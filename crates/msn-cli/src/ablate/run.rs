@@ -97,14 +97,14 @@ impl fmt::Display for Failure {
 }
 
 /// Brings every cell to an evaluation by `train`, which gets the cell and the folder that it is to
-/// make. A cell that fails, if by a panic, does not stop the others, and is returned; an
-/// interruption does. After each cell `report` gets all runs and failures so far.
+/// make. A cell that fails, if by a panic, does not stop the others; an interruption does. After each
+/// cell `report` gets all runs and failures so far; in the end they are returned.
 pub(super) fn all(
     cells: &[Cell],
     out: &Utf8Path,
     mut train: impl FnMut(&Cell, &Utf8Path) -> Result<Evaluation>,
     mut report: impl FnMut(&[GridRun], &[Failure]) -> Result<()>,
-) -> Result<Vec<Failure>> {
+) -> Result<(Vec<GridRun>, Vec<Failure>)> {
     let mut runs = Vec::new();
     let mut failed = Vec::new();
     for (number, cell) in (1..).zip(cells) {
@@ -138,7 +138,7 @@ pub(super) fn all(
         }
         report(&runs, &failed)?;
     }
-    Ok(failed)
+    Ok((runs, failed))
 }
 
 /// What a panic says.
@@ -208,15 +208,16 @@ mod tests {
             reports.push(runs.len());
             Ok(())
         };
-        assert!(all(&cells, &out, train, report).unwrap().is_empty());
+        let (runs, failed) = all(&cells, &out, train, report).unwrap();
+        assert_eq!((runs.len(), failed.len()), (4, 0));
         assert_eq!(trained, [&*cells[1].name, &*cells[2].name, &*cells[3].name]);
         assert_eq!(reports, [1, 2, 3, 4]);
         let aside = out.join(format!("{}.unfinished", cells[1].name));
         assert!(aside.join("weights").is_dir());
 
         let again = |_: &Cell, _: &Utf8Path| panic!("nothing is left");
-        let failed = all(&cells, &out, again, |_, _| Ok(())).unwrap();
-        assert!(failed.is_empty());
+        let (runs, failed) = all(&cells, &out, again, |_, _| Ok(())).unwrap();
+        assert_eq!((runs.len(), failed.len()), (4, 0));
     }
 
     #[test]
@@ -236,7 +237,7 @@ mod tests {
             reports.push((runs.len(), failed.len()));
             Ok(())
         };
-        let failed = all(&cells, &out, train, report).unwrap();
+        let (_, failed) = all(&cells, &out, train, report).unwrap();
         assert_eq!(reports, [(0, 1), (0, 2), (0, 3), (1, 3)]);
         let failed: Vec<String> = failed.iter().map(Failure::to_string).collect();
         assert_eq!(failed[0], "pools-none_seed-0: no memory");

@@ -24,6 +24,9 @@ pub(crate) struct AblateArgs {
     /// Folder of the grid: a run folder for each run, tables and the plot
     #[arg(long, value_name = "DIR", default_value = "runs/ablate")]
     pub out: Utf8PathBuf,
+    /// Print the metrics of all runs as JSON
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten, next_help_heading = "Device")]
     pub device: DeviceArgs,
     #[command(flatten, next_help_heading = "Data")]

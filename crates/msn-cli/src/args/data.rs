@@ -183,6 +183,9 @@ pub(crate) enum DataCommand {
         /// Write folders of frames instead of video files
         #[arg(long)]
         frames: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Draw the calibration split, as a file for `msn train --split`
     Split {
@@ -194,6 +197,9 @@ pub(crate) enum DataCommand {
         /// TOML file [default: standard output]
         #[arg(long, value_name = "FILE")]
         out: Option<Utf8PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         source: SourceArgs,
     },

@@ -1,26 +1,38 @@
 //! What the commands that score take.
 
+use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use msn_run::{Model, RunError};
 
+use crate::selected_device::SelectedDevice;
+
 use super::{DeviceArgs, FpsArgs, LayoutArgs, PrecisionArgs, SourceArgs, StoreArgs};
 
-/// What scores are standardised by.
+/// The calibration that scores are standardised by, and where they are computed.
 #[derive(Debug, Args)]
-pub(crate) struct CalibrationArgs {
+pub(crate) struct NetworkArgs {
     /// Calibration file, such as another camera's [default: that of the run folder or beside the weights]
     #[arg(long, value_name = "FILE")]
     pub calibration: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    precision: PrecisionArgs,
 }
 
-impl CalibrationArgs {
+impl NetworkArgs {
     /// Reads weights with the calibration that is asked for.
     pub fn open(&self, weights: &Utf8Path) -> Result<Model, RunError> {
         match &self.calibration {
             Some(file) => Model::open_with(weights, file),
             None => Model::open(weights),
         }
+    }
+
+    /// The device that is asked for.
+    pub fn device(&self) -> Result<SelectedDevice> {
+        SelectedDevice::new(&self.device, self.precision.precision)
     }
 }
 
@@ -47,11 +59,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
     pub kinds: Vec<String>,
     #[command(flatten)]
-    pub calibration: CalibrationArgs,
-    #[command(flatten)]
-    pub device: DeviceArgs,
-    #[command(flatten)]
-    pub precision: PrecisionArgs,
+    pub network: NetworkArgs,
     #[command(flatten)]
     pub source: SourceArgs,
     #[command(flatten)]
@@ -74,15 +82,14 @@ pub(crate) struct ScoreArgs {
     /// Also write a video of each source: heat of the anomaly score, alarms, curve
     #[arg(long, value_name = "DIR")]
     pub overlay: Option<Utf8PathBuf>,
+    /// Print the alarms as JSON, as alarms.json has them; the scores go to --out or --report alone
+    #[arg(long)]
+    pub json: bool,
     /// Folder for report.html with a picture of each alarm, alarms.csv and alarms.json
     #[arg(long, value_name = "DIR")]
     pub report: Option<Utf8PathBuf>,
     #[command(flatten)]
-    pub calibration: CalibrationArgs,
-    #[command(flatten)]
-    pub device: DeviceArgs,
-    #[command(flatten)]
-    pub precision: PrecisionArgs,
+    pub network: NetworkArgs,
     #[command(flatten)]
     pub fps: FpsArgs,
 }
@@ -105,11 +112,7 @@ pub(crate) struct SelftestArgs {
     #[command(flatten)]
     pub fps: FpsArgs,
     #[command(flatten)]
-    pub calibration: CalibrationArgs,
-    #[command(flatten)]
-    pub device: DeviceArgs,
-    #[command(flatten)]
-    pub precision: PrecisionArgs,
+    pub network: NetworkArgs,
     #[command(flatten)]
     pub store: StoreArgs,
 }

@@ -26,6 +26,9 @@ pub(crate) struct TrainArgs {
     /// Say what a training would be: settings, size, expected time and memory, and stop
     #[arg(long, help_heading = "Training")]
     pub dry_run: bool,
+    /// Print the run's folder and its evaluation as JSON
+    #[arg(long, help_heading = "Training", conflicts_with_all = ["help_settings", "dry_run"])]
+    pub json: bool,
     #[command(flatten, next_help_heading = "Device")]
     pub device: DeviceArgs,
     /// Run folder [default: runs/DATA/PRESET/vN]

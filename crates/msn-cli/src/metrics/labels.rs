@@ -7,9 +7,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{
     EventTable, ScoredFrames, is_same_video, natural_order, read_number_arrays, read_score_labels,
 };
-use msn_metrics::{MetricsError, ScoredVideo, TableScores, read_scores_csv};
+use msn_metrics::{LABEL_NAMES, MetricsError, ScoredVideo, TableScores, read_scores_csv};
 
-use super::scores::{LABELS, split, truth};
+use super::scores::{split, truth};
 use crate::Usage;
 
 /// Joins scores with labels: those of `labels`, or their own.
@@ -160,7 +160,7 @@ fn of_tables(
 /// A table of labels, whatever its column is called.
 fn label_table(path: &Utf8Path) -> Result<Vec<TableScores>, MetricsError> {
     let named = |name: &&str| read_scores_csv(path.as_std_path(), Some(*name)).ok();
-    match LABELS.iter().find_map(named) {
+    match LABEL_NAMES.iter().find_map(named) {
         Some(videos) => Ok(videos),
         None => read_scores_csv(path.as_std_path(), None),
     }
@@ -173,7 +173,7 @@ fn of_vector(path: &Utf8Path, scores: &[TableScores]) -> Result<Option<Vec<Vec<b
     arrays.retain(|array| !array.values.is_empty() && truth(&array.values).is_some());
     let named = |array: &msn_data::NumberArray| {
         let name = array.name.as_deref().unwrap_or_default();
-        LABELS.iter().any(|n| name.eq_ignore_ascii_case(n))
+        LABEL_NAMES.iter().any(|n| name.eq_ignore_ascii_case(n))
     };
     if arrays.iter().any(named) {
         arrays.retain(named);

@@ -6,28 +6,11 @@ use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use msn_data::{NumberArray, natural_order, read_number_arrays};
 use msn_metrics::{
-    TableScores,
+    LABEL_NAMES, SCORE_NAMES, TableScores,
     fixture::{self, Fixture},
     read_score_table, read_scores_csv,
 };
 
-/// Names of arrays of scores and of labels.
-const SCORES: [&str; 5] = [
-    "score",
-    "scores",
-    "anomaly_score",
-    "anomaly_scores",
-    "y_score",
-];
-pub(super) const LABELS: [&str; 7] = [
-    "label",
-    "labels",
-    "gt",
-    "y_true",
-    "ground_truth",
-    "anomalous",
-    "is_anomaly",
-];
 /// Folders nested deeper are taken for a loop of links.
 const DEEPEST: usize = 16;
 
@@ -132,10 +115,10 @@ fn of_arrays(
     column: Option<&str>,
 ) -> Result<Vec<TableScores>> {
     let (labels, mut scores): (Vec<_>, Vec<_>) =
-        arrays.into_iter().partition(|a| is_named(a, &LABELS));
+        arrays.into_iter().partition(|a| is_named(a, &LABEL_NAMES));
     let wanted: &[&str] = match &column {
         Some(name) => std::slice::from_ref(name),
-        None => &SCORES,
+        None => &SCORE_NAMES,
     };
     // An .npy has no names.
     if scores.iter().any(|a| is_named(a, wanted)) {

@@ -61,7 +61,7 @@ fn a_grid_is_trained_compared_and_gone_on_with() {
     let unchanged = read(&grid.join(runs[0]).join("run.json"));
     let output = msn(&dir)
         .args(GRID)
-        .args(["none", "--seeds", "3", "4"])
+        .args(["none", "--seeds", "3", "4", "--json"])
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -73,6 +73,10 @@ fn a_grid_is_trained_compared_and_gone_on_with() {
     assert!(grid.join(format!("{}.unfinished", runs[1])).is_dir());
     assert_eq!(read(&grid.join(runs[0]).join("run.json")), unchanged);
     assert_eq!(lines("runs.csv"), 33);
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed["format"], "msn-ablation-1");
+    assert_eq!(printed["runs"].as_object().unwrap().len(), 4);
+    assert!(printed["runs"][runs[0]]["legacy"]["micro_auc"]["value"].is_f64());
 
     let other = msn(&dir)
         .args(GRID)

@@ -143,11 +143,20 @@ fn what_is_written_is_what_the_page_says() {
     let synth = [
         "data", "synth", "scene", "--seed", "3", "--train", "4", "--test", "4",
     ];
-    stdout(msn(&dir).args(synth).args(["--seconds", "12"]));
-    stdout(msn(&dir).args([
-        "train", "scene", "--preset", "tiny", "--out", "run", "epochs=1",
-    ]));
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let printed = json(&stdout(msn(&dir).args(synth).args([
+        "--seconds",
+        "12",
+        "--json",
+    ])));
+    assert_eq!(printed["format"], "msn-synth-1");
+    assert!(printed["anomalies"][0]["kind"].is_string(), "{printed}");
+    let train = [
+        "train", "scene", "--preset", "tiny", "--out", "run", "epochs=1",
+    ];
+    let printed = json(&stdout(msn(&dir).args(train).arg("--json")));
+    assert_eq!(printed["format"], "msn-trained-1");
+    schema.check("eval.json", &printed["evaluation"], "train --json");
     for file in ["eval.json", "run.json", "calibration.json"] {
         schema.check(file, &json(&read(&dir, &format!("run/{file}"))), file);
     }
@@ -186,6 +195,15 @@ fn what_is_written_is_what_the_page_says() {
 
     for (args, format) in [
         (&["data", "check", "scene", "--json"][..], "msn-check-1"),
+        (&["data", "split", "scene", "--json"], "msn-split-1"),
+        (
+            &["train", "scene", "--out", "run", "--resume", "--json"],
+            "msn-trained-1",
+        ),
+        (
+            &["score", "run", "scene/test/01.mp4", "--json"],
+            "msn-alarms-1",
+        ),
         (&["runs", "run", "--json"], "msn-runs-1"),
         (&["doctor", "--json"], "msn-doctor-1"),
         (&["weights", "show", "run", "--json"], "msn-show-1"),

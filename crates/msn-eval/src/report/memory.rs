@@ -1,9 +1,9 @@
 //! What the memory has learned, as a section of the report and as a page of its own.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::{axis::number, tables::facts};
+use super::{PAGE_STYLE, axis::number, page, tables::facts};
 use crate::{ItemCard, MemoryCard, PoolCard, memory::png};
 
 /// Goes into the page's head.
@@ -14,29 +14,14 @@ const AS_NUMBERS: usize = 12;
 
 /// What a memory has learned as one HTML page that needs nothing else; `command` made it.
 pub fn memory_page(card: &MemoryCard, command: &str) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "What the memory has learned of " (card.data) }
-                style {
-                    (PreEscaped(include_str!("colours.css")))
-                    (PreEscaped(include_str!("page.css")))
-                    (PreEscaped(STYLE))
-                }
-            }
-            body {
-                h1 { "What the memory has learned of " (card.data) }
-                (section(card, usize::MAX))
-                h2 { "Command" }
-                pre { code { (command) } }
-            }
-        }
+    let title = format!("What the memory has learned of {}", card.data);
+    let body = html! {
+        h1 { (title) }
+        (section(card, usize::MAX))
+        h2 { "Command" }
+        pre { code { (command) } }
     };
-    page.into_string()
+    page(&title, &[PAGE_STYLE, STYLE], &body)
 }
 
 /// Every pool with its items, the `most` used ones of each.

@@ -12,7 +12,8 @@ const FRAME: [&str; 5] = [
     "frame_number",
 ];
 const SECONDS: [&str; 3] = ["seconds", "time", "timestamp"];
-const LABEL: [&str; 7] = [
+/// Names of labels, best first.
+pub const LABEL_NAMES: [&str; 7] = [
     "label",
     "labels",
     "gt",
@@ -21,7 +22,14 @@ const LABEL: [&str; 7] = [
     "anomalous",
     "is_anomaly",
 ];
-const SCORE: [&str; 4] = ["score", "scores", "anomaly_score", "y_score"];
+/// Names of scores, best first.
+pub const SCORE_NAMES: [&str; 5] = [
+    "score",
+    "scores",
+    "anomaly_score",
+    "anomaly_scores",
+    "y_score",
+];
 /// What this project writes beside its scores.
 const ALARMS: [&str; 4] = ["smoothed", "threshold", "alarm", "event"];
 
@@ -38,7 +46,13 @@ pub(super) struct Columns {
 /// Whether a first line names columns: no number in it, or a name that is known.
 pub(super) fn is_header(first: &StringRecord, wanted: Option<&str>) -> bool {
     let known = |cell: &str| {
-        let all = [&VIDEO[..], &FRAME[..], &SECONDS[..], &LABEL[..], &SCORE[..]];
+        let all = [
+            &VIDEO[..],
+            &FRAME[..],
+            &SECONDS[..],
+            &LABEL_NAMES[..],
+            &SCORE_NAMES[..],
+        ];
         all.iter().any(|names| is_one_of(cell, names)) || wanted == Some(cell)
     };
     !first.iter().any(|cell| cell.parse::<f64>().is_ok()) || first.iter().any(known)
@@ -61,7 +75,7 @@ impl Columns {
             video: find(&VIDEO),
             frame: find(&FRAME),
             seconds: find(&SECONDS),
-            label: find(&LABEL),
+            label: find(&LABEL_NAMES),
             score: 0,
         };
         let placed = [found.video, found.frame, found.seconds, found.label];
@@ -73,7 +87,7 @@ impl Columns {
             names.join(", ")
         };
         let ours = find(&["legacy"]).and(find(&["fair"]));
-        found.score = match (wanted, find(&SCORE), others.as_slice()) {
+        found.score = match (wanted, find(&SCORE_NAMES), others.as_slice()) {
             (Some(name), ..) => header
                 .iter()
                 .position(|h| h == name)
