@@ -86,7 +86,7 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<()> {
             _ => eprintln!("{line}"),
         }
     }
-    for path in [&out, &args.report].into_iter().flatten() {
+    for path in [&out, &args.report, &args.overlay].into_iter().flatten() {
         eprintln!("written to {path}");
     }
     match summary.failed {

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// Width 8, 64 px, whole frames, 24 epochs: demo and tests, 79 s for six clips of 30 s on two
+    /// Width 8, 64 px, whole frames, 16 epochs: demo and tests, 82 s for six clips of 30 s on two
     /// cores, 144 MB (docs/training.md).
     Tiny,
     /// Width 16, 128 px, trained on 64 px crops, 12 epochs: about two minutes for 2,500 frames on
@@ -231,7 +231,7 @@ impl Settings {
     /// A preset's settings.
     pub fn preset(preset: Preset) -> Self {
         let (width, size, crop, batch, epochs, lr) = match preset {
-            Preset::Tiny => (8, 64, 0, 8, 24, 1e-3),
+            Preset::Tiny => (8, 64, 0, 8, 16, 1e-3),
             Preset::Cpu => (16, 128, 64, 8, 12, 1e-3),
             Preset::Paper => (64, 256, 0, 4, 60, 2e-4),
         };
@@ -539,7 +539,7 @@ mod tests {
             ("epoch = 3", &line, "epoch"),
             ("epochs = 0", "epochs = 0", "at least 1"),
         ] {
-            let text = good.replace("epochs = 24", bad);
+            let text = good.replace("epochs = 16", bad);
             let says = Settings::from_toml(&text).unwrap_err().to_string();
             assert!(says.starts_with(at) && says.contains(why), "{says}");
         }

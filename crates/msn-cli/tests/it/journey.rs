@@ -64,8 +64,7 @@ fn training_on_a_short_scene_finds_what_is_fast() {
     );
     assert_eq!(scores.lines().count(), 1 + 200 - 4);
 
-    // The box of an alarm is on the thing, not on the ground that it has left. Nine in ten are the
-    // aim, which is not reached: 3 of 5 were counted here.
+    // The box of an alarm is on the thing, not on the ground that it has left.
     let text = std::fs::read_to_string(dir.join("run/alarms.json")).unwrap();
     let options = SynthOptions {
         seed: 3,
@@ -75,7 +74,7 @@ fn training_on_a_short_scene_finds_what_is_fast() {
         ..SynthOptions::default()
     };
     let (hits, all) = on_the_thing(&serde_json::from_str(&text).unwrap(), &options);
-    assert!(all >= 1 && hits >= 1, "{hits} of {all} alarms");
+    assert!(all >= 5 && 10 * hits >= 9 * all, "{hits} of {all} alarms");
 
     // A finished run evaluates to the same metrics, from the run and from its bare weights.
     let trained: Value =

@@ -44,8 +44,12 @@ impl AlarmThreshold {
             (Some(budget), Some(hours), _) if budget > 0.0 && hours > 0.0 => {
                 let needed = 1.0 / budget;
                 format!(
-                    "the calibration split has {}, and counting {budget} false alarms an hour takes {} ({} times as much)",
+                    "the calibration split has {}, and counting {} an hour takes {} ({} times as much)",
                     length_text(Some(hours * 3600.0), frames),
+                    match budget == 1.0 {
+                        true => "one false alarm".to_owned(),
+                        false => format!("{budget} false alarms"),
+                    },
                     length_text(Some(needed * 3600.0), frames),
                     times(needed / hours),
                 )

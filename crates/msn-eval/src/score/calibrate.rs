@@ -100,7 +100,7 @@ impl<'a> Scorer<'a> {
                 let excess = tube.push(&score, &windows);
                 finite(&segment.video.name, frame, "fair", excess.largest())?;
                 largest.push(excess.largest());
-                all.extend(excess.values);
+                all.extend(tube.place(&score, &windows).values);
             }
             sequences.push((segment.video, segment.frames));
         }
@@ -119,7 +119,7 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// A calibration by the largest excess of each frame and those of all windows.
+/// A calibration by the largest excess of each frame and the maps of all frames.
 pub(super) fn standardised(
     score: &AnomalyScore,
     baseline: Baseline,

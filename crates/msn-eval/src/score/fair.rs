@@ -16,11 +16,15 @@ pub(super) const ERROR_FLOOR: f64 = 4e-3;
 pub(super) const TEXTURE_FLOOR: f64 = 1e-3;
 /// Least distance between the median and the 99th percentile of log errors: the unit of excess.
 const LEAST_SPREAD: f64 = 0.2;
-/// Weight of the excess over all normal windows, added to that over windows of like texture. Without
-/// it, an unusual object that is rich in texture may err as much as its texture allows.
-pub(super) const OVERALL_WEIGHT: f64 = 0.5;
+/// Of the excess over windows of like texture and that over all normal windows, the weight of the
+/// lesser one. A score is mostly the former: plain ground may err less. The latter is part of it, or
+/// an unusual object that is rich in texture could err as much as its texture allows. A score's place
+/// is mostly the latter: behind something that moves, plain ground comes to light that was predicted
+/// wrongly as well, and by its texture it would lead.
+const LESSER_WEIGHT: f64 = 0.5;
 
-/// Scored frames whose errors say where a score comes from, the newest ones.
+/// Scored frames whose errors say where a score comes from, the newest ones: the thing has moved on
+/// from where older ones err.
 const NEWEST: usize = 2;
 
 /// Settings of the anomaly score.
@@ -69,10 +73,13 @@ impl AnomalyScore {
 
     /// How far a mean error lies above the 99th percentile of windows of its texture, and of all, in
     /// units of the distance between median and 99th percentile. NaN stays NaN.
-    pub(super) fn excess(&self, mean: WindowTerms) -> f64 {
+    fn excess(&self, mean: WindowTerms) -> Excess {
         let log = mean.error.ln();
         let Some(baseline) = &self.baseline else {
-            return log;
+            return Excess {
+                like: log,
+                all: 0.0,
+            };
         };
         let over = |errors: ErrorQuantiles| {
             (log - errors.p99) / (errors.p99 - errors.median).max(LEAST_SPREAD)
@@ -81,7 +88,29 @@ impl AnomalyScore {
             median: mean.median.ln(),
             p99: mean.p99.ln(),
         };
-        over(like) + OVERALL_WEIGHT * over(baseline.overall)
+        Excess {
+            like: over(like),
+            all: over(baseline.overall),
+        }
+    }
+}
+
+/// What a window's error has above normal windows.
+#[derive(Clone, Copy, Debug)]
+struct Excess {
+    /// Above those of its texture.
+    like: f64,
+    /// Above all.
+    all: f64,
+}
+
+impl Excess {
+    fn score(self) -> f64 {
+        self.like + LESSER_WEIGHT * self.all
+    }
+
+    fn place(self) -> f64 {
+        self.all + LESSER_WEIGHT * self.like
     }
 }
 
@@ -196,25 +225,22 @@ impl Tube {
         }
         let terms = newest.all().map(|window| score.terms(window));
         self.latest.push_back(terms.collect());
-        self.excess(score, newest, self.latest.len())
+        self.map(score, newest, self.latest.len(), Excess::score)
     }
 
-    /// Where the excess of the latest push comes from: in each window the smaller of it and of the
-    /// excess of the newest frames by themselves.
-    ///
-    /// The mean over all of `history` stays high for some frames where something has left, and over
-    /// plain ground, whose baseline is low, it stays highest. There the newest frames err no more.
-    pub fn place(&self, score: &AnomalyScore, newest: &Windows, excess: &WindowMap) -> WindowMap {
-        let latest = self.excess(score, newest, NEWEST);
-        let pairs = excess.values.iter().zip(&latest.values);
-        WindowMap {
-            values: pairs.map(|(&all, &new)| all.min(new)).collect(),
-            ..*excess
-        }
+    /// Where the score of the latest push comes from, on the same scale.
+    pub fn place(&self, score: &AnomalyScore, newest: &Windows) -> WindowMap {
+        self.map(score, newest, NEWEST, Excess::place)
     }
 
-    /// Each window's excess by its means over the up to `frames` latest frames.
-    fn excess(&self, score: &AnomalyScore, newest: &Windows, frames: usize) -> WindowMap {
+    /// Of each window's means over the up to `frames` latest frames.
+    fn map(
+        &self,
+        score: &AnomalyScore,
+        newest: &Windows,
+        frames: usize,
+        of: fn(Excess) -> f64,
+    ) -> WindowMap {
         let n = frames.min(self.latest.len());
         let mean = |i: usize| {
             let mut mean = WindowTerms::default();
@@ -227,7 +253,7 @@ impl Tube {
         };
         let windows = 0..newest.error.values.len();
         WindowMap {
-            values: windows.map(|i| score.excess(mean(i))).collect(),
+            values: windows.map(|i| of(score.excess(mean(i)))).collect(),
             ..newest.error
         }
     }

@@ -138,7 +138,7 @@ impl<'a> Stream<'a> {
         let maps = FrameMaps::new(prediction, target);
         let windows = Windows::new(anomaly, &maps);
         let excess = self.tube.push(anomaly, &windows);
-        let place = self.tube.place(anomaly, &windows, &excess);
+        let place = self.tube.place(anomaly, &windows);
         let distances = &maps.prediction.distances;
         let score = FrameScore {
             frame,

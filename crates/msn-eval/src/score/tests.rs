@@ -6,8 +6,7 @@ use super::{
     },
     calibrate::standardised,
     fair::{
-        AnomalyScore, ERROR_FLOOR, OVERALL_WEIGHT, TEXTURE_FLOOR, Tube, Window, Windows,
-        log_texture, row_position,
+        AnomalyScore, ERROR_FLOOR, TEXTURE_FLOOR, Tube, Window, Windows, log_texture, row_position,
     },
     maps::{FrameMaps, WindowMap},
 };
@@ -95,6 +94,29 @@ fn a_tube_averages_the_latest_frames_alone() {
     }
 }
 
+/// A thing of rich texture errs, and behind it plain ground that it has uncovered, which by its
+/// texture should err less: the score is highest on the ground, its place is the thing.
+#[test]
+fn the_place_of_a_score_is_the_thing_and_not_the_ground_behind_it() {
+    let score = two_classes(0.0, 0.0);
+    let mut tube = Tube::default();
+    let mut push = |logs: [f64; 3]| {
+        let windows = Windows {
+            error: grid(1, 3, logs.map(|log| log.exp() - ERROR_FLOOR).to_vec()),
+            texture: grid(1, 3, vec![0.0, 0.1, 0.0]),
+            edge: vec![false; 3],
+        };
+        let map = tube.push(&score, &windows).values;
+        let place = tube.place(&score, &windows).values;
+        let at = |values: &[f64]| (0..3).max_by(|&a, &b| values[a].total_cmp(&values[b]));
+        (at(&map).unwrap(), at(&place).unwrap())
+    };
+    assert_eq!(push([-2.3, -1.0, -5.0]), (0, 1));
+    // Two frames later it is the next one's, while the mean over all still has the first.
+    push([-5.0, -5.0, -5.0]);
+    assert_eq!(push([-5.0, -5.0, -3.0]), (0, 2));
+}
+
 fn two_classes(slope: f64, edge: f64) -> AnomalyScore {
     let class = |texture, errors| TextureClass {
         texture: log_texture(texture),
@@ -132,14 +154,16 @@ fn an_error_is_compared_with_the_baseline_of_its_texture_and_position() {
             let [got] = excesses(&score, &[window(log, texture, row, edge)])[..] else {
                 panic!("one frame");
             };
-            let want = like + OVERALL_WEIGHT * overall;
+            let want = like + 0.5 * overall;
             assert!(
                 (got - want).abs() < 1e-9,
                 "{log} {texture} {row} {edge}: {got}, not {want}"
             );
         }
     }
-    let nan = score.excess(score.terms(window(f64::NAN, 0.1, 0.0, false)));
+    let [nan] = excesses(&score, &[window(f64::NAN, 0.1, 0.0, false)])[..] else {
+        panic!("one frame");
+    };
     assert!(nan.is_nan());
 }
 

@@ -152,9 +152,15 @@ fn text_of_another_encoding_is_read_or_named() {
     std::fs::write(&path, wide).unwrap();
     let found = read_scores_csv(&path, None).unwrap();
     assert_eq!(found, [scores("west", &[0, 1], &[0.5, 0.25])]);
-    std::fs::write(&path, b"\x93NUMPY\x01\x00").unwrap();
-    let error = read_scores_csv(&path, None).unwrap_err().to_string();
-    assert!(error.contains("west.csv: is no text"), "{error}");
+    for (bytes, part) in [
+        (&b"\x93NUMPY\x01\x00"[..], "is an array of NumPy"),
+        (b"PK\x03\x04", "is a ZIP archive"),
+        (b"score\n\xff\n", "is no text"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = read_scores_csv(&path, None).unwrap_err().to_string();
+        assert!(error.contains(&format!("west.csv: {part}")), "{error}");
+    }
 }
 
 #[test]
