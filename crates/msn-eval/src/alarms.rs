@@ -298,7 +298,7 @@ impl<'a> AlarmCollector<'a> {
             self.open = Some(extended(
                 self.open.take().filter(goes_on),
                 now,
-                &scored.place,
+                &scored.thing,
             ));
         }
         Ok(())

@@ -18,11 +18,10 @@ pub(super) const TEXTURE_FLOOR: f64 = 1e-3;
 const LEAST_SPREAD: f64 = 0.2;
 /// Of the excess over windows of like texture and that over all normal windows, the weight of the
 /// lesser one. A score is mostly the former: plain ground may err less. The latter is part of it, or
-/// an unusual object that is rich in texture could err as much as its texture allows. A score's place
-/// is mostly the latter: behind something that moves, plain ground comes to light that was predicted
-/// wrongly as well, and by its texture it would lead.
+/// an unusual object that is rich in texture could err as much as its texture allows. In the map it
+/// is the other way round: behind something that moves, plain ground comes to light that was not
+/// foreseen either, and by its texture it would lead.
 const LESSER_WEIGHT: f64 = 0.5;
-
 /// Scored frames whose errors say where a score comes from, the newest ones: the thing has moved on
 /// from where older ones err.
 const NEWEST: usize = 2;
@@ -109,7 +108,7 @@ impl Excess {
         self.like + LESSER_WEIGHT * self.all
     }
 
-    fn place(self) -> f64 {
+    fn map(self) -> f64 {
         self.all + LESSER_WEIGHT * self.like
     }
 }
@@ -228,9 +227,34 @@ impl Tube {
         self.map(score, newest, self.latest.len(), Excess::score)
     }
 
-    /// Where the score of the latest push comes from, on the same scale.
+    /// Where the score of the latest push comes from, on the same scale: what heat and regions are
+    /// made of.
     pub fn place(&self, score: &AnomalyScore, newest: &Windows) -> WindowMap {
-        self.map(score, newest, NEWEST, Excess::place)
+        self.map(score, newest, NEWEST, Excess::map)
+    }
+
+    /// Largest on the thing that the score of the latest push comes from, on the same scale: each
+    /// window's largest excess around it over the newest frames, less what the window's own error
+    /// lacks to the largest around.
+    ///
+    /// Ground that a thing has uncovered can lead even in [`place`](Self::place); the thing, next to
+    /// it, errs more.
+    pub fn thing(&self, score: &AnomalyScore, newest: &Windows) -> WindowMap {
+        // As far as windows touch.
+        let reach = score.window / score.window_stride.max(1);
+        let excess = self
+            .map(score, newest, NEWEST, Excess::score)
+            .largest_around(reach);
+        let own = self.map(score, newest, NEWEST, |excess| excess.all);
+        let around = own.largest_around(reach);
+        let lacking = around.values.iter().zip(&own.values).map(|(a, o)| a - o);
+        // What both parts of an excess lose where an error falls.
+        let slope = 1.0 + LESSER_WEIGHT;
+        let values = excess.values.iter().zip(lacking);
+        WindowMap {
+            values: values.map(|(e, l)| e - slope * l).collect(),
+            ..excess
+        }
     }
 
     /// Of each window's means over the up to `frames` latest frames.

@@ -158,6 +158,24 @@ impl WindowMap {
         }
     }
 
+    /// For each window the largest value of those up to `reach` rows and columns away, itself
+    /// included.
+    pub(super) fn largest_around(&self, reach: usize) -> Self {
+        let around = |i: usize, len: usize| i.saturating_sub(reach)..(i + reach + 1).min(len);
+        let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::MIN, f64::max);
+        let (height, width) = (self.height, self.width);
+        let mut rows = Vec::with_capacity(self.values.len());
+        for row in self.values.chunks_exact(width.max(1)) {
+            rows.extend((0..width).map(|x| largest(&mut row[around(x, width)].iter().copied())));
+        }
+        let places = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
+        let column = |(y, x)| largest(&mut around(y, height).map(|y| rows[y * width + x]));
+        Self {
+            values: places.map(column).collect(),
+            ..*self
+        }
+    }
+
     /// The largest value; NaN where one is NaN.
     pub fn largest(&self) -> f64 {
         let larger = |a: f64, &b: &f64| if a.is_nan() || a > b { a } else { b };
@@ -211,6 +229,27 @@ mod tests {
                 let want = (errors[y * SIZE.1 + x] - mean).abs();
                 let got = contrast[y * SIZE.1 + x];
                 prop_assert!((got - want).abs() < 1e-6, "{y} {x}: {got}, not {want}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_largest_around_is_the_largest_of_a_square(
+            (height, width, values) in (1usize..7, 1usize..7).prop_flat_map(|(h, w)| {
+                (Just(h), Just(w), prop::collection::vec(-5.0f64..5.0, h * w))
+            }),
+            reach in 0usize..4,
+        ) {
+            let map = WindowMap { height, width, values };
+            let around = map.largest_around(reach);
+            for (i, &got) in around.values.iter().enumerate() {
+                let (y, x) = (i / width, i % width);
+                let near = |j: &usize| {
+                    (j / width).abs_diff(y) <= reach && (j % width).abs_diff(x) <= reach
+                };
+                let all = (0..height * width).filter(near).map(|j| map.values[j]);
+                prop_assert_eq!(Some(got), all.reduce(f64::max));
             }
         }
     }

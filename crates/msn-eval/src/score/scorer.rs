@@ -40,9 +40,11 @@ pub struct ScoredFrame {
     pub score: FrameScore,
     /// The prediction and its errors.
     pub maps: FrameMaps,
-    /// Where the score comes from: each window's excess over the latest frames, as far as the
-    /// newest ones err, too.
+    /// Where the score comes from, by the errors of the newest frames; what heat and regions are made
+    /// of. Before it is standardised.
     pub place: WindowMap,
+    /// Largest on the thing that the score comes from; as [`place`](Self::place).
+    pub thing: WindowMap,
     pub(super) windows: Windows,
 }
 
@@ -54,6 +56,7 @@ impl ScoredFrame {
         Self {
             score,
             maps,
+            thing: place.clone(),
             place,
             windows,
         }

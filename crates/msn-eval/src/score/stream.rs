@@ -139,6 +139,7 @@ impl<'a> Stream<'a> {
         let windows = Windows::new(anomaly, &maps);
         let excess = self.tube.push(anomaly, &windows);
         let place = self.tube.place(anomaly, &windows);
+        let thing = self.tube.thing(anomaly, &windows);
         let distances = &maps.prediction.distances;
         let score = FrameScore {
             frame,
@@ -161,6 +162,7 @@ impl<'a> Stream<'a> {
             score,
             maps,
             place,
+            thing,
             windows,
         })
     }

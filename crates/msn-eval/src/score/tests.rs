@@ -107,7 +107,7 @@ fn the_place_of_a_score_is_the_thing_and_not_the_ground_behind_it() {
             edge: vec![false; 3],
         };
         let map = tube.push(&score, &windows).values;
-        let place = tube.place(&score, &windows).values;
+        let place = tube.thing(&score, &windows).values;
         let at = |values: &[f64]| (0..3).max_by(|&a, &b| values[a].total_cmp(&values[b]));
         (at(&map).unwrap(), at(&place).unwrap())
     };
