@@ -83,7 +83,7 @@ fn advice(test: &SelfTest, judged: &[(&InjectedMetrics, usize)], missed: &[Strin
     }
     if missed.iter().any(|things| things != stands) {
         all.push(
-            "To find more: train longer (epochs=N), with a larger preset (--preset cpu), or on more normal footage."
+            "To find more: train longer (epochs=N), a wider network (width=N), or on more normal footage."
                 .to_owned(),
         );
     }
