@@ -52,7 +52,6 @@ pub(crate) struct Inspection {
     /// Bytes up to the end of the coded data.
     data_end: usize,
     /// Bytes up to the end of the picture, its end marker included where it has one.
-    #[cfg_attr(not(feature = "ffmpeg"), expect(dead_code))]
     length: usize,
     /// Scans use Huffman tables that the file does not define.
     lacks_tables: bool,
